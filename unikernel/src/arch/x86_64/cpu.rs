@@ -1,0 +1,102 @@
+//! Processor features: what the kernel needs, what it uses when it is there.
+
+use alloc::string::String;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use raw_cpuid::CpuId;
+use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
+use x86_64::registers::model_specific::{Efer, EferFlags};
+use x86_64::registers::xcontrol::{XCr0, XCr0Flags};
+
+static FSGSBASE: AtomicBool = AtomicBool::new(false);
+static XSAVE: AtomicBool = AtomicBool::new(false);
+static XSAVE_BYTES: AtomicU32 = AtomicU32::new(512);
+
+/// The time-stamp counter, not ordered against surrounding loads.
+#[inline(always)]
+pub fn tsc() -> u64 {
+    // SAFETY: RDTSC has no effect but to read the counter; CR4.TSD is never set.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// `FS` and `GS` bases can be written by instruction.
+#[inline]
+pub fn has_fsgsbase() -> bool {
+    FSGSBASE.load(Ordering::Relaxed)
+}
+
+/// Vector state is saved by `XSAVE` (else by `FXSAVE`).
+#[inline]
+pub fn has_xsave() -> bool {
+    XSAVE.load(Ordering::Relaxed)
+}
+
+/// Bytes that the vector state of a preempted thread takes.
+pub fn vector_state_bytes() -> usize {
+    XSAVE_BYTES.load(Ordering::Relaxed) as usize
+}
+
+/// Names what the kernel and every program need and this processor lacks.
+pub fn missing_features() -> Option<String> {
+    let cpuid = CpuId::new();
+    let info = cpuid.get_feature_info()?;
+    let extended = cpuid.get_extended_processor_and_feature_identifiers();
+    let required = [
+        ("fxsr", info.has_fxsave_fxstor()),
+        ("sse2", info.has_sse2()),
+        ("apic", info.has_apic()),
+        ("tsc", info.has_tsc()),
+        ("cx8", info.has_cmpxchg8b()),
+        ("nx", extended.is_some_and(|extended| extended.has_execute_disable())),
+    ];
+    let missing: alloc::vec::Vec<&str> = required
+        .iter()
+        .filter(|(_, there)| !there)
+        .map(|(name, _)| *name)
+        .collect();
+    (!missing.is_empty()).then(|| missing.join(", "))
+}
+
+/// Sets up the control registers of the calling CPU: write protection also for
+/// ring 0, no-execute, SSE and what else of vector state the CPU has.
+pub fn init() {
+    let cpuid = CpuId::new();
+    let info = cpuid.get_feature_info();
+    let has_xsave = info.as_ref().is_some_and(|info| info.has_xsave());
+    let has_fsgsbase = cpuid
+        .get_extended_feature_info()
+        .is_some_and(|info| info.has_fsgsbase());
+    // SAFETY: the flags enable protection and instruction sets; no mapping or
+    // code of the kernel relies on their being off, and CPUID said they exist.
+    unsafe {
+        Efer::update(|flags| flags.insert(EferFlags::NO_EXECUTE_ENABLE));
+        Cr0::update(|flags| {
+            flags.insert(Cr0Flags::WRITE_PROTECT | Cr0Flags::MONITOR_COPROCESSOR | Cr0Flags::NUMERIC_ERROR);
+            flags.remove(Cr0Flags::EMULATE_COPROCESSOR | Cr0Flags::TASK_SWITCHED);
+        });
+        Cr4::update(|flags| {
+            flags.insert(Cr4Flags::OSFXSR | Cr4Flags::OSXMMEXCPT_ENABLE);
+            flags.set(Cr4Flags::OSXSAVE, has_xsave);
+            flags.set(Cr4Flags::FSGSBASE, has_fsgsbase);
+        });
+    }
+    if has_xsave {
+        let state = cpuid.get_extended_state_info();
+        let mut wanted = XCr0Flags::X87 | XCr0Flags::SSE;
+        if let Some(state) = &state {
+            wanted.set(XCr0Flags::AVX, state.xcr0_supports_avx_256());
+            let avx512 = state.xcr0_supports_avx512_opmask()
+                && state.xcr0_supports_avx512_zmm_hi256()
+                && state.xcr0_supports_avx512_zmm_hi16();
+            wanted.set(XCr0Flags::OPMASK | XCr0Flags::ZMM_HI256 | XCr0Flags::HI16_ZMM, avx512);
+        }
+        // SAFETY: OSXSAVE is set, and the mask holds only components that CPUID
+        // lists, with those that they depend on.
+        unsafe { XCr0::write(wanted) };
+        if let Some(state) = cpuid.get_extended_state_info() {
+            XSAVE_BYTES.store(state.xsave_area_size_enabled_features(), Ordering::Relaxed);
+        }
+    }
+    XSAVE.store(has_xsave, Ordering::Relaxed);
+    FSGSBASE.store(has_fsgsbase, Ordering::Relaxed);
+}

@@ -1,0 +1,309 @@
+//! Interrupt entry: from the vector to Rust and back.
+//!
+//! Every vector has a stub that pushes its number (and a zero where the CPU
+//! pushes no error code) and joins one of two paths, on the stack that the task
+//! state names for it:
+//!
+//! * an *exception* ends the program: all registers are saved for the report;
+//! * an *interrupt* saves all registers, runs its handler with interrupts off and
+//!   returns. When the handler wants another thread to run and the interrupted
+//!   code is the program's (not the kernel's, which is never preempted), the
+//!   saved registers are first copied to the thread's kernel stack, because the
+//!   interrupt stack belongs to the next interrupt as soon as we switch away.
+//!   There the vector state is saved too (the program may be using it; the kernel
+//!   never does), the scheduler runs, and the way back is the same in reverse.
+
+use core::arch::{global_asm, naked_asm};
+use core::sync::atomic::Ordering;
+
+use spin::Once;
+use x86_64::VirtAddr;
+use x86_64::structures::idt::InterruptDescriptorTable;
+
+use super::cpu;
+use super::faults;
+use super::gdt::{IST_DOUBLE_FAULT, IST_FAULT, IST_INTERRUPT, IST_NMI};
+use super::percpu::{KERNEL_STACK, this_cpu};
+use super::{apic, tlb};
+use crate::{boot, console, sched};
+
+/// The timer of this CPU.
+pub const TIMER: u8 = 0x30;
+/// Look at the run queue: something was put there.
+pub const RESCHEDULE: u8 = 0x31;
+/// Flush TLB entries. Answered at once, whatever the CPU is doing.
+pub const SHOOTDOWN: u8 = 0x32;
+/// COM1 has input.
+pub const SERIAL: u8 = 0x34;
+/// Stop for ever: the node is ending.
+pub const HALT: u8 = 0x35;
+/// Error interrupt of the local controller.
+pub const APIC_ERROR: u8 = 0xfe;
+/// Spurious interrupts.
+pub const SPURIOUS: u8 = 0xff;
+
+/// Registers as the entry saves them, lowest address first.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields are the registers of the same names")]
+pub struct TrapFrame {
+    pub r15: u64,
+    pub r14: u64,
+    pub r13: u64,
+    pub r12: u64,
+    pub r11: u64,
+    pub r10: u64,
+    pub r9: u64,
+    pub r8: u64,
+    pub rbp: u64,
+    pub rdi: u64,
+    pub rsi: u64,
+    pub rdx: u64,
+    pub rcx: u64,
+    pub rbx: u64,
+    pub rax: u64,
+    pub vector: u64,
+    pub error: u64,
+    pub rip: u64,
+    pub cs: u64,
+    pub rflags: u64,
+    pub rsp: u64,
+    pub ss: u64,
+}
+
+/// One 16-byte stub per vector, so that a stub's address follows from its number.
+/// Vectors 8, 10 to 14, 17, 21, 29 and 30 come with an error code.
+const STUB_BYTES: u64 = 16;
+
+global_asm!(
+    ".pushsection .text.trap_stubs, \"ax\", @progbits",
+    ".balign 16",
+    ".global darner_trap_stubs",
+    "darner_trap_stubs:",
+    ".set vector, 0",
+    ".rept 256",
+    ".balign 16",
+    ".if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30",
+    ".else",
+    "push 0",
+    ".endif",
+    "push vector",
+    ".if vector < 32",
+    "jmp {exception}",
+    ".else",
+    "jmp {interrupt}",
+    ".endif",
+    ".set vector, vector + 1",
+    ".endr",
+    ".popsection",
+    exception = sym exception_entry,
+    interrupt = sym interrupt_entry,
+);
+
+unsafe extern "C" {
+    #[link_name = "darner_trap_stubs"]
+    static TRAP_STUBS: u8;
+}
+
+macro_rules! save_registers {
+    () => {
+        "push rax
+         push rbx
+         push rcx
+         push rdx
+         push rsi
+         push rdi
+         push rbp
+         push r8
+         push r9
+         push r10
+         push r11
+         push r12
+         push r13
+         push r14
+         push r15
+         cld"
+    };
+}
+
+/// Exceptions do not come back.
+#[unsafe(naked)]
+unsafe extern "C" fn exception_entry() {
+    naked_asm!(
+        save_registers!(),
+        "mov rdi, rsp",
+        "and rsp, -16",
+        "call {handler}",
+        "ud2",
+        handler = sym faults::exception,
+    )
+}
+
+/// Interrupts: see the module's essay.
+#[unsafe(naked)]
+unsafe extern "C" fn interrupt_entry() {
+    naked_asm!(
+        save_registers!(),
+        "mov rdi, rsp",
+        "mov rbx, rsp",
+        "and rsp, -16",
+        "call {handler}",
+        "mov rsp, rbx",
+        "test al, al",
+        "jz 2f",
+        // Move the 22 saved words to the kernel stack and switch there.
+        "mov rdi, gs:[{kernel_stack}]",
+        "sub rdi, {frame_bytes}",
+        "mov rsi, rsp",
+        "mov rsp, rdi",
+        "mov ecx, {frame_words}",
+        "rep movsq",
+        // The vector state goes below, 64-aligned; its size is known at boot.
+        "mov rbx, rsp",
+        "call {vector_bytes}",
+        "sub rsp, rax",
+        "and rsp, -64",
+        "mov rdi, rsp",
+        "call {save_vector}",
+        "mov r12, rsp",
+        "call {preempt}",
+        "mov rdi, r12",
+        "call {load_vector}",
+        "mov rsp, rbx",
+        "2:",
+        "pop r15
+         pop r14
+         pop r13
+         pop r12
+         pop r11
+         pop r10
+         pop r9
+         pop r8
+         pop rbp
+         pop rdi
+         pop rsi
+         pop rdx
+         pop rcx
+         pop rbx
+         pop rax
+         add rsp, 16
+         iretq",
+        handler = sym interrupt,
+        kernel_stack = const KERNEL_STACK,
+        frame_bytes = const size_of::<TrapFrame>(),
+        frame_words = const size_of::<TrapFrame>() / 8,
+        vector_bytes = sym vector_bytes,
+        save_vector = sym save_vector,
+        load_vector = sym load_vector,
+        preempt = sym sched::preempt,
+    )
+}
+
+extern "C" fn vector_bytes() -> usize {
+    cpu::vector_state_bytes()
+}
+
+/// # Safety
+/// `area` is 64-aligned and has [`cpu::vector_state_bytes`] bytes.
+unsafe extern "C" fn save_vector(area: *mut u8) {
+    // SAFETY: the caller vouches for the area; the header must be zero for
+    // XRSTOR, and XSAVE only sets bits of its first word.
+    unsafe {
+        if cpu::has_xsave() {
+            core::ptr::write_bytes(area.add(512), 0, 64);
+            core::arch::asm!("xsave64 [{}]", in(reg) area, in("eax") !0u32, in("edx") !0u32, options(nostack));
+        } else {
+            core::arch::asm!("fxsave64 [{}]", in(reg) area, options(nostack));
+        }
+    }
+}
+
+/// # Safety
+/// `area` was filled by [`save_vector`].
+unsafe extern "C" fn load_vector(area: *const u8) {
+    // SAFETY: as the caller says.
+    unsafe {
+        if cpu::has_xsave() {
+            core::arch::asm!("xrstor64 [{}]", in(reg) area, in("eax") !0u32, in("edx") !0u32, options(nostack));
+        } else {
+            core::arch::asm!("fxrstor64 [{}]", in(reg) area, options(nostack));
+        }
+    }
+}
+
+/// Runs the handler of an interrupt; true: preempt the interrupted program code.
+extern "C" fn interrupt(frame: &TrapFrame) -> bool {
+    match frame.vector as u8 {
+        TIMER => {
+            apic::end_of_interrupt();
+            sched::on_timer();
+        }
+        RESCHEDULE => {
+            apic::end_of_interrupt();
+            sched::on_reschedule();
+        }
+        SHOOTDOWN => {
+            tlb::answer();
+            apic::end_of_interrupt();
+        }
+        SERIAL => {
+            apic::end_of_interrupt();
+            console::on_input();
+        }
+        HALT => loop {
+            x86_64::instructions::interrupts::disable();
+            x86_64::instructions::hlt();
+        },
+        SPURIOUS => {}
+        vector => {
+            log::warn!("interrupt {vector:#x} has no handler");
+            apic::end_of_interrupt();
+        }
+    }
+    let cpu = this_cpu();
+    if !cpu.resched.load(Ordering::Relaxed) || cpu.kernel_stack.load(Ordering::Relaxed) == 0 {
+        return false;
+    }
+    let in_program = !boot::is_kernel_text(frame.rip);
+    if !in_program {
+        sched::retry_soon();
+    }
+    in_program
+}
+
+static IDT: Once<InterruptDescriptorTable> = Once::new();
+
+/// Loads the table into the calling CPU, filling it the first time.
+pub fn load() {
+    let idt = IDT.call_once(|| {
+        let stub = |vector: u64| VirtAddr::new(&raw const TRAP_STUBS as u64 + vector * STUB_BYTES);
+        let mut idt = InterruptDescriptorTable::new();
+        // SAFETY: the stubs follow the entry convention of their vectors, and the
+        // stacks are those that every CPU's task state provides.
+        unsafe {
+            idt.divide_error.set_handler_addr(stub(0)).set_stack_index(IST_FAULT);
+            idt.debug.set_handler_addr(stub(1)).set_stack_index(IST_FAULT);
+            idt.non_maskable_interrupt.set_handler_addr(stub(2)).set_stack_index(IST_NMI);
+            idt.breakpoint.set_handler_addr(stub(3)).set_stack_index(IST_FAULT);
+            idt.overflow.set_handler_addr(stub(4)).set_stack_index(IST_FAULT);
+            idt.bound_range_exceeded.set_handler_addr(stub(5)).set_stack_index(IST_FAULT);
+            idt.invalid_opcode.set_handler_addr(stub(6)).set_stack_index(IST_FAULT);
+            idt.device_not_available.set_handler_addr(stub(7)).set_stack_index(IST_FAULT);
+            idt.double_fault.set_handler_addr(stub(8)).set_stack_index(IST_DOUBLE_FAULT);
+            idt.invalid_tss.set_handler_addr(stub(10)).set_stack_index(IST_FAULT);
+            idt.segment_not_present.set_handler_addr(stub(11)).set_stack_index(IST_FAULT);
+            idt.stack_segment_fault.set_handler_addr(stub(12)).set_stack_index(IST_FAULT);
+            idt.general_protection_fault.set_handler_addr(stub(13)).set_stack_index(IST_FAULT);
+            idt.page_fault.set_handler_addr(stub(14)).set_stack_index(IST_FAULT);
+            idt.x87_floating_point.set_handler_addr(stub(16)).set_stack_index(IST_FAULT);
+            idt.alignment_check.set_handler_addr(stub(17)).set_stack_index(IST_FAULT);
+            idt.machine_check.set_handler_addr(stub(18)).set_stack_index(IST_NMI);
+            idt.simd_floating_point.set_handler_addr(stub(19)).set_stack_index(IST_FAULT);
+            for vector in 32..=255u8 {
+                idt[vector].set_handler_addr(stub(u64::from(vector))).set_stack_index(IST_INTERRUPT);
+            }
+        }
+        idt
+    });
+    idt.load();
+}

@@ -1,0 +1,139 @@
+//! The block of each CPU, reached through `GS`.
+//!
+//! Only the first fields are read by assembly and by one-instruction accessors;
+//! their offsets are fixed. The block is owned by its CPU; other CPUs read only
+//! the atomics.
+
+use alloc::boxed::Box;
+use core::arch::asm;
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use x86_64::VirtAddr;
+use x86_64::registers::model_specific::GsBase;
+
+use super::apic::LocalInterrupts;
+use super::gdt::Tables;
+use crate::sync::Lock;
+
+/// The most CPUs a node may have.
+pub const MAX_CPUS: usize = 64;
+
+/// What one CPU owns.
+#[repr(C)]
+pub struct PerCpu {
+    /// The block's own address, so that `mov reg, gs:[0]` gives a pointer.
+    this: *const PerCpu,
+    /// The thread that runs here; the idle context has 0.
+    tid: AtomicU32,
+    index: u32,
+    /// Top of the kernel stack of the thread that runs here (0: may not be
+    /// preempted). Read by the interrupt entry.
+    pub kernel_stack: AtomicU64,
+    /// An interrupt asked for a switch that could not be done where it came.
+    pub resched: AtomicBool,
+    /// The TLB shootdown that this CPU has seen last.
+    pub tlb_seen: AtomicU64,
+    /// Interrupt controller of this CPU.
+    pub local: Lock<LocalInterrupts>,
+    /// The id of that controller.
+    pub apic_id: u32,
+    /// Descriptor tables of this CPU; the hardware points at them.
+    pub tables: Box<Tables>,
+}
+
+// SAFETY: `this` is constant; all that changes is atomic or behind a lock.
+unsafe impl Sync for PerCpu {}
+
+static BLOCKS: [AtomicPtr<PerCpu>; MAX_CPUS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CPUS];
+static ONLINE: AtomicUsize = AtomicUsize::new(0);
+
+/// Byte offset of the thread id, for [`current_tid`].
+const TID: usize = offset_of!(PerCpu, tid);
+const _: () = assert!(TID == 8, "the thread id is where the accessor reads it");
+/// Byte offset of [`PerCpu::kernel_stack`], for the interrupt entry.
+pub const KERNEL_STACK: usize = offset_of!(PerCpu, kernel_stack);
+
+impl PerCpu {
+    /// A block for CPU `index`, not yet installed. It lives for ever.
+    pub fn create(index: u32, apic_id: u32, local: LocalInterrupts) -> &'static PerCpu {
+        let block = Box::leak(Box::new(PerCpu {
+            this: core::ptr::null(),
+            tid: AtomicU32::new(0),
+            index,
+            kernel_stack: AtomicU64::new(0),
+            resched: AtomicBool::new(false),
+            tlb_seen: AtomicU64::new(0),
+            local: Lock::new(local),
+            apic_id,
+            tables: Tables::create(),
+        }));
+        block.this = block;
+        BLOCKS[index as usize].store(block, Ordering::Release);
+        block
+    }
+
+    /// Points `GS` of the calling CPU at this block and loads its tables.
+    ///
+    /// # Safety
+    /// Called once per block, on the CPU that it is for, with interrupts off.
+    pub unsafe fn install(&'static self) {
+        // SAFETY: the tables live for ever, and the caller is their CPU.
+        unsafe { self.tables.load() };
+        GsBase::write(VirtAddr::from_ptr(self.this));
+    }
+
+    /// Counts the calling CPU as one that runs threads and answers interrupts.
+    pub fn set_online(&self) {
+        ONLINE.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// This CPU's number, from 0.
+    pub fn index(&self) -> usize {
+        self.index as usize
+    }
+
+    /// Says which thread runs here now.
+    pub fn set_tid(&self, tid: u32) {
+        self.tid.store(tid, Ordering::Relaxed);
+    }
+}
+
+/// The calling CPU's block. The caller must not migrate while it uses it:
+/// kernel code never does, it is not preempted.
+#[inline(always)]
+pub fn this_cpu() -> &'static PerCpu {
+    let block: *const PerCpu;
+    // SAFETY: GS points at the CPU's block from `install` on, which is before any
+    // caller; the first word of the block is its address and never changes.
+    unsafe { asm!("mov {}, gs:[0]", out(reg) block, options(nostack, preserves_flags, readonly)) };
+    // SAFETY: as above; blocks are never freed.
+    unsafe { &*block }
+}
+
+/// The calling CPU's number, or 0 before it has a block.
+pub fn cpu_index() -> usize {
+    if online() == 0 { 0 } else { this_cpu().index() }
+}
+
+/// The calling thread's id, in one instruction: correct even if the thread is
+/// moved right before or after it.
+#[inline(always)]
+pub fn current_tid() -> u32 {
+    let tid: u32;
+    // SAFETY: GS points at the CPU's block, whose thread id is at offset 8.
+    unsafe { asm!("mov {:e}, gs:[8]", out(reg) tid, options(nostack, preserves_flags, readonly)) };
+    tid
+}
+
+/// How many CPUs run threads.
+pub fn online() -> usize {
+    ONLINE.load(Ordering::Acquire)
+}
+
+/// The block of CPU `index`, if there is one. Any context.
+pub fn block(index: usize) -> Option<&'static PerCpu> {
+    let block = BLOCKS.get(index)?.load(Ordering::Acquire);
+    // SAFETY: non-null entries come from `create` and are never freed.
+    unsafe { block.as_ref() }
+}

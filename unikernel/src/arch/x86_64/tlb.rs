@@ -1,0 +1,66 @@
+//! TLB shootdown on a vector of its own.
+//!
+//! A change that takes rights away from a mapping must be seen by every CPU
+//! before the frame is used for something else. The asking CPU publishes the
+//! range under a lock and raises the vector everywhere; the handler flushes and
+//! acknowledges, at once and whatever it interrupted. The asker holds no
+//! [`crate::sync::Lock`], or a CPU that spins for that lock with interrupts off
+//! would never answer.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use spin::mutex::SpinMutex;
+use x86_64::VirtAddr;
+use x86_64::instructions::interrupts;
+use x86_64::instructions::tlb;
+
+use super::percpu::{self, this_cpu};
+use super::{apic, idt};
+use crate::layout::PAGE;
+
+/// Beyond this many pages a full flush is cheaper.
+const MOST_PAGES: u64 = 32;
+
+static ASKING: SpinMutex<()> = SpinMutex::new(());
+static START: AtomicU64 = AtomicU64::new(0);
+static PAGES: AtomicU64 = AtomicU64::new(0);
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+
+/// Makes every CPU forget `pages` pages from `start`. Thread context, interrupts
+/// on, no `Lock` held.
+pub fn shootdown(start: u64, pages: u64) {
+    debug_assert!(interrupts::are_enabled(), "a shootdown waits for other CPUs");
+    // Not a `Lock`: who waits here must go on answering other askers.
+    let _asking = ASKING.lock();
+    START.store(start, Ordering::Relaxed);
+    PAGES.store(pages, Ordering::Relaxed);
+    let generation = GENERATION.fetch_add(1, Ordering::Release) + 1;
+    flush(start, pages);
+    let me = this_cpu().index();
+    let others = || (0..percpu::MAX_CPUS).filter(move |&index| index != me).filter_map(percpu::block);
+    for cpu in others() {
+        apic::send(cpu.index(), idt::SHOOTDOWN);
+    }
+    for cpu in others() {
+        while cpu.tlb_seen.load(Ordering::Acquire) < generation {
+            core::hint::spin_loop();
+        }
+    }
+}
+
+/// The vector's handler.
+pub fn answer() {
+    let generation = GENERATION.load(Ordering::Acquire);
+    flush(START.load(Ordering::Relaxed), PAGES.load(Ordering::Relaxed));
+    this_cpu().tlb_seen.store(generation, Ordering::Release);
+}
+
+fn flush(start: u64, pages: u64) {
+    if pages > MOST_PAGES {
+        tlb::flush_all();
+    } else {
+        for page in 0..pages {
+            tlb::flush(VirtAddr::new_truncate(start + page * PAGE));
+        }
+    }
+}

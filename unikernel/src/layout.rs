@@ -1,0 +1,53 @@
+//! The address space of a node: one map, the same on every node.
+//!
+//! Four-level paging gives 512 top-level entries of 512 GiB. Entry 0 stays
+//! empty (the slot for isolated processes; a null pointer therefore faults);
+//! the program's image, heap and stacks live in the lower half; what is private
+//! to the node lives in the upper half.
+
+/// Where the image (program and kernel, one ELF) runs, whatever physical
+/// address the loader put it at.
+pub const IMAGE_BASE: u64 = 0x80_0000_0000;
+
+/// The first cluster heap slice. Slice `n` starts `n * SLICE_SIZE` further.
+pub const SLICES_BASE: u64 = 0x100_0000_0000;
+/// One slice: the lower half is heap, the upper half is stacks and mappings.
+pub const SLICE_SIZE: u64 = 0x100_0000_0000;
+
+/// The program heap of this node.
+pub const HEAP_BASE: u64 = SLICES_BASE;
+/// End (exclusive) of the program heap's range.
+pub const HEAP_END: u64 = SLICES_BASE + SLICE_SIZE / 2;
+/// Program stacks and `mmap` regions of this node.
+pub const REGIONS_BASE: u64 = HEAP_END;
+/// End (exclusive) of the region range.
+pub const REGIONS_END: u64 = SLICES_BASE + SLICE_SIZE;
+
+/// Physical memory, all of it, writable and never executable.
+pub const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
+/// Kernel stacks, each between two unmapped guard ranges.
+pub const KERNEL_STACKS: u64 = 0xffff_f000_0000_0000;
+/// End (exclusive) of the kernel stack range.
+pub const KERNEL_STACKS_END: u64 = 0xffff_f080_0000_0000;
+/// Device registers, mapped uncached.
+pub const DEVICES: u64 = 0xffff_f100_0000_0000;
+/// End (exclusive) of the device window.
+pub const DEVICES_END: u64 = 0xffff_f180_0000_0000;
+
+/// The smallest page.
+pub const PAGE: u64 = 4096;
+/// The large page.
+pub const LARGE_PAGE: u64 = 2 << 20;
+
+/// The first byte of the canonical upper half: kernel addresses start here.
+pub const UPPER_HALF: u64 = 0xffff_8000_0000_0000;
+
+/// Rounds `value` up to a multiple of `to`, a power of two.
+pub const fn align_up(value: u64, to: u64) -> u64 {
+    (value + to - 1) & !(to - 1)
+}
+
+/// Rounds `value` down to a multiple of `to`, a power of two.
+pub const fn align_down(value: u64, to: u64) -> u64 {
+    value & !(to - 1)
+}

@@ -1,0 +1,28 @@
+//! The Darner kernel: one node of a cluster, linked into the program it runs.
+//!
+//! A program and the kernel share one address space and one privilege level;
+//! what separates them is that the kernel's sections are pages of their own
+//! and that the program enters only through the functions in [`abi`].
+//!
+//! Reading order: [`boot`] (from the loader to the first thread), [`memory`]
+//! (frames, page tables, heaps, stacks), [`arch`] (what only an x86-64 CPU has),
+//! [`sched`] (threads and blocking), [`abi`] (what the program calls).
+
+#![no_std]
+
+extern crate alloc;
+
+mod abi;
+mod arch;
+mod boot;
+mod console;
+mod control;
+mod layout;
+mod logging;
+mod memory;
+mod panic;
+mod params;
+mod platform;
+mod sched;
+mod sync;
+mod time;

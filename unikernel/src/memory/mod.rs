@@ -1,0 +1,8 @@
+//! Memory: physical frames, page tables, heaps, stacks and mapped regions.
+
+pub mod frames;
+pub mod kernel_heap;
+pub mod paging;
+pub mod program_heap;
+pub mod regions;
+pub mod stacks;

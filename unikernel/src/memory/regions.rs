@@ -1,0 +1,167 @@
+//! Ranges of program addresses: stacks and `mmap`.
+//!
+//! A region is a run of 4 KiB pages, all backed by frames, with an unmapped guard
+//! on both sides. Freed addresses are kept in a list and used again.
+
+use alloc::collections::BTreeMap;
+
+use super::paging::{self, Rights};
+use super::frames;
+use crate::arch::tlb;
+use crate::layout::{PAGE, REGIONS_BASE, REGIONS_END, align_up};
+use crate::sync::Lock;
+
+/// Unmapped bytes on each side of a region.
+pub const GUARD: u64 = 64 << 10;
+/// As in the program heap: what stays free for the kernel.
+const KERNEL_RESERVE: u64 = 512 << 10;
+
+struct Table {
+    /// Regions in use: start and bytes.
+    used: BTreeMap<u64, u64>,
+    /// Address runs (guards included) that are free: start and bytes.
+    free: BTreeMap<u64, u64>,
+    next: u64,
+}
+
+static TABLE: Lock<Table> = Lock::new(Table {
+    used: BTreeMap::new(),
+    free: BTreeMap::new(),
+    next: REGIONS_BASE,
+});
+
+impl Table {
+    /// An address run of `bytes`, the smallest free one that fits or a new one.
+    fn take(&mut self, bytes: u64) -> Option<u64> {
+        let fit = self
+            .free
+            .iter()
+            .filter(|&(_, &length)| length >= bytes)
+            .min_by_key(|&(_, &length)| length)
+            .map(|(&start, &length)| (start, length));
+        if let Some((start, length)) = fit {
+            self.free.remove(&start);
+            if length > bytes {
+                self.free.insert(start + bytes, length - bytes);
+            }
+            return Some(start);
+        }
+        let start = self.next;
+        let end = start.checked_add(bytes).filter(|&end| end <= REGIONS_END)?;
+        self.next = end;
+        Some(start)
+    }
+
+    fn give(&mut self, start: u64, bytes: u64) {
+        let mut start = start;
+        let mut end = start + bytes;
+        if let Some((&below, &length)) = self.free.range(..start).next_back()
+            && below + length == start
+        {
+            self.free.remove(&below);
+            start = below;
+        }
+        if let Some(length) = self.free.remove(&end) {
+            end += length;
+        }
+        self.free.insert(start, end - start);
+    }
+}
+
+/// Maps a region of `bytes` (rounded up to pages) with `rights`. Thread context.
+/// The content of a zeroed region is zero, else undefined. `None`: no memory.
+pub fn map(bytes: u64, rights: Rights, content: Content) -> Option<u64> {
+    let bytes = align_up(bytes.max(1), PAGE);
+    if frames::free() < bytes.checked_add(KERNEL_RESERVE)? {
+        return None;
+    }
+    let run = TABLE.lock().take(bytes.checked_add(2 * GUARD)?)?;
+    let start = run + GUARD;
+    for at in (start..start + bytes).step_by(PAGE as usize) {
+        let mapped = frames::allocate_page().filter(|&frame| {
+            if content == Content::Zeroed {
+                // SAFETY: the frame was just allocated and is in the direct map.
+                unsafe { core::ptr::write_bytes(paging::direct(frame) as *mut u8, 0, PAGE as usize) };
+            }
+            let mapped = paging::map_page(at, frame, rights).is_ok();
+            if !mapped {
+                frames::free_page(frame);
+            }
+            mapped
+        });
+        if mapped.is_none() {
+            paging::unmap_fresh(start, at);
+            TABLE.lock().give(run, bytes + 2 * GUARD);
+            return None;
+        }
+    }
+    TABLE.lock().used.insert(start, bytes);
+    Some(start)
+}
+
+/// What a new region holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Zeros.
+    Zeroed,
+    /// Anything: whoever asked writes before it reads.
+    Undefined,
+}
+
+/// Why a change to a region was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotARegion;
+
+/// Unmaps the whole region at `start`, of `bytes`. Thread context, no lock held.
+pub fn unmap(start: u64, bytes: u64) -> Result<(), NotARegion> {
+    let bytes = align_up(bytes, PAGE);
+    {
+        let mut table = TABLE.lock();
+        if table.used.get(&start) != Some(&bytes) {
+            return Err(NotARegion);
+        }
+        table.used.remove(&start);
+    }
+    let end = start + bytes;
+    // Frames may be used again only when no CPU can reach them: unmap, shoot
+    // down, free. The frames wait in batches of what a list on the stack holds.
+    let mut batch = [0u64; 64];
+    let mut at = start;
+    while at < end {
+        let first = at;
+        let mut count = 0;
+        while at < end && count < batch.len() {
+            // Pages without rights are not present, but keep their frame.
+            paging::protect_page(at, Rights::CONST).ok();
+            if let Some(frame) = paging::unmap_page(at) {
+                batch[count] = frame;
+                count += 1;
+            }
+            at += PAGE;
+        }
+        tlb::shootdown(first, (at - first) / PAGE);
+        for &frame in &batch[..count] {
+            frames::free_page(frame);
+        }
+    }
+    TABLE.lock().give(start - GUARD, bytes + 2 * GUARD);
+    Ok(())
+}
+
+/// Changes the rights of pages within one region. Thread context, no lock held.
+pub fn protect(start: u64, bytes: u64, rights: Rights) -> Result<(), NotARegion> {
+    let bytes = align_up(bytes, PAGE);
+    let end = start.checked_add(bytes).ok_or(NotARegion)?;
+    {
+        let table = TABLE.lock();
+        let (&region, &length) = table.used.range(..=start).next_back().ok_or(NotARegion)?;
+        if !start.is_multiple_of(PAGE) || end > region + length {
+            return Err(NotARegion);
+        }
+    }
+    for at in (start..end).step_by(PAGE as usize) {
+        paging::protect_page(at, rights).map_err(|_| NotARegion)?;
+    }
+    tlb::shootdown(start, bytes / PAGE);
+    Ok(())
+}

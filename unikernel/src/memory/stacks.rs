@@ -1,0 +1,161 @@
+//! Stacks: of the kernel and of the program, between guards that are not mapped.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::paging::{self, Rights};
+use super::regions::{self, Content, GUARD};
+use super::frames;
+use crate::layout::{KERNEL_STACKS, KERNEL_STACKS_END, PAGE, REGIONS_BASE, REGIONS_END, align_up};
+use crate::sync::Lock;
+
+/// Usable bytes of a kernel stack.
+pub const KERNEL_STACK_BYTES: u64 = 16 << 10;
+/// A kernel stack and the guard below it.
+const KERNEL_SLOT: u64 = KERNEL_STACK_BYTES + 4 * PAGE;
+/// The least a program stack has, whatever was asked for: kernel code runs on it.
+pub const LEAST_PROGRAM_STACK: u64 = 64 << 10;
+
+static NEXT_SLOT: AtomicU64 = AtomicU64::new(KERNEL_STACKS);
+static FREE_SLOTS: Lock<Vec<u64>> = Lock::new(Vec::new());
+
+/// A kernel stack. Its memory is kept for the next one when it is dropped.
+pub struct KernelStack {
+    bottom: u64,
+}
+
+impl KernelStack {
+    /// A stack between two guards; `None`: no memory. Thread context.
+    pub fn new() -> Option<Self> {
+        if let Some(bottom) = FREE_SLOTS.lock().pop() {
+            return Some(Self { bottom });
+        }
+        let bottom = NEXT_SLOT.fetch_add(KERNEL_SLOT, Ordering::Relaxed) + 4 * PAGE;
+        if bottom + KERNEL_STACK_BYTES > KERNEL_STACKS_END {
+            return None;
+        }
+        for at in (bottom..bottom + KERNEL_STACK_BYTES).step_by(PAGE as usize) {
+            let mapped = frames::allocate_page().filter(|&frame| {
+                let mapped = paging::map_page(at, frame, Rights::DATA).is_ok();
+                if !mapped {
+                    frames::free_page(frame);
+                }
+                mapped
+            });
+            if mapped.is_none() {
+                paging::unmap_fresh(bottom, at);
+                return None;
+            }
+        }
+        Some(Self { bottom })
+    }
+
+    /// The address just above the stack, 16-aligned.
+    pub fn top(&self) -> u64 {
+        self.bottom + KERNEL_STACK_BYTES
+    }
+}
+
+impl Drop for KernelStack {
+    fn drop(&mut self) {
+        FREE_SLOTS.lock().push(self.bottom);
+    }
+}
+
+/// Program stacks in use and kept: bottom and bytes, for naming overflows.
+static PROGRAM_STACKS: Lock<BTreeMap<u64, u64>> = Lock::new(BTreeMap::new());
+/// Stacks of ended threads, for new ones.
+static KEPT: Lock<Vec<(u64, u64)>> = Lock::new(Vec::new());
+/// How many stacks are kept.
+const MOST_KEPT: usize = 32;
+
+/// A program stack.
+pub struct ProgramStack {
+    bottom: u64,
+    bytes: u64,
+}
+
+impl ProgramStack {
+    /// A stack of at least `bytes`; `None`: no memory. Thread context, no lock
+    /// held.
+    pub fn new(bytes: u64) -> Option<Self> {
+        let bytes = align_up(bytes.max(LEAST_PROGRAM_STACK), PAGE);
+        {
+            let mut kept = KEPT.lock();
+            if let Some(index) = kept.iter().position(|&(_, length)| length == bytes) {
+                let (bottom, bytes) = kept.swap_remove(index);
+                return Some(Self { bottom, bytes });
+            }
+        }
+        let bottom = regions::map(bytes, Rights::DATA, Content::Undefined).or_else(|| {
+            release_kept();
+            regions::map(bytes, Rights::DATA, Content::Undefined)
+        })?;
+        PROGRAM_STACKS.lock().insert(bottom, bytes);
+        Some(Self { bottom, bytes })
+    }
+
+    /// The address just above the stack, 16-aligned.
+    pub fn top(&self) -> u64 {
+        self.bottom + self.bytes
+    }
+
+    /// Gives the stack up: kept for the next thread, or unmapped. Thread context,
+    /// interrupts on, no lock held, and not the stack that the caller runs on.
+    pub fn release(self) {
+        {
+            let mut kept = KEPT.lock();
+            if kept.len() < MOST_KEPT {
+                kept.push((self.bottom, self.bytes));
+                return;
+            }
+        }
+        unmap(self.bottom, self.bytes);
+    }
+}
+
+fn unmap(bottom: u64, bytes: u64) {
+    PROGRAM_STACKS.lock().remove(&bottom);
+    if regions::unmap(bottom, bytes).is_err() {
+        log::error!("the stack at {bottom:#x} is not a region");
+    }
+}
+
+/// Unmaps all stacks that are kept: memory is short.
+pub fn release_kept() {
+    let kept = core::mem::take(&mut *KEPT.lock());
+    for (bottom, bytes) in kept {
+        unmap(bottom, bytes);
+    }
+}
+
+/// A guard that an access has hit.
+pub struct GuardHit {
+    /// `program` or `kernel`.
+    pub kind: &'static str,
+    /// Size of the stack above it.
+    pub bytes: u64,
+}
+
+/// Which stack's guard `address` is in. For exceptions: it takes no lock, because
+/// the interrupted code may hold it.
+pub fn guard_at(address: u64) -> Option<GuardHit> {
+    if (KERNEL_STACKS..KERNEL_STACKS_END).contains(&address) {
+        let offset = (address - KERNEL_STACKS) % KERNEL_SLOT;
+        return (offset < 4 * PAGE).then_some(GuardHit {
+            kind: "kernel",
+            bytes: KERNEL_STACK_BYTES,
+        });
+    }
+    if !(REGIONS_BASE..REGIONS_END).contains(&address) {
+        return None;
+    }
+    // SAFETY: every other CPU is stopped and this one is in an exception, so the
+    // map does not change; if the exception came within a change of it, the worst
+    // is a wrong or missing name in the report.
+    let stacks = unsafe { &*PROGRAM_STACKS.as_ptr() };
+    let (&bottom, &bytes) = stacks.range(address..).next()?;
+    (bottom - address <= GUARD).then_some(GuardHit { kind: "program", bytes })
+}

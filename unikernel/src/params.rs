@@ -1,0 +1,107 @@
+//! The command line: `<kernel options> -- <program arguments>`.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use log::LevelFilter;
+use spin::Once;
+
+/// What the command line asks of the kernel and hands to the program.
+pub struct Params {
+    /// `argv`, the program's name first.
+    pub args: Vec<String>,
+    /// `KEY=VALUE` words.
+    pub env: Vec<String>,
+    /// How much the kernel logs.
+    pub log: LevelFilter,
+    /// Debug console port for standard error; COM1 when absent.
+    pub stderr: Option<u16>,
+    /// Debug console port for control records; none are written when absent.
+    pub control: Option<u16>,
+    /// Port of the debug-exit device.
+    pub exit: Option<u16>,
+    /// Standard input comes in length-prefixed frames.
+    pub framed_stdin: bool,
+    /// Use no more than this many CPUs.
+    pub max_cpus: usize,
+    /// What was not understood; logged once there is a log.
+    pub unknown: Vec<String>,
+}
+
+static PARAMS: Once<Params> = Once::new();
+
+/// Parses `line` and keeps the result for [`get`]. Called once, at boot.
+pub fn init(line: &str) -> &'static Params {
+    PARAMS.call_once(|| parse(line))
+}
+
+/// The parsed command line, if boot has come that far. Any context.
+pub fn get() -> Option<&'static Params> {
+    PARAMS.get()
+}
+
+fn parse(line: &str) -> Params {
+    let mut params = Params {
+        args: Vec::new(),
+        env: Vec::new(),
+        log: LevelFilter::Warn,
+        stderr: None,
+        control: None,
+        exit: None,
+        framed_stdin: false,
+        max_cpus: usize::MAX,
+        unknown: Vec::new(),
+    };
+    let words = match shell_words::split(line) {
+        Ok(words) => words,
+        Err(error) => {
+            params.unknown.push(alloc::format!("{line} ({error})"));
+            line.split_whitespace().map(ToString::to_string).collect()
+        }
+    };
+    let mut name = String::from("program");
+    let mut words = words.into_iter();
+    for word in words.by_ref() {
+        if word == "--" {
+            break;
+        }
+        let (key, value) = word.split_once('=').unwrap_or((word.as_str(), ""));
+        let understood = match key {
+            "name" => {
+                name = value.to_string();
+                true
+            }
+            "env" if value.contains('=') => {
+                params.env.push(value.to_string());
+                true
+            }
+            "log" => value.parse().map(|level| params.log = level).is_ok(),
+            "stderr" => parse_port(value).map(|port| params.stderr = Some(port)).is_some(),
+            "control" => parse_port(value).map(|port| params.control = Some(port)).is_some(),
+            "exit" => parse_port(value).map(|port| params.exit = Some(port)).is_some(),
+            "stdin" if value == "framed" => {
+                params.framed_stdin = true;
+                true
+            }
+            "maxcpus" => match value.parse() {
+                Ok(count) if count > 0 => {
+                    params.max_cpus = count;
+                    true
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        if !understood {
+            params.unknown.push(word);
+        }
+    }
+    params.args.push(name);
+    params.args.extend(words);
+    params
+}
+
+fn parse_port(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix("0x")?;
+    u16::from_str_radix(digits, 16).ok()
+}

@@ -1,0 +1,133 @@
+//! A thread and what it owns.
+
+use alloc::sync::Arc;
+use core::alloc::Layout;
+use core::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+
+use crate::abi::process;
+use crate::memory::program_heap;
+use crate::memory::stacks::{KernelStack, ProgramStack};
+use crate::sync::Lock;
+
+use super::wait::WaitQueue;
+
+/// A thread's number. Never used again.
+pub type Tid = u32;
+
+/// The highest priority is 31.
+pub const PRIORITIES: usize = 32;
+
+/// Why a thread could not be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpawnError {
+    /// No memory for its stacks or its thread-local storage.
+    NoMemory,
+}
+
+/// A thread. Shared by the run queues, the wait queues and the thread table.
+pub struct Thread {
+    /// Its number.
+    pub tid: Tid,
+    /// 0 to 31.
+    pub priority: AtomicU8,
+    /// The error number of its last failed call.
+    pub errno: AtomicI32,
+    /// Woken when it has ended.
+    pub ended: WaitQueue,
+    /// Where it runs in kernel code that an interrupt brought it to.
+    pub kernel_stack: KernelStack,
+    /// Changed only under the scheduler's lock (or before the thread is known).
+    pub(super) state: Lock<Context>,
+    /// What is to be given back when it has ended.
+    pub(super) owned: Lock<Option<Owned>>,
+}
+
+/// The part of a thread that the scheduler owns.
+pub(super) struct Context {
+    pub stack_pointer: u64,
+    pub fs_base: u64,
+    pub status: Status,
+    /// A wake-up that came before the block it is for.
+    pub wake_pending: bool,
+    /// The CPU whose queues (run or timer) it is in, or that runs it.
+    pub cpu: usize,
+    /// Its entry in that CPU's timer queue.
+    pub timer: Option<(u64, u64)>,
+    /// The last block ended by its deadline.
+    pub timed_out: bool,
+}
+
+/// Where a thread is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    Running,
+    Ready,
+    Blocked,
+    Ended,
+}
+
+/// Memory of a thread in the program's part of the address space.
+pub(super) struct Owned {
+    pub stack: ProgramStack,
+    pub tls: Option<Tls>,
+}
+
+impl Owned {
+    /// Gives the memory back. Not on the stack in question, no lock held.
+    pub fn release(self) {
+        self.stack.release();
+        if let Some(tls) = self.tls {
+            // SAFETY: the block came from this heap with this layout, and the only
+            // thread that used it has ended.
+            unsafe { program_heap::deallocate(tls.block, tls.layout) };
+        }
+    }
+}
+
+/// A thread's copy of the program's thread-local variables.
+pub(super) struct Tls {
+    block: *mut u8,
+    layout: Layout,
+    /// The thread pointer.
+    pub thread_pointer: u64,
+}
+
+// SAFETY: the block belongs to one thread; the pointer is only used to free it.
+unsafe impl Send for Tls {}
+
+impl Tls {
+    /// Variant II of the TLS ABI (Drepper, "ELF handling for thread-local
+    /// storage", section 3): the variables end where the thread pointer points,
+    /// and the word there is the thread pointer itself.
+    pub fn new() -> Result<Option<Self>, SpawnError> {
+        const WORD: usize = size_of::<u64>();
+        let Some(template) = process::tls() else { return Ok(None) };
+        let align = template.align.max(WORD);
+        let variables = template.bytes.next_multiple_of(align);
+        let layout = Layout::from_size_align(variables + WORD, align).map_err(|_| SpawnError::NoMemory)?;
+        let block = program_heap::allocate(layout);
+        if block.is_null() {
+            return Err(SpawnError::NoMemory);
+        }
+        let thread_pointer = block as u64 + variables as u64;
+        // SAFETY: the block is new and has room for the variables and one word;
+        // the template is the image's TLS segment.
+        unsafe {
+            let first = (thread_pointer - template.bytes.next_multiple_of(align) as u64) as *mut u8;
+            core::ptr::copy_nonoverlapping(template.start as *const u8, first, template.file_bytes);
+            core::ptr::write_bytes(first.add(template.file_bytes), 0, variables - template.file_bytes);
+            (thread_pointer as *mut u64).write(thread_pointer);
+        }
+        Ok(Some(Self { block, layout, thread_pointer }))
+    }
+}
+
+impl Thread {
+    /// The thread's saved error number.
+    pub fn last_error(&self) -> i32 {
+        self.errno.load(Ordering::Relaxed)
+    }
+}
+
+/// A thread as the queues hold it.
+pub type ThreadRef = Arc<Thread>;

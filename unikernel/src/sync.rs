@@ -1,0 +1,91 @@
+//! Locks for the bring-up kernel.
+//!
+//! [`Lock`] is held with interrupts off and never across a blocking point, so an
+//! interrupt handler may take it as well. Order, outermost first: descriptors
+//! and files, scheduler, region tables, kernel heap, frames.
+
+use core::ops::{Deref, DerefMut};
+
+use spin::mutex::{SpinMutex, SpinMutexGuard};
+use x86_64::instructions::interrupts;
+
+/// A spin lock that turns interrupts off while it is held.
+///
+/// May be taken from threads and from interrupt handlers, never from the
+/// handlers of exceptions (the interrupted code may hold it).
+pub struct Lock<T> {
+    inner: SpinMutex<T>,
+}
+
+/// Access to what a [`Lock`] protects; restores the interrupt flag on drop.
+pub struct LockGuard<'a, T> {
+    inner: Option<SpinMutexGuard<'a, T>>,
+    enabled: bool,
+}
+
+impl<T> Lock<T> {
+    /// A free lock around `value`.
+    pub const fn new(value: T) -> Self {
+        Self {
+            inner: SpinMutex::new(value),
+        }
+    }
+
+    /// Spins until the lock is free. Not recursive.
+    pub fn lock(&self) -> LockGuard<'_, T> {
+        let enabled = interrupts::are_enabled();
+        loop {
+            interrupts::disable();
+            if let Some(inner) = self.inner.try_lock() {
+                return LockGuard {
+                    inner: Some(inner),
+                    enabled,
+                };
+            }
+            // Interrupts stay served while another CPU holds the lock.
+            if enabled {
+                interrupts::enable();
+            }
+            while self.inner.is_locked() {
+                core::hint::spin_loop();
+            }
+        }
+    }
+
+    /// Frees the lock that a context switch carried over from another thread.
+    ///
+    /// # Safety
+    /// The calling CPU must hold the lock and its guard must have been forgotten.
+    pub unsafe fn force_unlock(&self) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.inner.force_unlock() }
+    }
+
+    /// The protected value, without taking the lock.
+    pub fn as_ptr(&self) -> *mut T {
+        self.inner.as_mut_ptr()
+    }
+}
+
+impl<T> Deref for LockGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.inner.as_ref().expect("guard is alive")
+    }
+}
+
+impl<T> DerefMut for LockGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.inner.as_mut().expect("guard is alive")
+    }
+}
+
+impl<T> Drop for LockGuard<'_, T> {
+    fn drop(&mut self) {
+        // The lock must be free before an interrupt can ask for it again.
+        drop(self.inner.take());
+        if self.enabled {
+            interrupts::enable();
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Monotonic and wall-clock time from the time-stamp counter.
+//!
+//! The counter's frequency comes from the hypervisor where it tells (kvm-clock,
+//! the timing leaf), else from CPUID, else it is measured against the PIT.
+//! Wall time is read once at boot and advanced by the counter.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use crate::arch::clock;
+use crate::arch::cpu::tsc;
+
+/// Counter value that is time zero.
+static BASE_TSC: AtomicU64 = AtomicU64::new(0);
+/// Nanoseconds per counter tick, as a 32.32 fixed-point number.
+static SCALE: AtomicU64 = AtomicU64::new(1 << 32);
+/// Counter frequency in kHz.
+static KHZ: AtomicU64 = AtomicU64::new(0);
+/// Wall time at time zero, nanoseconds since 1970.
+static WALL_BASE: AtomicU64 = AtomicU64::new(0);
+
+/// Finds the counter's frequency and the wall time. Called once, on the boot
+/// CPU, before any other function here means anything.
+pub fn init() {
+    let khz = clock::tsc_khz().max(1);
+    KHZ.store(khz, Ordering::Relaxed);
+    SCALE.store(((1_000_000u128 << 32) / u128::from(khz)) as u64, Ordering::Relaxed);
+    BASE_TSC.store(tsc(), Ordering::Relaxed);
+    WALL_BASE.store(clock::wall_ns(), Ordering::Relaxed);
+}
+
+/// The counter's frequency in kHz (0 before [`init`]). Any context.
+pub fn tsc_khz() -> u64 {
+    KHZ.load(Ordering::Relaxed)
+}
+
+/// Nanoseconds since boot. Any context.
+pub fn monotonic_ns() -> u64 {
+    let ticks = tsc().saturating_sub(BASE_TSC.load(Ordering::Relaxed));
+    ((u128::from(ticks) * u128::from(SCALE.load(Ordering::Relaxed))) >> 32) as u64
+}
+
+/// The counter value at which [`monotonic_ns`] will have reached `deadline`.
+pub fn tsc_at(deadline: u64) -> u64 {
+    let ticks = u128::from(deadline) * u128::from(tsc_khz()) / 1_000_000;
+    BASE_TSC.load(Ordering::Relaxed).saturating_add(ticks as u64)
+}
+
+/// Nanoseconds since 1970-01-01 UTC. Any context.
+pub fn realtime_ns() -> u64 {
+    WALL_BASE.load(Ordering::Relaxed) + monotonic_ns()
+}
