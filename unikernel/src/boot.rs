@@ -15,7 +15,8 @@ use fdt::Fdt;
 use hermit_entry::boot_info::{BootInfo, RawBootInfo};
 use x86_64::registers::control::{Cr3, Cr3Flags};
 use x86_64::structures::paging::{
-    FrameAllocator, Mapper, OffsetPageTable, Page, PageTable, PhysFrame, Size1GiB, Size2MiB, Size4KiB,
+    FrameAllocator, Mapper, OffsetPageTable, Page, PageTable, PhysFrame, Size1GiB, Size2MiB,
+    Size4KiB,
 };
 use x86_64::{PhysAddr, VirtAddr};
 
@@ -94,7 +95,10 @@ struct Ranges {
 
 impl Ranges {
     const fn new() -> Self {
-        Self { items: [(0, 0); 64], len: 0 }
+        Self {
+            items: [(0, 0); 64],
+            len: 0,
+        }
     }
 
     fn as_slice(&self) -> &[(u64, u64)] {
@@ -173,7 +177,10 @@ impl Image {
         unsafe {
             let offset = (self.base as *const u8).add(32).cast::<u64>().read();
             let count = (self.base as *const u8).add(56).cast::<u16>().read();
-            core::slice::from_raw_parts((self.base + offset) as *const ProgramHeader, usize::from(count))
+            core::slice::from_raw_parts(
+                (self.base + offset) as *const ProgramHeader,
+                usize::from(count),
+            )
         }
     }
 
@@ -183,34 +190,51 @@ impl Image {
 
     fn bytes(&self) -> u64 {
         let end = |header: &ProgramHeader| header.address + header.bytes;
-        self.headers().iter().filter(|header| header.kind == PT_LOAD).map(end).max().unwrap_or(0)
+        self.headers()
+            .iter()
+            .filter(|header| header.kind == PT_LOAD)
+            .map(end)
+            .max()
+            .unwrap_or(0)
     }
 
     /// What may be done with the page at `offset`. The end of a relocation-only
     /// part is a page boundary by the linker's rule.
     fn rights(&self, offset: u64) -> Option<Rights> {
         let covers = |header: &&ProgramHeader| {
-            align_down(header.address, PAGE) <= offset && offset < align_up(header.address + header.bytes, PAGE)
+            align_down(header.address, PAGE) <= offset
+                && offset < align_up(header.address + header.bytes, PAGE)
         };
-        let loads = || self.headers().iter().filter(|header| header.kind == PT_LOAD);
+        let loads = || {
+            self.headers()
+                .iter()
+                .filter(|header| header.kind == PT_LOAD)
+        };
         let relro = self.find(PT_GNU_RELRO);
         let mut rights = None;
         for header in loads().filter(covers) {
             rights = Some(match header.flags & (PF_W | PF_X) {
-                0 => Rights::CONST,
-                PF_X => Rights::TEXT,
-                _ => Rights::DATA,
+                0 => Rights::Const,
+                PF_X => Rights::Text,
+                _ => Rights::Data,
             });
         }
         let constant = relro.is_some_and(|relro| {
-            align_down(relro.address, PAGE) <= offset && offset + PAGE <= align_down(relro.address + relro.bytes, PAGE)
+            align_down(relro.address, PAGE) <= offset
+                && offset + PAGE <= align_down(relro.address + relro.bytes, PAGE)
         });
-        if constant && rights == Some(Rights::DATA) { Some(Rights::CONST) } else { rights }
+        if constant && rights == Some(Rights::Data) {
+            Some(Rights::Const)
+        } else {
+            rights
+        }
     }
 
     /// Writes every relocated word for an image that runs at `target`.
     fn relocate(&self, target: u64) -> Result<(), u32> {
-        let Some(dynamic) = self.find(PT_DYNAMIC) else { return Ok(()) };
+        let Some(dynamic) = self.find(PT_DYNAMIC) else {
+            return Ok(());
+        };
         let mut table = 0;
         let mut table_bytes = 0;
         let words = (self.base + dynamic.address) as *const [u64; 2];
@@ -232,7 +256,9 @@ impl Image {
             }
             // SAFETY: a relocation of this image names a word within it, which is
             // writable through the loader's identity mapping.
-            unsafe { ((self.base + offset) as *mut u64).write_unaligned(target.wrapping_add(addend)) };
+            unsafe {
+                ((self.base + offset) as *mut u64).write_unaligned(target.wrapping_add(addend))
+            };
         }
         Ok(())
     }
@@ -242,9 +268,15 @@ impl Image {
 extern "C" fn early(boot_info: &'static RawBootInfo, _cpu_id: u32, kernel_tsc: u64) -> ! {
     KERNEL_TSC.store(kernel_tsc, Ordering::Relaxed);
     let boot_info = BootInfo::from(*boot_info);
-    let image = Image { base: &raw const IMAGE as u64 };
+    let image = Image {
+        base: &raw const IMAGE as u64,
+    };
     let image_bytes = align_up(image.bytes(), PAGE);
-    let Some(fdt_address) = boot_info.hardware_info.device_tree.map(|address| address.get()) else {
+    let Some(fdt_address) = boot_info
+        .hardware_info
+        .device_tree
+        .map(|address| address.get())
+    else {
         panic::early("the loader passed no device tree, so the memory map is not known");
     };
     // SAFETY: the loader passes the address of a device tree.
@@ -258,13 +290,24 @@ extern "C" fn early(boot_info: &'static RawBootInfo, _cpu_id: u32, kernel_tsc: u
             ranges.push(start, start + region.size.unwrap_or(0) as u64);
         }
     }
-    let direct_end = ranges.as_slice().iter().map(|&(_, end)| end).max().unwrap_or(0);
+    let direct_end = ranges
+        .as_slice()
+        .iter()
+        .map(|&(_, end)| end)
+        .max()
+        .unwrap_or(0);
     ranges.remove(0, 1 << 20);
     ranges.remove(image.base, image.base + image_bytes);
-    ranges.remove(align_down(fdt_address, PAGE), align_up(fdt_address + fdt.total_size() as u64, PAGE));
+    ranges.remove(
+        align_down(fdt_address, PAGE),
+        align_up(fdt_address + fdt.total_size() as u64, PAGE),
+    );
     for reservation in fdt.memory_reservations() {
         let start = reservation.address() as u64;
-        ranges.remove(align_down(start, PAGE), align_up(start + reservation.size() as u64, PAGE));
+        ranges.remove(
+            align_down(start, PAGE),
+            align_up(start + reservation.size() as u64, PAGE),
+        );
     }
     if let Some((start, end)) = initrd(&fdt) {
         ranges.remove(align_down(start, PAGE), align_up(end, PAGE));
@@ -280,11 +323,17 @@ extern "C" fn early(boot_info: &'static RawBootInfo, _cpu_id: u32, kernel_tsc: u
         panic::early("there is no free memory below 4 GiB");
     };
     let start = align_up(start, PAGE);
-    let mut bump = Bump { start, next: start, end: align_down(end, PAGE) };
+    let mut bump = Bump {
+        start,
+        next: start,
+        end: align_down(end, PAGE),
+    };
     let root = build_tables(&image, image_bytes, direct_end, &ranges, &mut bump);
     if let Err(kind) = image.relocate(IMAGE_BASE) {
         let _ = kind;
-        panic::early("the image has a relocation that is not relative: it was not linked as a static position-independent program");
+        panic::early(
+            "the image has a relocation that is not relative: it was not linked as a static position-independent program",
+        );
     }
     let target = IMAGE_BASE + (kernel_main as *const () as u64 - image.base);
     let stack = IMAGE_BASE + (&raw const BOOT_STACK as u64 - image.base) + BOOT_STACK_BYTES as u64;
@@ -322,15 +371,24 @@ fn initrd(fdt: &Fdt<'_>) -> Option<(u64, u64)> {
     (start < end).then_some((start as u64, end as u64))
 }
 
-fn build_tables(image: &Image, image_bytes: u64, direct_end: u64, ranges: &Ranges, bump: &mut Bump) -> PhysFrame {
+fn build_tables(
+    image: &Image,
+    image_bytes: u64,
+    direct_end: u64,
+    ranges: &Ranges,
+    bump: &mut Bump,
+) -> PhysFrame {
     const NO_MEMORY: &str = "not enough memory for the page tables";
-    let Some(root) = bump.allocate_frame() else { panic::early(NO_MEMORY) };
+    let Some(root) = bump.allocate_frame() else {
+        panic::early(NO_MEMORY)
+    };
     let (old_root, _) = Cr3::read();
     // SAFETY: both are page tables in identity-mapped memory; the new one is ours.
     // Entry 0 of the old one maps this code; step 3 takes it away.
     let table = unsafe {
         let table = &mut *(root.start_address().as_u64() as *mut PageTable);
-        table[0] = (*(old_root.start_address().as_u64() as *const PageTable))[0].clone();
+        let old = &*(old_root.start_address().as_u64() as *const PageTable);
+        table[0] = old[0].clone();
         table
     };
     // SAFETY: page tables are found at their physical addresses here.
@@ -346,13 +404,31 @@ fn build_tables(image: &Image, image_bytes: u64, direct_end: u64, ranges: &Range
         let done = unsafe {
             match bytes {
                 PAGE => tables
-                    .map_to_with_table_flags(Page::<Size4KiB>::containing_address(virt), PhysFrame::containing_address(phys_addr), rights.flags(), TABLE_FLAGS, bump)
+                    .map_to_with_table_flags(
+                        Page::<Size4KiB>::containing_address(virt),
+                        PhysFrame::containing_address(phys_addr),
+                        rights.flags(),
+                        TABLE_FLAGS,
+                        bump,
+                    )
                     .is_ok(),
                 LARGE_PAGE => tables
-                    .map_to_with_table_flags(Page::<Size2MiB>::containing_address(virt), PhysFrame::containing_address(phys_addr), rights.flags(), TABLE_FLAGS, bump)
+                    .map_to_with_table_flags(
+                        Page::<Size2MiB>::containing_address(virt),
+                        PhysFrame::containing_address(phys_addr),
+                        rights.flags(),
+                        TABLE_FLAGS,
+                        bump,
+                    )
                     .is_ok(),
                 _ => tables
-                    .map_to_with_table_flags(Page::<Size1GiB>::containing_address(virt), PhysFrame::containing_address(phys_addr), rights.flags(), TABLE_FLAGS, bump)
+                    .map_to_with_table_flags(
+                        Page::<Size1GiB>::containing_address(virt),
+                        PhysFrame::containing_address(phys_addr),
+                        rights.flags(),
+                        TABLE_FLAGS,
+                        bump,
+                    )
                     .is_ok(),
             }
         };
@@ -374,14 +450,26 @@ fn build_tables(image: &Image, image_bytes: u64, direct_end: u64, ranges: &Range
         let mut at = align_down(from, LARGE_PAGE);
         let end = align_up(to, LARGE_PAGE);
         while at < end {
-            let bytes = if gigabyte_pages && at.is_multiple_of(GIB) && end - at >= GIB { GIB } else { LARGE_PAGE };
-            map(DIRECT_MAP + at, at, bytes, Rights::DATA, bump);
+            let bytes = if gigabyte_pages && at.is_multiple_of(GIB) && end - at >= GIB {
+                GIB
+            } else {
+                LARGE_PAGE
+            };
+            map(DIRECT_MAP + at, at, bytes, Rights::Data, bump);
             at += bytes;
         }
     };
-    let low_end = ranges.as_slice().iter().map(|&(_, end)| end).filter(|&end| end <= 4 * GIB).max();
+    let low_end = ranges
+        .as_slice()
+        .iter()
+        .map(|&(_, end)| end)
+        .filter(|&end| end <= 4 * GIB)
+        .max();
     direct(0, low_end.unwrap_or(direct_end).min(4 * GIB), bump);
-    let high = ranges.as_slice().iter().filter(|&&(start, _)| start >= 4 * GIB);
+    let high = ranges
+        .as_slice()
+        .iter()
+        .filter(|&&(start, _)| start >= 4 * GIB);
     if let Some(start) = high.map(|&(start, _)| start).min() {
         direct(start, direct_end, bump);
     }
@@ -395,7 +483,11 @@ extern "C" fn kernel_main() -> ! {
     };
     LINK_END.store(handover.image_bytes, Ordering::Relaxed);
     let image = Image { base: IMAGE_BASE };
-    if let Some(text) = image.headers().iter().find(|header| header.kind == PT_LOAD && header.flags & PF_X != 0) {
+    if let Some(text) = image
+        .headers()
+        .iter()
+        .find(|header| header.kind == PT_LOAD && header.flags & PF_X != 0)
+    {
         TEXT_START.store(text.address, Ordering::Relaxed);
         TEXT_END.store(text.address + text.bytes, Ordering::Relaxed);
     }
@@ -409,13 +501,18 @@ extern "C" fn kernel_main() -> ! {
         unsafe { frames::add(start, end) };
     }
     // SAFETY: the device tree is reserved memory in the direct map.
-    let fdt = unsafe { Fdt::from_ptr(paging::direct(handover.fdt) as *const u8) }.expect("it parsed before");
+    let fdt = unsafe { Fdt::from_ptr(paging::direct(handover.fdt) as *const u8) }
+        .expect("it parsed before");
     let chosen = fdt.find_node("/chosen");
     let property = |name| chosen.and_then(|node| node.property(name));
     if let Some(tsc) = property("darner,loader-tsc").and_then(|property| property.as_usize()) {
         LOADER_TSC.store(tsc as u64, Ordering::Relaxed);
     }
-    let params = params::init(property("bootargs").and_then(|property| property.as_str()).unwrap_or(""));
+    let params = params::init(
+        property("bootargs")
+            .and_then(|property| property.as_str())
+            .unwrap_or(""),
+    );
     console::init(params);
     logging::init(params.log);
     if let Some(missing) = cpu::missing_features() {
@@ -453,7 +550,12 @@ extern "C" fn kernel_main() -> ! {
         log::warn!("the command line option {word} is not known or has a bad value; it is ignored");
     }
     sched::init(platform.apic_ids.len().max(1));
-    smp::start(&platform.apic_ids, params.max_cpus.min(crate::arch::percpu::MAX_CPUS));
+    let most = if cfg!(feature = "smp") {
+        crate::arch::percpu::MAX_CPUS
+    } else {
+        1
+    };
+    smp::start(&platform.apic_ids, params.max_cpus.min(most));
     if let Some(line) = &platform.serial {
         console::enable_input(line);
     }
@@ -467,12 +569,19 @@ extern "C" fn kernel_main() -> ! {
     );
     let tar = initrd(&fdt).map(|(start, end)| {
         // SAFETY: the initrd is reserved RAM, never written, never given back.
-        unsafe { core::slice::from_raw_parts(paging::direct(start) as *const u8, (end - start) as usize) }
+        unsafe {
+            core::slice::from_raw_parts(paging::direct(start) as *const u8, (end - start) as usize)
+        }
     });
     abi::files::init_files(tar, time::realtime_ns());
     abi::process::set_tls(handover.tls.map(|tls| {
         let start = tls.start - handover.load_base + IMAGE_BASE;
-        abi::process::TlsTemplate { start, file_bytes: tls.filesz as usize, bytes: tls.memsz as usize, align: tls.align as usize }
+        abi::process::TlsTemplate {
+            start,
+            file_bytes: tls.filesz as usize,
+            bytes: tls.memsz as usize,
+            align: tls.align as usize,
+        }
     }));
     abi::process::start_program(params);
     let stack = stacks::KernelStack::new().expect("memory for the idle stack");
@@ -495,7 +604,8 @@ unsafe fn drop_identity_mapping() {
     // SAFETY: the root table is in the direct map; entry 0 is not used, as the
     // caller says.
     unsafe {
-        (*(paging::direct(root.start_address().as_u64()) as *mut PageTable))[0].set_unused();
+        let table = &mut *(paging::direct(root.start_address().as_u64()) as *mut PageTable);
+        table[0].set_unused();
         Cr3::write(root, flags);
     }
 }

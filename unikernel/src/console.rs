@@ -48,7 +48,13 @@ struct Input {
 
 impl Input {
     const fn new() -> Self {
-        Self { ready: VecDeque::new(), header: [0; 2], header_len: 0, frame_left: 0, ended: false }
+        Self {
+            ready: VecDeque::new(),
+            header: [0; 2],
+            header_len: 0,
+            frame_left: 0,
+            ended: false,
+        }
     }
 
     fn push(&mut self, byte: u8) {
@@ -137,7 +143,10 @@ fn write_stderr_unlocked(bytes: &[u8]) {
 fn drain(input: &mut Input) {
     let mut bytes = [0; 64];
     loop {
-        let count = UART.lock().as_mut().map_or(0, |uart| uart.receive_bytes(&mut bytes));
+        let count = UART
+            .lock()
+            .as_mut()
+            .map_or(0, |uart| uart.receive_bytes(&mut bytes));
         if count == 0 {
             return;
         }

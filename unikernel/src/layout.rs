@@ -39,9 +39,6 @@ pub const PAGE: u64 = 4096;
 /// The large page.
 pub const LARGE_PAGE: u64 = 2 << 20;
 
-/// The first byte of the canonical upper half: kernel addresses start here.
-pub const UPPER_HALF: u64 = 0xffff_8000_0000_0000;
-
 /// Rounds `value` up to a multiple of `to`, a power of two.
 pub const fn align_up(value: u64, to: u64) -> u64 {
     (value + to - 1) & !(to - 1)

@@ -38,7 +38,10 @@ pub fn has_last_words() -> bool {
 /// Writes the frames from `frame` outwards (after `first`), for a person and as
 /// control records, as link-time addresses.
 pub fn backtrace(first: Option<u64>, frame: u64) {
-    let _ = writeln!(LastWords, "backtrace (addresses of the program's ELF file, innermost first):");
+    let _ = writeln!(
+        LastWords,
+        "backtrace (addresses of the program's ELF file, innermost first):"
+    );
     backtrace::walk(first, frame, |address| {
         let _ = writeln!(LastWords, "  {address:#x}");
         control::record(format_args!("bt {address:x}"));

@@ -76,9 +76,15 @@ fn parse(line: &str) -> Params {
                 true
             }
             "log" => value.parse().map(|level| params.log = level).is_ok(),
-            "stderr" => parse_port(value).map(|port| params.stderr = Some(port)).is_some(),
-            "control" => parse_port(value).map(|port| params.control = Some(port)).is_some(),
-            "exit" => parse_port(value).map(|port| params.exit = Some(port)).is_some(),
+            "stderr" => parse_port(value)
+                .map(|port| params.stderr = Some(port))
+                .is_some(),
+            "control" => parse_port(value)
+                .map(|port| params.control = Some(port))
+                .is_some(),
+            "exit" => parse_port(value)
+                .map(|port| params.exit = Some(port))
+                .is_some(),
             "stdin" if value == "framed" => {
                 params.framed_stdin = true;
                 true

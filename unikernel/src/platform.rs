@@ -47,7 +47,11 @@ pub fn discover(fdt: &Fdt<'_>, rsdp: Option<u64>) -> Platform {
     if apic_ids.is_empty() {
         log::warn!("neither ACPI nor the device tree lists CPUs: only the boot CPU is used");
     }
-    Platform { apic_ids, lapic: DEFAULT_LAPIC, serial: None }
+    Platform {
+        apic_ids,
+        lapic: DEFAULT_LAPIC,
+        serial: None,
+    }
 }
 
 fn from_acpi(rsdp: u64) -> Option<Platform> {
@@ -72,11 +76,18 @@ fn from_acpi(rsdp: u64) -> Option<Platform> {
     let mut ioapics = Vec::new();
     for entry in madt.get().entries() {
         match entry {
-            MadtEntry::LocalApic(cpu) if cpu.flags & ENABLED != 0 => platform.apic_ids.push(u32::from(cpu.apic_id)),
-            MadtEntry::LocalX2Apic(cpu) if cpu.flags & ENABLED != 0 => platform.apic_ids.push(cpu.x2apic_id),
+            MadtEntry::LocalApic(cpu) if cpu.flags & ENABLED != 0 => {
+                platform.apic_ids.push(u32::from(cpu.apic_id))
+            }
+            MadtEntry::LocalX2Apic(cpu) if cpu.flags & ENABLED != 0 => {
+                platform.apic_ids.push(cpu.x2apic_id)
+            }
             MadtEntry::LocalApicAddressOverride(over) => platform.lapic = over.local_apic_address,
             MadtEntry::IoApic(ioapic) => {
-                ioapics.push((u64::from(ioapic.io_apic_address), ioapic.global_system_interrupt_base));
+                ioapics.push((
+                    u64::from(ioapic.io_apic_address),
+                    ioapic.global_system_interrupt_base,
+                ));
             }
             MadtEntry::InterruptSourceOverride(over) if u32::from(over.irq) == SERIAL_IRQ => {
                 serial_gsi = over.global_system_interrupt;
@@ -91,7 +102,11 @@ fn from_acpi(rsdp: u64) -> Option<Platform> {
         .max_by_key(|&(_, base)| base)
         .and_then(|(ioapic, base)| {
             let pin = u8::try_from(serial_gsi - base).ok()?;
-            Some(InterruptLine { ioapic, pin, active_low })
+            Some(InterruptLine {
+                ioapic,
+                pin,
+                active_low,
+            })
         });
     Some(platform)
 }

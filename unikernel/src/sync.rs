@@ -67,6 +67,17 @@ impl<T> Lock<T> {
     }
 }
 
+impl<T> LockGuard<'_, T> {
+    /// Keeps the lock for whoever runs after a context switch, who frees it by
+    /// [`Lock::force_unlock`]. Returns whether interrupts are to be on again when
+    /// the calling thread comes back.
+    pub fn carry(self) -> bool {
+        let enabled = self.enabled;
+        core::mem::forget(self);
+        enabled
+    }
+}
+
 impl<T> Deref for LockGuard<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {

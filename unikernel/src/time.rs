@@ -23,7 +23,10 @@ static WALL_BASE: AtomicU64 = AtomicU64::new(0);
 pub fn init() {
     let khz = clock::tsc_khz().max(1);
     KHZ.store(khz, Ordering::Relaxed);
-    SCALE.store(((1_000_000u128 << 32) / u128::from(khz)) as u64, Ordering::Relaxed);
+    SCALE.store(
+        ((1_000_000u128 << 32) / u128::from(khz)) as u64,
+        Ordering::Relaxed,
+    );
     BASE_TSC.store(tsc(), Ordering::Relaxed);
     WALL_BASE.store(clock::wall_ns(), Ordering::Relaxed);
 }
@@ -42,7 +45,9 @@ pub fn monotonic_ns() -> u64 {
 /// The counter value at which [`monotonic_ns`] will have reached `deadline`.
 pub fn tsc_at(deadline: u64) -> u64 {
     let ticks = u128::from(deadline) * u128::from(tsc_khz()) / 1_000_000;
-    BASE_TSC.load(Ordering::Relaxed).saturating_add(ticks as u64)
+    BASE_TSC
+        .load(Ordering::Relaxed)
+        .saturating_add(ticks as u64)
 }
 
 /// Nanoseconds since 1970-01-01 UTC. Any context.

@@ -13,7 +13,7 @@ use core::ptr;
 use core::sync::atomic::Ordering;
 
 use darner_ramfs::PATH_MAX;
-use hermit_abi::{EFAULT, ENAMETOOLONG, ENOMEM, IOV_MAX, iovec, pollfd, stat};
+use hermit_abi::{EFAULT, ENAMETOOLONG, ENOMEM, IOV_MAX, iovec, pollfd, stat, timespec};
 
 use crate::sched;
 
@@ -175,6 +175,12 @@ pub unsafe trait Plain: Copy {}
 
 // SAFETY: integers, and structures of integers and raw pointers.
 unsafe impl Plain for i32 {}
+// SAFETY: as above.
+unsafe impl Plain for u32 {}
+// SAFETY: as above.
+unsafe impl Plain for usize {}
+// SAFETY: as above.
+unsafe impl Plain for timespec {}
 // SAFETY: as above.
 unsafe impl Plain for iovec {}
 // SAFETY: as above.

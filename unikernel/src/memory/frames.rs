@@ -29,7 +29,9 @@ pub unsafe fn add(start: u64, end: u64) {
     }
     // SAFETY: as the caller says; the direct map makes the addresses valid.
     unsafe {
-        FRAMES.lock().add_to_heap(paging::direct(start) as usize, paging::direct(end) as usize);
+        FRAMES
+            .lock()
+            .add_to_heap(paging::direct(start) as usize, paging::direct(end) as usize);
     }
     TOTAL.fetch_add(end - start, Ordering::Relaxed);
     FREE.fetch_add(end - start, Ordering::Relaxed);
@@ -48,7 +50,10 @@ pub fn free() -> u64 {
 /// A physical range of `bytes`, a power of two of at least a page, aligned to its
 /// size; content undefined. Thread or interrupt context.
 pub fn allocate(bytes: u64) -> Option<u64> {
-    debug_assert!(bytes.is_power_of_two() && bytes >= PAGE, "the buddy hands out powers of two");
+    debug_assert!(
+        bytes.is_power_of_two() && bytes >= PAGE,
+        "the buddy hands out powers of two"
+    );
     let layout = Layout::from_size_align(bytes as usize, bytes as usize).ok()?;
     let block = FRAMES.lock().alloc(layout).ok()?;
     FREE.fetch_sub(bytes, Ordering::Relaxed);
@@ -57,8 +62,12 @@ pub fn allocate(bytes: u64) -> Option<u64> {
 
 /// Gives a range from [`allocate`] back.
 pub fn free_range(physical: u64, bytes: u64) {
-    let Some(block) = NonNull::new(paging::direct(physical) as *mut u8) else { return };
-    let Ok(layout) = Layout::from_size_align(bytes as usize, bytes as usize) else { return };
+    let Some(block) = NonNull::new(paging::direct(physical) as *mut u8) else {
+        return;
+    };
+    let Ok(layout) = Layout::from_size_align(bytes as usize, bytes as usize) else {
+        return;
+    };
     // SAFETY: the range came from `allocate` with the same size.
     unsafe { FRAMES.lock().dealloc(block, layout) };
     FREE.fetch_add(bytes, Ordering::Relaxed);

@@ -23,11 +23,17 @@ struct DirectMapped;
 unsafe impl Source for DirectMapped {
     fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
         // Room for the request, its alignment and the heap's own words.
-        let wanted = layout.size().checked_add(layout.align()).and_then(|size| size.checked_add(4096)).ok_or(())?;
+        let wanted = layout
+            .size()
+            .checked_add(layout.align())
+            .and_then(|size| size.checked_add(4096))
+            .ok_or(())?;
         let bytes = wanted.max(GROWTH).checked_next_power_of_two().ok_or(())?;
         let physical = frames::allocate(bytes as u64).ok_or(())?;
         // SAFETY: the frames are ours now, mapped writable, and never given back.
-        unsafe { talc.claim(paging::direct(physical) as *mut u8, bytes) }.map(drop).ok_or(())
+        unsafe { talc.claim(paging::direct(physical) as *mut u8, bytes) }
+            .map(drop)
+            .ok_or(())
     }
 }
 

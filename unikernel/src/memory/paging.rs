@@ -9,8 +9,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use x86_64::registers::control::Cr3;
 use x86_64::structures::paging::mapper::CleanUp;
 use x86_64::structures::paging::{
-    FrameAllocator, FrameDeallocator, Mapper, OffsetPageTable, Page, PageSize, PageTable, PageTableFlags, PhysFrame, Size2MiB,
-    Size4KiB,
+    FrameAllocator, FrameDeallocator, Mapper, OffsetPageTable, Page, PageSize, PageTable,
+    PageTableFlags, PhysFrame, Size2MiB, Size4KiB,
 };
 use x86_64::{PhysAddr, VirtAddr};
 
@@ -22,15 +22,15 @@ use crate::sync::Lock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rights {
     /// Nothing: the page stays reserved and faults.
-    NONE,
+    None,
     /// Read only.
-    CONST,
+    Const,
     /// Read and write.
-    DATA,
+    Data,
     /// Read and execute.
-    TEXT,
+    Text,
     /// Device registers: read and write, uncached.
-    DEVICE,
+    Device,
 }
 
 impl Rights {
@@ -38,11 +38,11 @@ impl Rights {
     pub fn flags(self) -> PageTableFlags {
         let present = PageTableFlags::PRESENT;
         match self {
-            Self::NONE => PageTableFlags::empty(),
-            Self::CONST => present | PageTableFlags::NO_EXECUTE,
-            Self::DATA => present | PageTableFlags::WRITABLE | PageTableFlags::NO_EXECUTE,
-            Self::TEXT => present,
-            Self::DEVICE => {
+            Self::None => PageTableFlags::empty(),
+            Self::Const => present | PageTableFlags::NO_EXECUTE,
+            Self::Data => present | PageTableFlags::WRITABLE | PageTableFlags::NO_EXECUTE,
+            Self::Text => present,
+            Self::Device => {
                 present
                     | PageTableFlags::WRITABLE
                     | PageTableFlags::NO_EXECUTE
@@ -107,7 +107,12 @@ pub unsafe fn init(direct_end: u64) {
 
 fn with<T>(change: impl FnOnce(&mut OffsetPageTable<'static>) -> T) -> T {
     let mut tables = TABLES.lock();
-    change(tables.0.as_mut().expect("paging is initialised before memory is used"))
+    change(
+        tables
+            .0
+            .as_mut()
+            .expect("paging is initialised before memory is used"),
+    )
 }
 
 fn page_at<S: PageSize>(address: u64) -> Page<S> {
@@ -120,9 +125,17 @@ pub fn map_page(address: u64, frame: u64, rights: Rights) -> Result<(), MapError
     let frame = PhysFrame::<Size4KiB>::containing_address(PhysAddr::new(frame));
     with(|tables| {
         // SAFETY: callers pass frames they own and addresses in their own ranges.
-        unsafe { tables.map_to_with_table_flags(page_at(address), frame, rights.flags(), TABLE_FLAGS, &mut Frames) }
-            .map(|flush| flush.ignore())
-            .map_err(|_| MapError)
+        unsafe {
+            tables.map_to_with_table_flags(
+                page_at(address),
+                frame,
+                rights.flags(),
+                TABLE_FLAGS,
+                &mut Frames,
+            )
+        }
+        .map(|flush| flush.ignore())
+        .map_err(|_| MapError)
     })
 }
 
@@ -131,9 +144,17 @@ pub fn map_large(address: u64, frame: u64, rights: Rights) -> Result<(), MapErro
     let frame = PhysFrame::<Size2MiB>::containing_address(PhysAddr::new(frame));
     with(|tables| {
         // SAFETY: as for `map_page`.
-        unsafe { tables.map_to_with_table_flags(page_at(address), frame, rights.flags(), TABLE_FLAGS, &mut Frames) }
-            .map(|flush| flush.ignore())
-            .map_err(|_| MapError)
+        unsafe {
+            tables.map_to_with_table_flags(
+                page_at(address),
+                frame,
+                rights.flags(),
+                TABLE_FLAGS,
+                &mut Frames,
+            )
+        }
+        .map(|flush| flush.ignore())
+        .map_err(|_| MapError)
     })
 }
 
@@ -198,16 +219,18 @@ pub fn clean_up(start: u64, end: u64) {
 /// # Panics
 /// When there is no memory for the page tables, which boot cannot go on without.
 pub fn map_device(physical: u64, bytes: u64) -> u64 {
-    map_window(physical, bytes, Rights::DEVICE)
+    map_window(physical, bytes, Rights::Device)
 }
 
 /// Where `bytes` at `physical` can be read: in the direct map, or in a window made
 /// for them (firmware tables may lie outside of RAM).
 pub fn map_table(physical: u64, bytes: u64) -> u64 {
-    if physical.saturating_add(bytes) <= DIRECT_END.load(Ordering::Relaxed) && is_mapped(direct(physical)) {
+    if physical.saturating_add(bytes) <= DIRECT_END.load(Ordering::Relaxed)
+        && is_mapped(direct(physical))
+    {
         return direct(physical);
     }
-    map_window(physical, bytes, Rights::CONST)
+    map_window(physical, bytes, Rights::Const)
 }
 
 fn map_window(physical: u64, bytes: u64, rights: Rights) -> u64 {
@@ -216,7 +239,8 @@ fn map_window(physical: u64, bytes: u64, rights: Rights) -> u64 {
     let window = NEXT_DEVICE.fetch_add(length, Ordering::Relaxed);
     assert!(window + length <= DEVICES_END, "the device window is full");
     for offset in (0..length).step_by(PAGE as usize) {
-        map_page(window + offset, first + offset, rights).expect("memory for the tables of a device window");
+        map_page(window + offset, first + offset, rights)
+            .expect("memory for the tables of a device window");
     }
     window + (physical - first)
 }
@@ -224,7 +248,7 @@ fn map_window(physical: u64, bytes: u64, rights: Rights) -> u64 {
 /// Maps the page at physical `address` (below 1 MiB) at the same virtual address,
 /// executable, for CPUs that come up in real mode.
 pub fn map_low_page(address: u64) {
-    map_page(address, address, Rights::TEXT).expect("memory for the tables of the trampoline");
+    map_page(address, address, Rights::Text).expect("memory for the tables of the trampoline");
 }
 
 /// Undoes [`map_low_page`], so that null pointers fault again.

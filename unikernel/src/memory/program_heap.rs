@@ -34,16 +34,24 @@ unsafe impl Send for Slice {}
 // SAFETY: it maps frames; neither frames nor page tables use this heap.
 unsafe impl Source for Slice {
     fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
-        let wanted = layout.size().checked_add(layout.align()).and_then(|size| size.checked_add(4096)).ok_or(())?;
+        let wanted = layout
+            .size()
+            .checked_add(layout.align())
+            .and_then(|size| size.checked_add(4096))
+            .ok_or(())?;
         let start = MAPPED_END.load(Ordering::Relaxed);
         // Growing by an eighth keeps the number of growths logarithmic.
         let bytes = align_up((wanted as u64).max(SMALL_GROWTH), PAGE);
         let generous = align_up(bytes.max((start - HEAP_BASE) / 8), SMALL_GROWTH);
-        let grown = grow(start, generous).or_else(|| grow(start, bytes)).ok_or(())?;
+        let grown = grow(start, generous)
+            .or_else(|| grow(start, bytes))
+            .ok_or(())?;
         // SAFETY: the new pages are mapped, writable, unused, and follow the heap.
         unsafe {
             match talc.source.heap_end {
-                None => talc.source.heap_end = talc.claim(start as *mut u8, (grown - start) as usize),
+                None => {
+                    talc.source.heap_end = talc.claim(start as *mut u8, (grown - start) as usize)
+                }
                 Some(end) => talc.source.heap_end = Some(talc.extend(end, grown as *mut u8)),
             }
         }
@@ -79,7 +87,7 @@ fn grow(start: u64, bytes: u64) -> Option<u64> {
 
 fn map_large(at: u64) -> Option<u64> {
     let frame = frames::allocate_large()?;
-    if paging::map_large(at, frame, paging::Rights::DATA).is_err() {
+    if paging::map_large(at, frame, paging::Rights::Data).is_err() {
         frames::free_range(frame, LARGE_PAGE);
         return None;
     }
@@ -88,7 +96,7 @@ fn map_large(at: u64) -> Option<u64> {
 
 fn map_small(at: u64) -> Option<u64> {
     let frame = frames::allocate_page()?;
-    if paging::map_page(at, frame, paging::Rights::DATA).is_err() {
+    if paging::map_page(at, frame, paging::Rights::Data).is_err() {
         frames::free_page(frame);
         return None;
     }

@@ -5,8 +5,8 @@
 
 use alloc::collections::BTreeMap;
 
-use super::paging::{self, Rights};
 use super::frames;
+use super::paging::{self, Rights};
 use crate::arch::tlb;
 use crate::layout::{PAGE, REGIONS_BASE, REGIONS_END, align_up};
 use crate::sync::Lock;
@@ -81,7 +81,9 @@ pub fn map(bytes: u64, rights: Rights, content: Content) -> Option<u64> {
         let mapped = frames::allocate_page().filter(|&frame| {
             if content == Content::Zeroed {
                 // SAFETY: the frame was just allocated and is in the direct map.
-                unsafe { core::ptr::write_bytes(paging::direct(frame) as *mut u8, 0, PAGE as usize) };
+                unsafe {
+                    core::ptr::write_bytes(paging::direct(frame) as *mut u8, 0, PAGE as usize)
+                };
             }
             let mapped = paging::map_page(at, frame, rights).is_ok();
             if !mapped {
@@ -132,7 +134,7 @@ pub fn unmap(start: u64, bytes: u64) -> Result<(), NotARegion> {
         let mut count = 0;
         while at < end && count < batch.len() {
             // Pages without rights are not present, but keep their frame.
-            paging::protect_page(at, Rights::CONST).ok();
+            paging::protect_page(at, Rights::Const).ok();
             if let Some(frame) = paging::unmap_page(at) {
                 batch[count] = frame;
                 count += 1;

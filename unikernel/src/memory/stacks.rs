@@ -5,9 +5,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::frames;
 use super::paging::{self, Rights};
 use super::regions::{self, Content, GUARD};
-use super::frames;
 use crate::layout::{KERNEL_STACKS, KERNEL_STACKS_END, PAGE, REGIONS_BASE, REGIONS_END, align_up};
 use crate::sync::Lock;
 
@@ -38,7 +38,7 @@ impl KernelStack {
         }
         for at in (bottom..bottom + KERNEL_STACK_BYTES).step_by(PAGE as usize) {
             let mapped = frames::allocate_page().filter(|&frame| {
-                let mapped = paging::map_page(at, frame, Rights::DATA).is_ok();
+                let mapped = paging::map_page(at, frame, Rights::Data).is_ok();
                 if !mapped {
                     frames::free_page(frame);
                 }
@@ -89,9 +89,9 @@ impl ProgramStack {
                 return Some(Self { bottom, bytes });
             }
         }
-        let bottom = regions::map(bytes, Rights::DATA, Content::Undefined).or_else(|| {
+        let bottom = regions::map(bytes, Rights::Data, Content::Undefined).or_else(|| {
             release_kept();
-            regions::map(bytes, Rights::DATA, Content::Undefined)
+            regions::map(bytes, Rights::Data, Content::Undefined)
         })?;
         PROGRAM_STACKS.lock().insert(bottom, bytes);
         Some(Self { bottom, bytes })
@@ -157,5 +157,8 @@ pub fn guard_at(address: u64) -> Option<GuardHit> {
     // is a wrong or missing name in the report.
     let stacks = unsafe { &*PROGRAM_STACKS.as_ptr() };
     let (&bottom, &bytes) = stacks.range(address..).next()?;
-    (bottom - address <= GUARD).then_some(GuardHit { kind: "program", bytes })
+    (bottom - address <= GUARD).then_some(GuardHit {
+        kind: "program",
+        bytes,
+    })
 }

@@ -6,15 +6,18 @@
 //! context switch and freed by whoever runs next, so that nobody can run a thread
 //! whose registers are not saved yet.
 
+mod cpu;
 mod futex;
 mod run;
 mod thread;
 mod wait;
 
-pub use self::futex::{futex_wait, futex_wake};
+pub use self::futex::{FutexWait, futex_wait, futex_wake};
 pub use self::run::{
-    exit_current, init, on_reschedule, on_timer, preempt, retry_soon, run_idle, spawn, tid_for_report, yield_now,
+    block_current, current, find, set_priority, sleep_until, spawn, wake_thread, yield_now,
 };
-pub use self::run::{block_or_consume, current, find, set_priority, sleep_until, wake_thread};
-pub use self::thread::{SpawnError, Thread, Tid};
+pub use self::run::{
+    init, on_reschedule, on_timer, preempt, reap, retry_soon, run_idle, tid_for_report,
+};
+pub use self::thread::Tid;
 pub use self::wait::WaitQueue;

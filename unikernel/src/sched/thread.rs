@@ -101,10 +101,13 @@ impl Tls {
     /// and the word there is the thread pointer itself.
     pub fn new() -> Result<Option<Self>, SpawnError> {
         const WORD: usize = size_of::<u64>();
-        let Some(template) = process::tls() else { return Ok(None) };
+        let Some(template) = process::tls() else {
+            return Ok(None);
+        };
         let align = template.align.max(WORD);
         let variables = template.bytes.next_multiple_of(align);
-        let layout = Layout::from_size_align(variables + WORD, align).map_err(|_| SpawnError::NoMemory)?;
+        let layout =
+            Layout::from_size_align(variables + WORD, align).map_err(|_| SpawnError::NoMemory)?;
         let block = program_heap::allocate(layout);
         if block.is_null() {
             return Err(SpawnError::NoMemory);
@@ -115,10 +118,18 @@ impl Tls {
         unsafe {
             let first = (thread_pointer - template.bytes.next_multiple_of(align) as u64) as *mut u8;
             core::ptr::copy_nonoverlapping(template.start as *const u8, first, template.file_bytes);
-            core::ptr::write_bytes(first.add(template.file_bytes), 0, variables - template.file_bytes);
+            core::ptr::write_bytes(
+                first.add(template.file_bytes),
+                0,
+                variables - template.file_bytes,
+            );
             (thread_pointer as *mut u64).write(thread_pointer);
         }
-        Ok(Some(Self { block, layout, thread_pointer }))
+        Ok(Some(Self {
+            block,
+            layout,
+            thread_pointer,
+        }))
     }
 }
 

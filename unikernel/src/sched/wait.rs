@@ -19,13 +19,19 @@ pub struct WaitQueue {
 impl WaitQueue {
     /// An empty queue.
     pub const fn new() -> Self {
-        Self { waiters: Lock::new(VecDeque::new()) }
+        Self {
+            waiters: Lock::new(VecDeque::new()),
+        }
     }
 
     /// Blocks until `condition` gives a value, or until `deadline` (monotonic ns;
     /// then `None`). The condition may run many times. Thread context, no lock
     /// held.
-    pub fn wait_until<T>(&self, deadline: Option<u64>, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
+    pub fn wait_until<T>(
+        &self,
+        deadline: Option<u64>,
+        mut condition: impl FnMut() -> Option<T>,
+    ) -> Option<T> {
         if let Some(value) = condition() {
             return Some(value);
         }
@@ -46,7 +52,9 @@ impl WaitQueue {
 
     /// Takes every entry of `me` out of the queue.
     fn leave(&self, me: &ThreadRef) {
-        self.waiters.lock().retain(|thread| !Arc::ptr_eq(thread, me));
+        self.waiters
+            .lock()
+            .retain(|thread| !Arc::ptr_eq(thread, me));
     }
 
     /// Lets one waiter look at its condition again. Thread or interrupt context.

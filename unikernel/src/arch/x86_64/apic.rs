@@ -30,7 +30,9 @@ static X2APIC: AtomicBool = AtomicBool::new(false);
 /// Called once, on the boot CPU.
 pub fn init(physical: u64) {
     X2APIC.store(
-        CpuId::new().get_feature_info().is_some_and(|info| info.has_x2apic()),
+        CpuId::new()
+            .get_feature_info()
+            .is_some_and(|info| info.has_x2apic()),
         Ordering::Relaxed,
     );
     // SAFETY: masking every line of both 8259s; all interrupts come by APIC.
@@ -38,7 +40,10 @@ pub fn init(physical: u64) {
         Port::<u8>::new(0x21).write(0xff);
         Port::<u8>::new(0xa1).write(0xff);
     }
-    LAPIC_VIRTUAL.store(paging::map_device(physical, layout::PAGE), Ordering::Relaxed);
+    LAPIC_VIRTUAL.store(
+        paging::map_device(physical, layout::PAGE),
+        Ordering::Relaxed,
+    );
 }
 
 impl LocalInterrupts {
@@ -70,7 +75,11 @@ impl LocalInterrupts {
     pub fn id(&self) -> u32 {
         // SAFETY: reading the id register.
         let id = unsafe { self.0.id() };
-        if X2APIC.load(Ordering::Relaxed) { id } else { id & 0xff }
+        if X2APIC.load(Ordering::Relaxed) {
+            id
+        } else {
+            id & 0xff
+        }
     }
 
     /// Starts the one-shot timer: it fires after `count` of its ticks; 0 stops it.
@@ -135,7 +144,9 @@ pub fn end_of_interrupt() {
 
 /// Raises `vector` on CPU `index`, if it is there. Any context but exceptions.
 pub fn send(index: usize, vector: u8) {
-    let Some(target) = percpu::block(index) else { return };
+    let Some(target) = percpu::block(index) else {
+        return;
+    };
     let mut local = this_cpu().local.lock();
     // The command register holds one command at a time.
     local.wait_sent();
@@ -151,7 +162,11 @@ pub fn route(physical: u64, pin: u8, vector: u8, active_low: bool) {
     entry.set_mode(IrqMode::Fixed);
     entry.set_vector(vector);
     entry.set_dest(this_cpu().apic_id as u8);
-    entry.set_flags(if active_low { IrqFlags::LOW_ACTIVE } else { IrqFlags::empty() });
+    entry.set_flags(if active_low {
+        IrqFlags::LOW_ACTIVE
+    } else {
+        IrqFlags::empty()
+    });
     // SAFETY: the window is the I/O APIC's registers, mapped uncached; boot is
     // their only user.
     unsafe {

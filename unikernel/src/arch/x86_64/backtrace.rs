@@ -8,7 +8,9 @@ use crate::memory::paging;
 pub fn frame_pointer() -> u64 {
     let frame: u64;
     // SAFETY: reading a register.
-    unsafe { core::arch::asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        core::arch::asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags))
+    };
     frame
 }
 
@@ -21,12 +23,21 @@ pub fn walk(first: Option<u64>, frame: u64, mut each: impl FnMut(u64)) {
     }
     let mut frame = frame;
     for _ in 0..64 {
-        if frame == 0 || frame % 8 != 0 || !paging::is_mapped(frame) || !paging::is_mapped(frame + 8) {
+        if frame == 0
+            || !frame.is_multiple_of(8)
+            || !paging::is_mapped(frame)
+            || !paging::is_mapped(frame + 8)
+        {
             return;
         }
         // SAFETY: both words are mapped and aligned; a wrong value only gives a
         // wrong line in the backtrace.
-        let (next, address) = unsafe { ((frame as *const u64).read(), (frame as *const u64).add(1).read()) };
+        let (next, address) = unsafe {
+            (
+                (frame as *const u64).read(),
+                (frame as *const u64).add(1).read(),
+            )
+        };
         match boot::link_address(address) {
             Some(address) => each(address),
             None => return,

@@ -44,7 +44,9 @@ fn has_kvm_clock() -> bool {
         u32::from_le_bytes(*b"VMKV"),
         u32::from_le_bytes(*b"M\0\0\0"),
     );
-    CpuId::new().get_feature_info().is_some_and(|info| info.has_hypervisor())
+    CpuId::new()
+        .get_feature_info()
+        .is_some_and(|info| info.has_hypervisor())
         && signature == kvm
         && core::arch::x86_64::__cpuid(0x4000_0001).eax & CLOCKSOURCE2 != 0
 }
@@ -61,7 +63,11 @@ fn kvm_tsc_khz() -> Option<u64> {
             return None;
         }
         let khz = (1_000_000u128 << 32) / u128::from(multiplier);
-        let khz = if shift < 0 { khz << -shift } else { khz >> shift };
+        let khz = if shift < 0 {
+            khz << -shift
+        } else {
+            khz >> shift
+        };
         u64::try_from(khz).ok()
     })
 }
@@ -170,7 +176,13 @@ fn rtc_seconds() -> Option<u64> {
     }
     let status = cmos(0x0b);
     let binary = status & 0x04 != 0;
-    let decode = |value: u8| if binary { value } else { (value >> 4) * 10 + (value & 0x0f) };
+    let decode = |value: u8| {
+        if binary {
+            value
+        } else {
+            (value >> 4) * 10 + (value & 0x0f)
+        }
+    };
     let hour_field = fields[2];
     let mut hour = decode(hour_field & 0x7f);
     if status & 0x02 == 0 {
@@ -188,5 +200,10 @@ fn rtc_seconds() -> Option<u64> {
     )
     .ok()?;
     let time = Time::from_hms(hour, decode(fields[1]), decode(fields[0])).ok()?;
-    u64::try_from(PrimitiveDateTime::new(date, time).assume_utc().unix_timestamp()).ok()
+    u64::try_from(
+        PrimitiveDateTime::new(date, time)
+            .assume_utc()
+            .unix_timestamp(),
+    )
+    .ok()
 }

@@ -47,7 +47,10 @@ pub fn missing_features() -> Option<String> {
         ("apic", info.has_apic()),
         ("tsc", info.has_tsc()),
         ("cx8", info.has_cmpxchg8b()),
-        ("nx", extended.is_some_and(|extended| extended.has_execute_disable())),
+        (
+            "nx",
+            extended.is_some_and(|extended| extended.has_execute_disable()),
+        ),
     ];
     let missing: alloc::vec::Vec<&str> = required
         .iter()
@@ -71,7 +74,9 @@ pub fn init() {
     unsafe {
         Efer::update(|flags| flags.insert(EferFlags::NO_EXECUTE_ENABLE));
         Cr0::update(|flags| {
-            flags.insert(Cr0Flags::WRITE_PROTECT | Cr0Flags::MONITOR_COPROCESSOR | Cr0Flags::NUMERIC_ERROR);
+            flags.insert(
+                Cr0Flags::WRITE_PROTECT | Cr0Flags::MONITOR_COPROCESSOR | Cr0Flags::NUMERIC_ERROR,
+            );
             flags.remove(Cr0Flags::EMULATE_COPROCESSOR | Cr0Flags::TASK_SWITCHED);
         });
         Cr4::update(|flags| {
@@ -88,7 +93,10 @@ pub fn init() {
             let avx512 = state.xcr0_supports_avx512_opmask()
                 && state.xcr0_supports_avx512_zmm_hi256()
                 && state.xcr0_supports_avx512_zmm_hi16();
-            wanted.set(XCr0Flags::OPMASK | XCr0Flags::ZMM_HI256 | XCr0Flags::HI16_ZMM, avx512);
+            wanted.set(
+                XCr0Flags::OPMASK | XCr0Flags::ZMM_HI256 | XCr0Flags::HI16_ZMM,
+                avx512,
+            );
         }
         // SAFETY: OSXSAVE is set, and the mask holds only components that CPUID
         // lists, with those that they depend on.

@@ -25,7 +25,11 @@ pub extern "C" fn exception(frame: &TrapFrame) -> ! {
     panic::claim_last_words();
     let mut text = ArrayText::new();
     describe(frame, &mut text);
-    let who = if boot::is_kernel_text(frame.rip) { "the kernel" } else { "the program" };
+    let who = if boot::is_kernel_text(frame.rip) {
+        "the kernel"
+    } else {
+        "the program"
+    };
     let _ = write!(text, ", in {who} at ");
     match boot::link_address(frame.rip) {
         Some(address) => {
@@ -35,7 +39,12 @@ pub extern "C" fn exception(frame: &TrapFrame) -> ! {
             let _ = write!(text, "{:#x}", frame.rip);
         }
     }
-    let _ = write!(text, " (thread {}, cpu {})", sched::tid_for_report(), percpu::cpu_index());
+    let _ = write!(
+        text,
+        " (thread {}, cpu {})",
+        sched::tid_for_report(),
+        percpu::cpu_index()
+    );
     let _ = writeln!(console::LastWords, "fault: {}", text.as_str());
     log::debug!("{frame:x?}");
     crate::control::record(format_args!("fault {}", text.as_str()));
@@ -64,7 +73,12 @@ fn describe(frame: &TrapFrame, text: &mut ArrayText) {
     };
 }
 
-fn describe_page_fault(error: u64, address: u64, rsp: u64, text: &mut ArrayText) -> core::fmt::Result {
+fn describe_page_fault(
+    error: u64,
+    address: u64,
+    rsp: u64,
+    text: &mut ArrayText,
+) -> core::fmt::Result {
     let access = if error & FETCH != 0 {
         "execute"
     } else if error & WRITE != 0 {
@@ -72,7 +86,10 @@ fn describe_page_fault(error: u64, address: u64, rsp: u64, text: &mut ArrayText)
     } else {
         "read"
     };
-    if let Some(hit) = stacks::guard_at(address).or_else(|| stacks::guard_at(rsp).filter(|_| error & PRESENT == 0 && address.abs_diff(rsp) < layout::PAGE)) {
+    if let Some(hit) = stacks::guard_at(address).or_else(|| {
+        stacks::guard_at(rsp)
+            .filter(|_| error & PRESENT == 0 && address.abs_diff(rsp) < layout::PAGE)
+    }) {
         return write!(
             text,
             "stack overflow: {access} at {address:#x} in the guard below the {} stack of {} KiB",
@@ -88,9 +105,14 @@ fn describe_page_fault(error: u64, address: u64, rsp: u64, text: &mut ArrayText)
     }
     match access {
         "execute" => write!(text, "execute at {address:#x}, which is data and not code"),
-        "write" if boot::is_text(address) => write!(text, "write at {address:#x}, which is code and read-only"),
+        "write" if boot::is_text(address) => {
+            write!(text, "write at {address:#x}, which is code and read-only")
+        }
         "write" => write!(text, "write at {address:#x}, which is read-only"),
-        _ => write!(text, "{access} at {address:#x} is forbidden (error code {error:#x})"),
+        _ => write!(
+            text,
+            "{access} at {address:#x} is forbidden (error code {error:#x})"
+        ),
     }
 }
 
@@ -124,7 +146,10 @@ struct ArrayText {
 
 impl ArrayText {
     const fn new() -> Self {
-        Self { bytes: [0; 256], len: 0 }
+        Self {
+            bytes: [0; 256],
+            len: 0,
+        }
     }
 
     fn as_str(&self) -> &str {

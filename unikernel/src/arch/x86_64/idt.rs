@@ -45,7 +45,6 @@ pub const SPURIOUS: u8 = 0xff;
 /// Registers as the entry saves them, lowest address first.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-#[expect(missing_docs, reason = "the fields are the registers of the same names")]
 pub struct TrapFrame {
     pub r15: u64,
     pub r14: u64,
@@ -281,26 +280,64 @@ pub fn load() {
         // SAFETY: the stubs follow the entry convention of their vectors, and the
         // stacks are those that every CPU's task state provides.
         unsafe {
-            idt.divide_error.set_handler_addr(stub(0)).set_stack_index(IST_FAULT);
-            idt.debug.set_handler_addr(stub(1)).set_stack_index(IST_FAULT);
-            idt.non_maskable_interrupt.set_handler_addr(stub(2)).set_stack_index(IST_NMI);
-            idt.breakpoint.set_handler_addr(stub(3)).set_stack_index(IST_FAULT);
-            idt.overflow.set_handler_addr(stub(4)).set_stack_index(IST_FAULT);
-            idt.bound_range_exceeded.set_handler_addr(stub(5)).set_stack_index(IST_FAULT);
-            idt.invalid_opcode.set_handler_addr(stub(6)).set_stack_index(IST_FAULT);
-            idt.device_not_available.set_handler_addr(stub(7)).set_stack_index(IST_FAULT);
-            idt.double_fault.set_handler_addr(stub(8)).set_stack_index(IST_DOUBLE_FAULT);
-            idt.invalid_tss.set_handler_addr(stub(10)).set_stack_index(IST_FAULT);
-            idt.segment_not_present.set_handler_addr(stub(11)).set_stack_index(IST_FAULT);
-            idt.stack_segment_fault.set_handler_addr(stub(12)).set_stack_index(IST_FAULT);
-            idt.general_protection_fault.set_handler_addr(stub(13)).set_stack_index(IST_FAULT);
-            idt.page_fault.set_handler_addr(stub(14)).set_stack_index(IST_FAULT);
-            idt.x87_floating_point.set_handler_addr(stub(16)).set_stack_index(IST_FAULT);
-            idt.alignment_check.set_handler_addr(stub(17)).set_stack_index(IST_FAULT);
-            idt.machine_check.set_handler_addr(stub(18)).set_stack_index(IST_NMI);
-            idt.simd_floating_point.set_handler_addr(stub(19)).set_stack_index(IST_FAULT);
+            idt.divide_error
+                .set_handler_addr(stub(0))
+                .set_stack_index(IST_FAULT);
+            idt.debug
+                .set_handler_addr(stub(1))
+                .set_stack_index(IST_FAULT);
+            idt.non_maskable_interrupt
+                .set_handler_addr(stub(2))
+                .set_stack_index(IST_NMI);
+            idt.breakpoint
+                .set_handler_addr(stub(3))
+                .set_stack_index(IST_FAULT);
+            idt.overflow
+                .set_handler_addr(stub(4))
+                .set_stack_index(IST_FAULT);
+            idt.bound_range_exceeded
+                .set_handler_addr(stub(5))
+                .set_stack_index(IST_FAULT);
+            idt.invalid_opcode
+                .set_handler_addr(stub(6))
+                .set_stack_index(IST_FAULT);
+            idt.device_not_available
+                .set_handler_addr(stub(7))
+                .set_stack_index(IST_FAULT);
+            idt.double_fault
+                .set_handler_addr(stub(8))
+                .set_stack_index(IST_DOUBLE_FAULT);
+            idt.invalid_tss
+                .set_handler_addr(stub(10))
+                .set_stack_index(IST_FAULT);
+            idt.segment_not_present
+                .set_handler_addr(stub(11))
+                .set_stack_index(IST_FAULT);
+            idt.stack_segment_fault
+                .set_handler_addr(stub(12))
+                .set_stack_index(IST_FAULT);
+            idt.general_protection_fault
+                .set_handler_addr(stub(13))
+                .set_stack_index(IST_FAULT);
+            idt.page_fault
+                .set_handler_addr(stub(14))
+                .set_stack_index(IST_FAULT);
+            idt.x87_floating_point
+                .set_handler_addr(stub(16))
+                .set_stack_index(IST_FAULT);
+            idt.alignment_check
+                .set_handler_addr(stub(17))
+                .set_stack_index(IST_FAULT);
+            idt.machine_check
+                .set_handler_addr(stub(18))
+                .set_stack_index(IST_NMI);
+            idt.simd_floating_point
+                .set_handler_addr(stub(19))
+                .set_stack_index(IST_FAULT);
             for vector in 32..=255u8 {
-                idt[vector].set_handler_addr(stub(u64::from(vector))).set_stack_index(IST_INTERRUPT);
+                idt[vector]
+                    .set_handler_addr(stub(u64::from(vector)))
+                    .set_stack_index(IST_INTERRUPT);
             }
         }
         idt

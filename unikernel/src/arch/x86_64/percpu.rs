@@ -45,7 +45,8 @@ pub struct PerCpu {
 // SAFETY: `this` is constant; all that changes is atomic or behind a lock.
 unsafe impl Sync for PerCpu {}
 
-static BLOCKS: [AtomicPtr<PerCpu>; MAX_CPUS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CPUS];
+static BLOCKS: [AtomicPtr<PerCpu>; MAX_CPUS] =
+    [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CPUS];
 static ONLINE: AtomicUsize = AtomicUsize::new(0);
 
 /// Byte offset of the thread id, for [`current_tid`].

@@ -93,7 +93,11 @@ static UP: AtomicBool = AtomicBool::new(false);
 /// skipped), at most until `limit` CPUs run. Boot CPU, once.
 pub fn start(apic_ids: &[u32], limit: usize) {
     let me = this_cpu().apic_id;
-    let wanted = apic_ids.iter().copied().filter(|&id| id != me).take(limit.saturating_sub(1));
+    let wanted = apic_ids
+        .iter()
+        .copied()
+        .filter(|&id| id != me)
+        .take(limit.saturating_sub(1));
     let mut wanted = wanted.peekable();
     if wanted.peek().is_none() {
         return;
@@ -141,7 +145,10 @@ fn start_one(index: u32, apic_id: u32, root: u64, stack_top: u64) {
         words.add(1).write(stack_top);
         words.add(2).write(first_rust as *const () as u64);
     }
-    this_cpu().local.lock().start_cpu(apic_id, (TRAMPOLINE / 4096) as u8);
+    this_cpu()
+        .local
+        .lock()
+        .start_cpu(apic_id, (TRAMPOLINE / 4096) as u8);
     let deadline = time::monotonic_ns() + PATIENCE_MS * 1_000_000;
     while !UP.load(Ordering::Acquire) {
         if time::monotonic_ns() > deadline {

@@ -55,12 +55,12 @@ pub unsafe fn prepare(
     let words: [u64; 12] = [
         // MXCSR all exceptions masked, x87 control word likewise.
         0x1f80 | (0x037f << 32),
-        exit as *const () as u64, // r15
-        arg as u64,               // r14
+        exit as *const () as u64,  // r15
+        arg as u64,                // r14
         entry as *const () as u64, // r13
         start as *const () as u64, // r12
-        0,                        // rbp: the end of the frame chain
-        0,                        // rbx
+        0,                         // rbp: the end of the frame chain
+        0,                         // rbx
         first_steps as *const () as u64,
         0,
         0,

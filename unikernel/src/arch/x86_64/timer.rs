@@ -19,7 +19,9 @@ static TICKS: AtomicU64 = AtomicU64::new(0);
 
 /// Chooses the mode; measures the counter. Boot CPU, after `time::init`.
 pub fn init(local: &mut LocalInterrupts) {
-    let deadline = CpuId::new().get_feature_info().is_some_and(|info| info.has_tsc_deadline());
+    let deadline = CpuId::new()
+        .get_feature_info()
+        .is_some_and(|info| info.has_tsc_deadline());
     DEADLINE_MODE.store(deadline, Ordering::Relaxed);
     if !deadline {
         let start = tsc();

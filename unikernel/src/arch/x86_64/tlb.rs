@@ -29,7 +29,10 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 /// Makes every CPU forget `pages` pages from `start`. Thread context, interrupts
 /// on, no `Lock` held.
 pub fn shootdown(start: u64, pages: u64) {
-    debug_assert!(interrupts::are_enabled(), "a shootdown waits for other CPUs");
+    debug_assert!(
+        interrupts::are_enabled(),
+        "a shootdown waits for other CPUs"
+    );
     // Not a `Lock`: who waits here must go on answering other askers.
     let _asking = ASKING.lock();
     START.store(start, Ordering::Relaxed);
@@ -37,7 +40,11 @@ pub fn shootdown(start: u64, pages: u64) {
     let generation = GENERATION.fetch_add(1, Ordering::Release) + 1;
     flush(start, pages);
     let me = this_cpu().index();
-    let others = || (0..percpu::MAX_CPUS).filter(move |&index| index != me).filter_map(percpu::block);
+    let others = || {
+        (0..percpu::MAX_CPUS)
+            .filter(move |&index| index != me)
+            .filter_map(percpu::block)
+    };
     for cpu in others() {
         apic::send(cpu.index(), idt::SHOOTDOWN);
     }

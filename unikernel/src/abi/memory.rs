@@ -1,0 +1,167 @@
+//! Memory for the program: its heap, and mapped ranges.
+
+use core::alloc::Layout;
+use core::ptr::null_mut;
+
+use hermit_abi::{EACCES, EINVAL, ENOMEM};
+
+use super::user::{self, Errno, answer};
+use crate::memory::paging::Rights;
+use crate::memory::regions::{self, Content};
+use crate::memory::{program_heap, stacks};
+use crate::sched;
+
+const PROT_READ: u32 = 1;
+const PROT_WRITE: u32 = 2;
+const PROT_EXEC: u32 = 4;
+
+/// Runs `attempt`; when there is no memory, once more after everything that was
+/// kept for later has been given back.
+fn with_reclaim<T>(attempt: impl Fn() -> Option<T>) -> Option<T> {
+    attempt().or_else(|| {
+        sched::reap();
+        stacks::release_kept();
+        attempt()
+    })
+}
+
+fn allocate(size: usize, align: usize) -> *mut u8 {
+    let Ok(layout) = Layout::from_size_align(size, align) else {
+        return null_mut();
+    };
+    let block = with_reclaim(|| {
+        let block = program_heap::allocate(layout);
+        (!block.is_null()).then_some(block)
+    });
+    block.unwrap_or(null_mut())
+}
+
+/// # Safety
+/// As for `program_heap::deallocate`.
+unsafe fn deallocate(block: *mut u8, size: usize, align: usize) {
+    if let Ok(layout) = Layout::from_size_align(size, align) {
+        // SAFETY: passed on to the caller.
+        unsafe { program_heap::deallocate(block, layout) };
+    }
+}
+
+/// `size` bytes of the program's heap, aligned to `align`; null: there are none,
+/// or `align` is not a power of two.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_malloc(size: usize, align: usize) -> *mut u8 {
+    allocate(size, align)
+}
+
+/// As [`sys_malloc`].
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_alloc(size: usize, align: usize) -> *mut u8 {
+    allocate(size, align)
+}
+
+/// As [`sys_malloc`], filled with zeros.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_alloc_zeroed(size: usize, align: usize) -> *mut u8 {
+    let block = allocate(size, align);
+    if !block.is_null() {
+        // SAFETY: the block is new and has `size` bytes.
+        unsafe { core::ptr::write_bytes(block, 0, size) };
+    }
+    block
+}
+
+/// Changes the size of a block, which may move it. Null: there is no memory, and
+/// the block is as it was.
+///
+/// # Safety
+/// The block came from this heap with `size` and `align`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sys_realloc(
+    ptr: *mut u8,
+    size: usize,
+    align: usize,
+    new_size: usize,
+) -> *mut u8 {
+    if ptr.is_null() || size == 0 {
+        return allocate(new_size, align);
+    }
+    let Ok(layout) = Layout::from_size_align(size, align) else {
+        return null_mut();
+    };
+    if new_size == 0 {
+        // SAFETY: as the caller says.
+        unsafe { program_heap::deallocate(ptr, layout) };
+        return null_mut();
+    }
+    let block = with_reclaim(|| {
+        // SAFETY: as the caller says; after a failure the block is as it was.
+        let block = unsafe { program_heap::reallocate(ptr, layout, new_size) };
+        (!block.is_null()).then_some(block)
+    });
+    block.unwrap_or(null_mut())
+}
+
+/// Gives a block back.
+///
+/// # Safety
+/// The block came from this heap with `size` and `align` and is not used any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sys_free(ptr: *mut u8, size: usize, align: usize) {
+    // SAFETY: as the caller says.
+    unsafe { deallocate(ptr, size, align) }
+}
+
+/// As [`sys_free`].
+///
+/// # Safety
+/// As for [`sys_free`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sys_dealloc(ptr: *mut u8, size: usize, align: usize) {
+    // SAFETY: as the caller says.
+    unsafe { deallocate(ptr, size, align) }
+}
+
+/// What the protection bits allow. Nothing is writable and executable.
+fn rights(protection: u32) -> Result<Rights, Errno> {
+    match protection {
+        0 => Ok(Rights::None),
+        PROT_READ => Ok(Rights::Const),
+        PROT_WRITE => Ok(Rights::Data),
+        bits if bits == PROT_READ | PROT_WRITE => Ok(Rights::Data),
+        bits if bits & !(PROT_READ | PROT_EXEC) == 0 => Ok(Rights::Text),
+        bits if bits & !(PROT_READ | PROT_WRITE | PROT_EXEC) == 0 => Err(Errno(EACCES)),
+        _ => Err(Errno(EINVAL)),
+    }
+}
+
+fn mmap(size: usize, protection: u32, ret: *mut *mut u8) -> Result<i32, Errno> {
+    let rights = rights(protection)?;
+    if size == 0 {
+        return Err(Errno(EINVAL));
+    }
+    let start =
+        with_reclaim(|| regions::map(size as u64, rights, Content::Zeroed)).ok_or(Errno(ENOMEM))?;
+    user::write(ret.cast::<usize>(), start as usize)?;
+    Ok(0)
+}
+
+/// Maps `size` bytes (rounded up to pages) of zeros and stores where.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_mmap(size: usize, prot_flags: u32, ret: *mut *mut u8) -> i32 {
+    answer(mmap(size, prot_flags, ret))
+}
+
+/// Unmaps what one [`sys_mmap`] mapped.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_munmap(ptr: *mut u8, size: usize) -> i32 {
+    let done = regions::unmap(ptr.addr() as u64, size as u64);
+    answer(done.map(|()| 0).map_err(|_| Errno(EINVAL)))
+}
+
+/// Changes what may be done with pages of one mapping.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_mprotect(ptr: *mut u8, size: usize, prot_flags: u32) -> i32 {
+    let done = rights(prot_flags).and_then(|rights| {
+        regions::protect(ptr.addr() as u64, size as u64, rights).map_err(|_| Errno(EINVAL))
+    });
+    answer(done.map(|()| 0))
+}

@@ -1,0 +1,22 @@
+//! What the program calls: the `sys_*` functions of `hermit-abi`.
+//!
+//! They are plain functions of the C ABI and run on the caller's stack, as part
+//! of the caller's thread. Results are 0 or more, or a negative error number,
+//! which is also kept as the thread's last error. None may be called from an
+//! interrupt handler; a program has none.
+
+mod descriptors;
+mod entropy;
+pub mod event;
+pub mod files;
+mod memory;
+pub mod process;
+mod queues;
+mod ram;
+mod semaphores;
+mod sockets;
+mod sync;
+mod threads;
+mod time;
+mod transfer;
+pub mod user;

@@ -1,0 +1,161 @@
+//! The program as a whole: how it starts, how it ends, what it may ask about.
+
+use alloc::string::String;
+use core::alloc::Layout;
+use core::ffi::c_char;
+use core::sync::atomic::Ordering;
+
+use hermit_abi::pid_t;
+use spin::Once;
+
+use crate::arch::cpu::tsc;
+use crate::arch::percpu;
+use crate::control::STD_TSC;
+use crate::layout::PAGE;
+use crate::memory::{frames, program_heap};
+use crate::params::{self, Params};
+use crate::{panic, sched};
+
+/// The image's TLS segment: what every thread gets a copy of.
+#[derive(Clone, Copy, Debug)]
+pub struct TlsTemplate {
+    /// Address of the initial values.
+    pub start: u64,
+    /// How many bytes have initial values.
+    pub file_bytes: usize,
+    /// How many bytes there are; the rest is zero.
+    pub bytes: usize,
+    /// Their alignment.
+    pub align: usize,
+}
+
+static TLS: Once<Option<TlsTemplate>> = Once::new();
+
+/// Says where the TLS segment is. Called once, at boot.
+pub fn set_tls(template: Option<TlsTemplate>) {
+    TLS.call_once(|| template);
+}
+
+/// The TLS segment, if the program has one. Any context.
+pub fn tls() -> Option<TlsTemplate> {
+    TLS.get().copied().flatten()
+}
+
+/// The priority of a std thread (`hermit_abi::NORMAL_PRIO`).
+const NORMAL_PRIORITY: u8 = 2;
+/// What the main thread's stack may have: a sixteenth of the memory within these.
+const LEAST_MAIN_STACK: u64 = 512 << 10;
+const MOST_MAIN_STACK: u64 = 8 << 20;
+
+unsafe extern "C" {
+    /// std's entry; `argv` and `env` end with a null pointer.
+    fn runtime_entry(argc: i32, argv: *const *const c_char, env: *const *const c_char) -> !;
+}
+
+/// Makes the thread that enters std. Called once, at boot.
+pub fn start_program(params: &'static Params) {
+    let stack = (frames::total() / 16).clamp(LEAST_MAIN_STACK, MOST_MAIN_STACK);
+    if sched::spawn(
+        enter_std,
+        core::ptr::from_ref(params).expose_provenance(),
+        NORMAL_PRIORITY,
+        stack,
+        Some(0),
+    )
+    .is_err()
+    {
+        panic::refuse(format_args!(
+            "{} KiB of memory are free, too little for the main thread's stack of {} KiB; give the VM more memory",
+            frames::free() / 1024,
+            stack / 1024
+        ));
+    }
+}
+
+extern "C" fn enter_std(_params: usize) {
+    let params = params::get().expect("parsed at boot");
+    let (Some(argv), Some(env)) = (string_vector(&params.args), string_vector(&params.env)) else {
+        panic::refuse(format_args!(
+            "there is no memory for the program's arguments and environment; give the VM more memory"
+        ));
+    };
+    STD_TSC.store(tsc(), Ordering::Relaxed);
+    // SAFETY: both vectors end with a null pointer and live for ever.
+    unsafe { runtime_entry(params.args.len() as i32, argv, env) }
+}
+
+/// Copies strings to the program's heap, as an array of pointers that ends with
+/// null, followed by the characters.
+fn string_vector(strings: &[String]) -> Option<*const *const c_char> {
+    let pointers = (strings.len() + 1) * size_of::<*const c_char>();
+    let characters: usize = strings.iter().map(|string| string.len() + 1).sum();
+    let layout =
+        Layout::from_size_align(pointers + characters, align_of::<*const c_char>()).ok()?;
+    let block = program_heap::allocate(layout);
+    if block.is_null() {
+        return None;
+    }
+    let table = block.cast::<*const c_char>();
+    // SAFETY: the block has room for all pointers, and behind them for every
+    // string with its final zero; it is new, so nothing overlaps.
+    unsafe {
+        let mut next = block.add(pointers);
+        for (index, string) in strings.iter().enumerate() {
+            table.add(index).write(next.cast());
+            core::ptr::copy_nonoverlapping(string.as_ptr(), next, string.len());
+            next.add(string.len()).write(0);
+            next = next.add(string.len() + 1);
+        }
+        table.add(strings.len()).write(core::ptr::null());
+    }
+    Some(table)
+}
+
+/// Ends the program, and with it the node, with the low 8 bits of `status`.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_exit(status: i32) -> ! {
+    panic::claim_last_words();
+    panic::end(status)
+}
+
+/// Ends the program because it cannot go on; std's panics end here.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_abort() -> ! {
+    panic::program_abort()
+}
+
+/// The number of the calling thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_getpid() -> pid_t {
+    percpu::current_tid() as pid_t
+}
+
+/// Bytes of a page.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_getpagesize() -> i32 {
+    PAGE as i32
+}
+
+/// How many CPUs run the program's threads.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_available_parallelism() -> usize {
+    percpu::online()
+}
+
+/// The former name of [`sys_available_parallelism`].
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_get_processor_count() -> usize {
+    percpu::online()
+}
+
+/// The error number of the calling thread's last failed call.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_get_errno() -> i32 {
+    sched::current().last_error()
+}
+
+/// As [`sys_get_errno`].
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_errno() -> i32 {
+    sched::current().last_error()
+}

@@ -1,0 +1,75 @@
+//! Futexes.
+
+use core::sync::atomic::AtomicU32;
+
+use hermit_abi::{EAGAIN, EINVAL, ETIMEDOUT, FUTEX_RELATIVE_TIMEOUT, timespec};
+
+use super::time::duration_ns;
+use super::user::{self, Errno, UserSlice, answer};
+use crate::sched::{self, FutexWait};
+use crate::time::monotonic_ns;
+
+fn check(address: *const u32) -> Result<(), Errno> {
+    UserSlice::new(address, size_of::<u32>())?;
+    if address.is_null() || !address.is_aligned() {
+        return Err(Errno(EINVAL));
+    }
+    Ok(())
+}
+
+fn wait(
+    address: *mut u32,
+    expected: u32,
+    timeout: *const timespec,
+    flags: u32,
+) -> Result<i32, Errno> {
+    if flags & !FUTEX_RELATIVE_TIMEOUT != 0 {
+        return Err(Errno(EINVAL));
+    }
+    check(address)?;
+    let deadline = if timeout.is_null() {
+        None
+    } else {
+        let ns = duration_ns(user::read(timeout)?)?;
+        let base = if flags & FUTEX_RELATIVE_TIMEOUT != 0 {
+            monotonic_ns()
+        } else {
+            0
+        };
+        Some(base.saturating_add(ns))
+    };
+    // SAFETY: the word is aligned and in the program's memory; where there is no
+    // memory the access faults, which ends the program.
+    let word = unsafe { AtomicU32::from_ptr(address) };
+    match sched::futex_wait(word, expected, deadline) {
+        FutexWait::Woken => Ok(0),
+        FutexWait::Changed => Err(Errno(EAGAIN)),
+        FutexWait::TimedOut => Err(Errno(ETIMEDOUT)),
+    }
+}
+
+fn wake(address: *mut u32, count: i32) -> Result<i32, Errno> {
+    let count = usize::try_from(count).map_err(|_| Errno(EINVAL))?;
+    check(address)?;
+    Ok(sched::futex_wake(address.addr(), count) as i32)
+}
+
+/// Blocks while the word at `address` is `expected`, until a wake-up (0) or the
+/// timeout (ETIMEDOUT): null for none, else monotonic time, or a duration with
+/// `FUTEX_RELATIVE_TIMEOUT`. EAGAIN: the word was different.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_futex_wait(
+    address: *mut u32,
+    expected: u32,
+    timeout: *const timespec,
+    flags: u32,
+) -> i32 {
+    answer(wait(address, expected, timeout, flags))
+}
+
+/// Wakes at most `count` threads that wait for the word at `address`. Returns how
+/// many.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_futex_wake(address: *mut u32, count: i32) -> i32 {
+    answer(wake(address, count))
+}

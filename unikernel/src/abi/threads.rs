@@ -1,0 +1,139 @@
+//! Threads: start, join, sleep, priorities.
+
+use hermit_abi::{EDEADLK, EINVAL, ENOMEM, Tid, timespec};
+
+use super::time::duration_ns;
+use super::user::{self, Errno, answer};
+use crate::arch::percpu::current_tid;
+use crate::sched;
+use crate::time::monotonic_ns;
+
+/// Stack of a thread whose maker does not say.
+const DEFAULT_STACK: usize = 1 << 20;
+const HIGHEST_PRIORITY: u8 = 31;
+
+fn spawn(
+    func: extern "C" fn(usize),
+    arg: usize,
+    prio: u8,
+    stack_size: usize,
+    core_id: isize,
+) -> Result<Tid, Errno> {
+    if prio > HIGHEST_PRIORITY {
+        return Err(Errno(EINVAL));
+    }
+    let cpu = usize::try_from(core_id).ok();
+    sched::spawn(func, arg, prio, stack_size as u64, cpu).map_err(|_| Errno(ENOMEM))
+}
+
+fn join(tid: Tid) -> Result<i32, Errno> {
+    if tid == current_tid() {
+        return Err(Errno(EDEADLK));
+    }
+    // A thread that is not found has ended: numbers are never used again.
+    if let Some(thread) = sched::find(tid) {
+        thread
+            .ended
+            .wait_until(None, || sched::find(tid).is_none().then_some(()));
+    }
+    Ok(0)
+}
+
+/// Starts a thread that calls `func(arg)` and stores its number at `id`.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_spawn(
+    id: *mut Tid,
+    func: extern "C" fn(usize),
+    arg: usize,
+    prio: u8,
+    core_id: isize,
+) -> i32 {
+    let spawned = spawn(func, arg, prio, DEFAULT_STACK, core_id).and_then(|tid| {
+        if !id.is_null() {
+            user::write(id, tid)?;
+        }
+        Ok(0)
+    });
+    answer(spawned)
+}
+
+/// Starts a thread that calls `func(arg)`, with a stack of at least `stack_size`
+/// bytes, on CPU `core_id` if that exists. Returns its number, or 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_spawn2(
+    func: extern "C" fn(usize),
+    arg: usize,
+    prio: u8,
+    stack_size: usize,
+    core_id: isize,
+) -> Tid {
+    spawn(func, arg, prio, stack_size, core_id).unwrap_or_else(|error| {
+        answer(Err(error));
+        0
+    })
+}
+
+/// Waits for a thread to end.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_join(id: Tid) -> i32 {
+    answer(join(id))
+}
+
+/// Lets other threads run.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_yield() {
+    sched::yield_now();
+}
+
+/// Blocks until another thread calls [`sys_wakeup_taskt`], or returns at once if
+/// that was done since the last block.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_block_current_task() {
+    sched::block_current(None);
+}
+
+/// As [`sys_block_current_task`], for at most `timeout` milliseconds.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_block_current_task_with_timeout(timeout: u64) {
+    sched::block_current(Some(
+        monotonic_ns().saturating_add(timeout.saturating_mul(1_000_000)),
+    ));
+}
+
+/// Wakes a thread that has blocked itself.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_wakeup_taskt(tid: Tid) {
+    if let Some(thread) = sched::find(tid) {
+        sched::wake_thread(&thread);
+    }
+}
+
+/// The calling thread's priority, 0 to 31.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_get_priority() -> u8 {
+    sched::current()
+        .priority
+        .load(core::sync::atomic::Ordering::Relaxed)
+}
+
+/// Changes a thread's priority.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_set_priority(tid: Tid, prio: u8) {
+    sched::set_priority(tid, prio);
+}
+
+/// Sleeps for at least `usecs` microseconds.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_usleep(usecs: u64) {
+    sched::sleep_until(monotonic_ns().saturating_add(usecs.saturating_mul(1000)));
+}
+
+/// Sleeps for at least the time at `req`.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_nanosleep(req: *const timespec) -> i32 {
+    let slept = user::read(req).and_then(duration_ns).map(|ns| {
+        sched::sleep_until(monotonic_ns().saturating_add(ns));
+        0
+    });
+    answer(slept)
+}
