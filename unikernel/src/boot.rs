@@ -283,6 +283,20 @@ extern "C" fn early(boot_info: &'static RawBootInfo, _cpu_id: u32, kernel_tsc: u
     let Ok(fdt) = (unsafe { Fdt::from_ptr(fdt_address as *const u8) }) else {
         panic::early("the loader's device tree cannot be parsed");
     };
+    if let Some(line) = fdt
+        .find_node("/chosen")
+        .and_then(|node| node.property("bootargs"))
+    {
+        panic::set_early_line(line.as_str().unwrap_or(""));
+    }
+    if let Some(missing) = cpu::missing_feature() {
+        panic::early_about(
+            "give the VM a CPU model that has the feature, which every program needs; it lacks ",
+            missing,
+        );
+    }
+    // Here, because the image's pointers are good for neither place further down.
+    cpu::init();
     let mut ranges = Ranges::new();
     for node in fdt.find_all_nodes("/memory") {
         for region in node.reg().into_iter().flatten() {
@@ -346,7 +360,6 @@ extern "C" fn early(boot_info: &'static RawBootInfo, _cpu_id: u32, kernel_tsc: u
         ranges,
         bump,
     });
-    cpu::init();
     // SAFETY: the tables map the code that runs here (through the loader's entry,
     // kept for this moment) and the image at its new place.
     unsafe { Cr3::write(root, Cr3Flags::empty()) };
@@ -515,11 +528,6 @@ extern "C" fn kernel_main() -> ! {
     );
     console::init(params);
     logging::init(params.log);
-    if let Some(missing) = cpu::missing_features() {
-        panic::refuse(format_args!(
-            "this CPU lacks {missing}, which every program needs; give the VM a CPU model that has it"
-        ));
-    }
     const LEAST: u64 = 4 << 20;
     if frames::total() < LEAST {
         panic::refuse(format_args!(

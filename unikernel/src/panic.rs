@@ -4,6 +4,7 @@ use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use spin::Once;
 use x86_64::instructions::{hlt, interrupts, port::Port};
 
 use crate::arch::{backtrace, percpu, smp};
@@ -63,16 +64,50 @@ pub fn refuse(reason: fmt::Arguments<'_>) -> ! {
     end(REFUSED_STATUS)
 }
 
-/// Ends a boot that has neither console nor command line yet: COM1, byte by byte,
-/// and the usual debug ports.
+/// The command line, for a boot that ends before it is parsed.
+static EARLY_LINE: Once<&'static str> = Once::new();
+
+/// Keeps the command line for [`early`]. Boot.
+pub fn set_early_line(line: &'static str) {
+    EARLY_LINE.call_once(|| line);
+}
+
+/// Ends a boot that has neither memory nor console yet: says why on COM1 and as a
+/// control record.
 pub fn early(reason: &str) -> ! {
+    early_about(reason, "")
+}
+
+/// [`early`], with a name at the end of the reason.
+pub fn early_about(reason: &str, name: &str) -> ! {
     const COM1: u16 = 0x3f8;
-    DebugPort(COM1).write(b"darner cannot start: ");
-    DebugPort(COM1).write(reason.as_bytes());
-    DebugPort(COM1).write(b"\n");
+    let say = |port: u16, first: &str| {
+        for part in [first, reason, name, "\n"] {
+            DebugPort(port).write(part.as_bytes());
+        }
+    };
+    say(COM1, "darner cannot start: ");
+    if let Some(port) = early_port("control=") {
+        say(port, "kernel-error ");
+        DebugPort(port).write(b"exit 1\n");
+    }
+    if let Some(port) = early_port("exit=") {
+        // SAFETY: the command line names the debug-exit device's port.
+        unsafe { Port::new(port).write(REFUSED_STATUS as u32) };
+    }
     loop {
         hlt();
     }
+}
+
+/// The port that a command line option of that name gives.
+fn early_port(option: &str) -> Option<u16> {
+    let words = EARLY_LINE
+        .get()?
+        .split_ascii_whitespace()
+        .take_while(|&word| word != "--");
+    let value = words.filter_map(|word| word.strip_prefix(option)).next()?;
+    params::parse_port(value)
 }
 
 fn power_off(status: i32) -> ! {

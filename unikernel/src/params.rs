@@ -107,7 +107,8 @@ fn parse(line: &str) -> Params {
     params
 }
 
-fn parse_port(text: &str) -> Option<u16> {
+/// A port number as the command line has it: hexadecimal, after `0x`.
+pub fn parse_port(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("0x")?;
     u16::from_str_radix(digits, 16).ok()
 }

@@ -24,6 +24,25 @@ const LOWEST: usize = 0x1000;
 /// is not an address at all, then the kernel's private memory.
 const LOWER_HALF_END: usize = 1 << 47;
 
+unsafe extern "C" {
+    #[link_name = "__start_kdata"]
+    static KDATA_START: u8;
+    #[link_name = "__stop_kdata"]
+    static KDATA_END: u8;
+    #[link_name = "__start_kbss"]
+    static KBSS_START: u8;
+    #[link_name = "__stop_kbss"]
+    static KBSS_END: u8;
+}
+
+/// Whether any of `start..end` holds variables of the kernel: they lie between the
+/// program's, in the lower half.
+fn is_kernels(start: usize, end: usize) -> bool {
+    let overlaps = |from: *const u8, to: *const u8| start < to.addr() && from.addr() < end;
+    overlaps(&raw const KDATA_START, &raw const KDATA_END)
+        || overlaps(&raw const KBSS_START, &raw const KBSS_END)
+}
+
 /// A positive error number: why the program does not get what it asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errno(pub i32);
@@ -61,12 +80,12 @@ pub struct UserSlice {
 
 impl UserSlice {
     /// The `len` bytes at `start`. EFAULT if the pointer is null, the range wraps
-    /// around, or any of it lies outside the lower half. No bytes are fine
+    /// around, or any of it lies outside the lower half or is the kernel's. No bytes are fine
     /// anywhere.
     pub fn new<T>(start: *const T, len: usize) -> Result<Self, Errno> {
         let start = start.addr();
         let end = start.checked_add(len).ok_or(Errno(EFAULT))?;
-        if len > 0 && (start < LOWEST || end > LOWER_HALF_END) {
+        if len > 0 && (start < LOWEST || end > LOWER_HALF_END || is_kernels(start, end)) {
             return Err(Errno(EFAULT));
         }
         Ok(Self { start, len })

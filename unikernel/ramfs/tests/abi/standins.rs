@@ -152,3 +152,20 @@ pub mod console {
         readiness_changed();
     }
 }
+
+/// In place of the kernel's variables: the linker puts its bounds around them.
+pub mod variables {
+    /// Gives the section `kdata` something to hold.
+    #[used]
+    #[unsafe(link_section = "kdata")]
+    static DATA: [u8; 64] = [1; 64];
+    /// Gives the section `kbss` something to hold.
+    #[used]
+    #[unsafe(link_section = "kbss")]
+    static BSS: [u8; 64] = [0; 64];
+
+    /// Where both are.
+    pub fn addresses() -> [*const u8; 2] {
+        [DATA.as_ptr(), BSS.as_ptr()]
+    }
+}

@@ -402,3 +402,14 @@ fn no_sockets_yet() {
     );
     sockets::sys_freeaddrinfo(null_mut());
 }
+
+#[test]
+fn the_kernels_variables_are_no_buffer() {
+    let _one = begin();
+    for address in crate::standins::variables::addresses() {
+        let around = address.wrapping_sub(8);
+        assert_eq!(sys_write(1, address, 1), -(EFAULT as isize));
+        assert_eq!(sys_write(1, around, 16), -(EFAULT as isize));
+        assert_eq!(sys_read(0, around.cast_mut(), 16), -(EFAULT as isize));
+    }
+}

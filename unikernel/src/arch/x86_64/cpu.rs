@@ -1,9 +1,8 @@
 //! Processor features: what the kernel needs, what it uses when it is there.
 
-use alloc::string::String;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use raw_cpuid::CpuId;
+use raw_cpuid::{CpuId, FeatureInfo};
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
 use x86_64::registers::model_specific::{Efer, EferFlags};
 use x86_64::registers::xcontrol::{XCr0, XCr0Flags};
@@ -36,28 +35,27 @@ pub fn vector_state_bytes() -> usize {
     XSAVE_BYTES.load(Ordering::Relaxed) as usize
 }
 
-/// Names what the kernel and every program need and this processor lacks.
-pub fn missing_features() -> Option<String> {
+/// Names a feature that the kernel and every program need and this processor
+/// lacks. Needs no memory: it is asked before there is any.
+pub fn missing_feature() -> Option<&'static str> {
     let cpuid = CpuId::new();
-    let info = cpuid.get_feature_info()?;
-    let extended = cpuid.get_extended_processor_and_feature_identifiers();
+    let info = cpuid.get_feature_info();
+    let has = |test: fn(&FeatureInfo) -> bool| info.as_ref().is_some_and(test);
+    let no_execute = cpuid
+        .get_extended_processor_and_feature_identifiers()
+        .is_some_and(|extended| extended.has_execute_disable());
     let required = [
-        ("fxsr", info.has_fxsave_fxstor()),
-        ("sse2", info.has_sse2()),
-        ("apic", info.has_apic()),
-        ("tsc", info.has_tsc()),
-        ("cx8", info.has_cmpxchg8b()),
-        (
-            "nx",
-            extended.is_some_and(|extended| extended.has_execute_disable()),
-        ),
+        ("fxsr", has(FeatureInfo::has_fxsave_fxstor)),
+        ("sse2", has(FeatureInfo::has_sse2)),
+        ("apic", has(FeatureInfo::has_apic)),
+        ("tsc", has(FeatureInfo::has_tsc)),
+        ("cx8", has(FeatureInfo::has_cmpxchg8b)),
+        ("nx", no_execute),
     ];
-    let missing: alloc::vec::Vec<&str> = required
-        .iter()
-        .filter(|(_, there)| !there)
-        .map(|(name, _)| *name)
-        .collect();
-    (!missing.is_empty()).then(|| missing.join(", "))
+    required
+        .into_iter()
+        .find(|&(_, there)| !there)
+        .map(|(name, _)| name)
 }
 
 /// Sets up the control registers of the calling CPU: write protection also for
