@@ -50,7 +50,7 @@ static BLOCKS: [AtomicPtr<PerCpu>; MAX_CPUS] =
 static ONLINE: AtomicUsize = AtomicUsize::new(0);
 
 /// Byte offset of the thread id, for [`current_tid`].
-const TID: usize = offset_of!(PerCpu, tid);
+pub const TID: usize = offset_of!(PerCpu, tid);
 const _: () = assert!(TID == 8, "the thread id is where the accessor reads it");
 /// Byte offset of [`PerCpu::kernel_stack`], for the interrupt entry.
 pub const KERNEL_STACK: usize = offset_of!(PerCpu, kernel_stack);
