@@ -103,6 +103,8 @@ pub fn enable_input(line: &InterruptLine) {
         uart.enable_interrupts(IER::DATA_READY);
         INPUT_ENABLED.store(true, Ordering::Relaxed);
     }
+    // What came before the device was set up is lost: say from when on it is not.
+    control::record(format_args!("stdin"));
 }
 
 /// COM1's interrupt handler: the reader fetches the bytes itself.

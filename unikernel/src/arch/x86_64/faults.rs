@@ -46,7 +46,9 @@ pub extern "C" fn exception(frame: &TrapFrame) -> ! {
         percpu::cpu_index()
     );
     let _ = writeln!(console::LastWords, "fault: {}", text.as_str());
-    log::debug!("{frame:x?}");
+    if log::log_enabled!(log::Level::Debug) {
+        let _ = writeln!(console::LastWords, "{frame:x?}");
+    }
     crate::control::record(format_args!("fault {}", text.as_str()));
     // A call to an address that is not code leaves the caller's address on the
     // stack, with no frame of its own.

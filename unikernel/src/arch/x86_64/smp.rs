@@ -22,20 +22,40 @@ pub const TRAMPOLINE: u64 = 0x8000;
 /// How long a CPU may take to come up, in milliseconds.
 const PATIENCE_MS: u64 = 5000;
 
+/// Where in the trampoline the boot CPU leaves what the new CPU needs: CR3, the
+/// top of its stack and its entry. The data comes first, so that its addresses are
+/// constants: the assembler can use nothing else as an operand here.
+const MAILBOX: u64 = 8;
+const GDT: u64 = MAILBOX + 3 * 8;
+const GDT_POINTER: u64 = GDT + 3 * 8;
+const CODE: u64 = GDT_POINTER + 8;
+
 global_asm!(
     ".pushsection .rodata.trampoline, \"a\", @progbits",
-    ".global darner_trampoline, darner_trampoline_end, darner_trampoline_mailbox",
+    ".global darner_trampoline, darner_trampoline_end",
     ".balign 16",
     ".code16",
     "darner_trampoline:",
+    "jmp 10f",
+    ".balign 8",
+    ".quad 0", // CR3
+    ".quad 0", // stack top
+    ".quad 0", // entry
+    ".quad 0",
+    ".quad 0x00af9b000000ffff", // 64-bit code
+    ".quad 0x00cf93000000ffff", // data
+    ".word 23",
+    ".long {gdt}",
+    ".balign 8",
+    "10:",
     "cli",
     "cld",
     "xor eax, eax",
     "mov ds, ax",
-    "lgdt [{base} + (10f - darner_trampoline)]",
+    "lgdt [{gdt_pointer}]",
     "mov eax, 0x20", // CR4.PAE
     "mov cr4, eax",
-    "mov eax, [{base} + (darner_trampoline_mailbox - darner_trampoline)]",
+    "mov eax, [{cr3}]",
     "mov cr3, eax",
     "mov ecx, 0xc0000080", // EFER: LME and NXE (the page tables use NX)
     "rdmsr",
@@ -45,7 +65,7 @@ global_asm!(
     "mov cr0, eax",
     // A far jump by hand: the assembler has no 16-bit form with a 32-bit offset.
     ".byte 0x66, 0xea",
-    ".long {base} + (20f - darner_trampoline)",
+    ".long {code} + (20f - 10b)",
     ".word 8",
     ".code64",
     "20:",
@@ -53,28 +73,19 @@ global_asm!(
     "mov ds, ax",
     "mov es, ax",
     "mov ss, ax",
-    "mov rsp, [{base} + (darner_trampoline_mailbox - darner_trampoline) + 8]",
-    "mov rax, [{base} + (darner_trampoline_mailbox - darner_trampoline) + 16]",
+    "mov rsp, [{stack}]",
+    "mov rax, [{entry}]",
     "xor ebp, ebp",
     "call rax",
     "ud2",
-    ".balign 8",
-    "10:",
-    ".word 23",
-    ".long {base} + (30f - darner_trampoline)",
-    ".balign 8",
-    "30:",
-    ".quad 0",
-    ".quad 0x00af9b000000ffff", // 64-bit code
-    ".quad 0x00cf93000000ffff", // data
-    ".balign 8",
-    "darner_trampoline_mailbox:",
-    ".quad 0", // CR3
-    ".quad 0", // stack top
-    ".quad 0", // entry
     "darner_trampoline_end:",
     ".popsection",
-    base = const TRAMPOLINE,
+    gdt = const TRAMPOLINE + GDT,
+    gdt_pointer = const TRAMPOLINE + GDT_POINTER,
+    cr3 = const TRAMPOLINE + MAILBOX,
+    stack = const TRAMPOLINE + MAILBOX + 8,
+    entry = const TRAMPOLINE + MAILBOX + 16,
+    code = const TRAMPOLINE + CODE,
 );
 
 unsafe extern "C" {
@@ -82,8 +93,6 @@ unsafe extern "C" {
     static TRAMPOLINE_START: u8;
     #[link_name = "darner_trampoline_end"]
     static TRAMPOLINE_END: u8;
-    #[link_name = "darner_trampoline_mailbox"]
-    static TRAMPOLINE_MAILBOX: u8;
 }
 
 static STARTING: AtomicPtr<PerCpu> = AtomicPtr::new(core::ptr::null_mut());
@@ -134,13 +143,12 @@ fn start_one(index: u32, apic_id: u32, root: u64, stack_top: u64) {
     UP.store(false, Ordering::Release);
     let start = &raw const TRAMPOLINE_START;
     let bytes = &raw const TRAMPOLINE_END as usize - start as usize;
-    let mailbox = &raw const TRAMPOLINE_MAILBOX as u64 - start as u64;
     // SAFETY: the page is conventional memory, mapped, and used by nobody else;
     // no CPU runs in it now.
     unsafe {
         let page = paging::direct(TRAMPOLINE) as *mut u8;
         core::ptr::copy_nonoverlapping(start, page, bytes);
-        let words = page.add(mailbox as usize).cast::<u64>();
+        let words = page.add(MAILBOX as usize).cast::<u64>();
         words.write(root);
         words.add(1).write(stack_top);
         words.add(2).write(first_rust as *const () as u64);
