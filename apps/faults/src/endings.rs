@@ -1,0 +1,44 @@
+//! Endings without a fault, and no ending at all.
+
+use crate::Outcome;
+
+/// Exits at once with the number in `argument`.
+pub fn exit(argument: Option<&str>) -> Outcome {
+    let number = argument.ok_or("usage: faults exit NUMBER")?;
+    let code: i32 = number
+        .parse()
+        .map_err(|error| format!("exit {number}: {error}"))?;
+    std::process::exit(code)
+}
+
+/// Returns an error from `main`, which means exit code 1.
+pub fn return_error() -> Outcome {
+    Err("this is the error that main returns".into())
+}
+
+/// Fails to read a file.
+pub fn missing_file() -> Outcome {
+    match std::fs::read("/no/such/file") {
+        Ok(_) => Err("a file that does not exist was read".into()),
+        Err(error) => Err(format!("cannot read /no/such/file: {error}").into()),
+    }
+}
+
+/// Aborts.
+pub fn abort() -> Outcome {
+    std::process::abort()
+}
+
+/// Keeps the CPU busy until someone outside puts an end to it.
+pub fn hang() -> Outcome {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+/// Waits until someone outside puts an end to it.
+pub fn hang_idle() -> Outcome {
+    loop {
+        std::thread::park();
+    }
+}

@@ -1,0 +1,54 @@
+//! Uses each part of Rust's standard library once and checks the result.
+//!
+//! ```text
+//! cargo xtask run --smp 4 std-tour
+//! cargo xtask run --smp 4 std-tour -- --stdin < README.md
+//! ```
+//!
+//! Prints one line for each check; the exit code is 1 if any of them failed.
+//! There is one file for each part of the library, and it runs on Linux, too.
+
+use std::process::ExitCode;
+
+#[cfg(target_os = "hermit")]
+use hermit as _;
+
+mod check;
+mod environment;
+mod files;
+mod floats;
+mod heap;
+mod locals;
+mod sync;
+mod threads;
+mod time;
+
+use check::Check;
+
+fn main() -> ExitCode {
+    let with_stdin = std::env::args().any(|arg| arg == "--stdin");
+    let parts: [(&str, &[Check]); 8] = [
+        ("thread", threads::CHECKS),
+        ("thread-local", locals::CHECKS),
+        ("sync", sync::CHECKS),
+        ("time", time::CHECKS),
+        ("heap", heap::CHECKS),
+        ("environment", environment::CHECKS),
+        ("file", files::CHECKS),
+        ("float", floats::CHECKS),
+    ];
+    let mut failed = 0;
+    for (part, checks) in parts {
+        failed += checks.iter().filter(|check| !check.run(part)).count();
+    }
+    if with_stdin {
+        failed += usize::from(!environment::STDIN.run("environment"));
+    }
+    if failed == 0 {
+        println!("all well");
+        ExitCode::SUCCESS
+    } else {
+        println!("{failed} checks failed");
+        ExitCode::FAILURE
+    }
+}

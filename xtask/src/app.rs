@@ -1,0 +1,167 @@
+//! Programs for the guest: finding one by name or path, and building it.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::command::{self, Guarded};
+use crate::error::{Context, Error, Result};
+use crate::kernel::Profile;
+use crate::toolchain::Toolchain;
+use crate::workspace;
+
+const TARGET: &str = "x86_64-unknown-hermit";
+
+/// A crate that can be built for the guest.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// What the program is called.
+    pub name: String,
+    manifest: PathBuf,
+    /// Whether it is one of the repository's own.
+    ours: bool,
+}
+
+/// The programs that the repository brings, by name.
+pub fn list(root: &Path) -> Result<Vec<String>> {
+    let folder = root.join("apps");
+    let mut names: Vec<String> = std::fs::read_dir(&folder)
+        .context(|| format!("list {}", folder.display()))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.join("Cargo.toml").is_file())
+        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+impl App {
+    /// The program that `name` means: a folder of `apps/`, or the path of a crate.
+    pub fn find(root: &Path, name: &str) -> Result<Self> {
+        let own = root.join("apps").join(name).join("Cargo.toml");
+        let is_plain = !name.is_empty() && !name.contains('/') && name != "." && name != "..";
+        if is_plain && own.is_file() {
+            return Ok(Self { name: name.to_owned(), manifest: own, ours: true });
+        }
+        let path = workspace::absolute(Path::new(name));
+        let manifest = match path.file_name() {
+            Some(file) if file == "Cargo.toml" => path,
+            _ => path.join("Cargo.toml"),
+        };
+        if !name.is_empty() && manifest.is_file() {
+            let manifest = manifest.canonicalize().unwrap_or(manifest);
+            let ours = manifest.starts_with(root.join("apps"));
+            return Ok(Self { name: package_name(&manifest)?, manifest, ours });
+        }
+        Err(Error::usage(format!(
+            "found no program `{name}`: neither a folder of apps/ nor the path of a crate.\n\
+             programs that there are: {}",
+            list(root)?.join(", ")
+        )))
+    }
+
+    /// Builds it with the kernel; gives the place of the ELF file.
+    pub fn build(&self, toolchain: &Toolchain, root: &Path, profile: Profile) -> Result<PathBuf> {
+        let mut cargo = self.cargo(toolchain, root, profile)?;
+        let mut child = Guarded::spawn(
+            cargo
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .args(["--message-format", "json-render-diagnostics"]),
+        )?;
+        // cargo's messages come to an end when it does.
+        let messages = match child.0.stdout.take() {
+            Some(stdout) => std::thread::spawn(move || std::io::read_to_string(stdout)),
+            None => return Err(Error::failed("cargo was started without its output")),
+        };
+        let status = child.wait(&cargo)?;
+        let messages = messages
+            .join()
+            .map_err(|_| Error::failed("the reader of cargo's messages panicked"))?
+            .context(|| "read cargo's messages".into())?;
+        if !status.success() {
+            return Err(Error::failed(format!(
+                "the program `{}` did not build ({status}): `{}`",
+                self.name,
+                command::shown(&cargo)
+            )));
+        }
+        self.choose(&executables(&messages))
+    }
+
+    fn cargo(&self, toolchain: &Toolchain, root: &Path, profile: Profile) -> Result<std::process::Command> {
+        let here = self.manifest.parent().unwrap_or(root);
+        let target_dir = workspace::target_dir(root);
+        let xtask = std::env::current_exe().context(|| "find xtask's own executable".into())?;
+        // Cargo's configuration, with the flag for frame pointers, is found
+        // from the folder that it runs in.
+        let mut cargo = toolchain.cargo_build_std(if self.ours { root } else { here });
+        cargo
+            .env("DARNER_XTASK", xtask)
+            .env("DARNER_KERNEL_TARGET_DIR", target_dir.join("kernel"))
+            .args(["-Zbuild-std=std,panic_abort", "--target", TARGET, "--profile", profile.name()])
+            .arg("--manifest-path")
+            .arg(&self.manifest);
+        if self.ours {
+            cargo.arg("--target-dir").arg(&target_dir);
+        } else {
+            cargo.args(["--config", &format!("target.{TARGET}.rustflags=[\"-Cforce-frame-pointers=yes\"]")]);
+        }
+        Ok(cargo)
+    }
+
+    /// Of the programs that the crate has, the one that is named like it, or
+    /// the only one.
+    fn choose(&self, programs: &[PathBuf]) -> Result<PathBuf> {
+        let named = programs.iter().find(|path| path.file_name().is_some_and(|name| name == self.name.as_str()));
+        match (named, programs) {
+            (Some(program), _) | (None, [program]) => Ok(program.clone()),
+            (None, []) => Err(Error::usage(format!(
+                "the crate `{}` has no program: found no [[bin]] or src/main.rs",
+                self.name
+            ))),
+            (None, several) => Err(Error::usage(format!(
+                "the crate `{}` has {} programs and none of its own name",
+                self.name,
+                several.len()
+            ))),
+        }
+    }
+}
+
+/// The executables that cargo's messages, one JSON object a line, tell of.
+fn executables(messages: &str) -> Vec<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["reason"] == "compiler-artifact")
+        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .collect()
+}
+
+/// The `name` in a manifest's `[package]`.
+fn package_name(manifest: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(manifest).context(|| format!("read {}", manifest.display()))?;
+    text.lines()
+        .map(str::trim)
+        .skip_while(|line| *line != "[package]")
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .find_map(|line| line.strip_prefix("name")?.trim_start().strip_prefix('='))
+        .map(|value| value.trim().trim_matches('"').to_owned())
+        .ok_or_else(|| Error::usage(format!("found no package name in {}", manifest.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::executables;
+
+    #[test]
+    fn executables_are_found_among_cargos_messages() {
+        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\n\
+                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/hello\"}\n\
+                        {\"reason\":\"build-finished\",\"success\":true}\n";
+        assert_eq!(executables(messages), [std::path::Path::new("/t/hello")]);
+    }
+}

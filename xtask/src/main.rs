@@ -1,0 +1,102 @@
+//! Darner's tool: builds the kernel library, runs programs in virtual machines,
+//! tests and measures them. `cargo xtask help` lists what it can do.
+
+#![forbid(unsafe_code)]
+
+mod command;
+mod error;
+mod kernel;
+mod rust_src;
+mod toolchain;
+mod workspace;
+
+#[cfg(feature = "full")]
+mod accel;
+#[cfg(feature = "full")]
+mod app;
+#[cfg(feature = "full")]
+mod build_set;
+#[cfg(feature = "full")]
+mod doctor;
+#[cfg(feature = "full")]
+mod initrd;
+#[cfg(feature = "full")]
+mod interrupt;
+#[cfg(feature = "full")]
+mod loader;
+#[cfg(feature = "full")]
+mod qemu;
+#[cfg(feature = "full")]
+mod run;
+#[cfg(feature = "full")]
+mod symbolize;
+#[cfg(feature = "full")]
+mod vm;
+
+use std::process::ExitCode;
+
+use error::{Error, Result};
+
+fn main() -> ExitCode {
+    match dispatch() {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::from(error.status())
+        }
+    }
+}
+
+/// Does what the command line says; gives the status to exit with.
+fn dispatch() -> Result<u8> {
+    let mut parser = lexopt::Parser::from_env();
+    let command = match parser.next()? {
+        Some(lexopt::Arg::Value(command)) => command.to_string_lossy().into_owned(),
+        Some(other) => return Err(other.unexpected().into()),
+        None => String::new(),
+    };
+    match command.as_str() {
+        "build" => {
+            let library = kernel::build(&kernel::Options::parse(parser)?)?;
+            eprintln!("xtask: built {}", library.display());
+            Ok(0)
+        }
+        "" | "help" => {
+            print!("{HELP}");
+            Ok(if command.is_empty() { 2 } else { 0 })
+        }
+        other => full(other, parser),
+    }
+}
+
+/// The commands that a program's build script has no use for.
+#[cfg(feature = "full")]
+fn full(command: &str, parser: lexopt::Parser) -> Result<u8> {
+    interrupt::watch()?;
+    match command {
+        "run" => run::run(parser),
+        "doctor" => doctor::run(),
+        other => Err(Error::usage(format!("found no command `{other}`\n{HELP}"))),
+    }
+}
+
+#[cfg(not(feature = "full"))]
+fn full(command: &str, _: lexopt::Parser) -> Result<u8> {
+    Err(Error::usage(format!("this xtask was compiled for `build` alone, found `{command}`")))
+}
+
+const HELP: &str = "\
+cargo xtask run APP [OPTIONS] [-- ARGS]   run a program (a name of apps/, or a path) in a VM
+    --smp N             CPUs, 1 to 64 (1)          --mem MIB         memory (256)
+    --release, --debug  how to compile (release)   --machine M       q35 or microvm (q35)
+    --accel A           auto, kvm or tcg (auto)    --cpu MODEL       QEMU's -cpu (max)
+    --icount            count time in instructions --gdb             wait for gdb on :1234
+    --log LEVEL         off error warn info debug trace
+    --timeout S         give up after so many seconds (status 124)
+    --env KEY=VALUE     an environment variable
+    --file HOST:GUEST   a file for the guest       --dir HOST:GUEST  a folder for the guest
+    -v                  show QEMU's command line
+cargo xtask doctor                        what is there and what is missing
+cargo xtask build [OPTIONS]               make libhermit.a (the hook of the `hermit` crate)
+    --arch x86_64  --profile dev|release  --target-dir DIR  --no-default-features  --features F
+";

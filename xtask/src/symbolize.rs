@@ -1,0 +1,60 @@
+//! Turns a backtrace's addresses into functions and lines.
+
+use std::path::Path;
+
+use addr2line::Loader;
+
+use crate::error::{Context, Result};
+
+/// One line of text a frame, with its place below it where that is known.
+///
+/// `addresses` are those of the ELF file, innermost first. All are return
+/// addresses, hence one past the call, but for the first when the CPU itself
+/// reported it (`exact`).
+pub fn backtrace(elf: &Path, root: &Path, addresses: &[u64], exact: bool) -> Result<String> {
+    let loader = Loader::new(elf).context(|| format!("read the symbols of {}", elf.display()))?;
+    let mut text = String::from("backtrace, innermost first:\n");
+    let mut number = 0;
+    for (index, &address) in addresses.iter().enumerate() {
+        let probe = if index == 0 && exact { address } else { address.saturating_sub(1) };
+        let frames = frames(&loader, probe);
+        if frames.is_empty() {
+            text.push_str(&format!("{number:4}: {address:#x}\n"));
+            number += 1;
+        }
+        for (name, place) in frames {
+            text.push_str(&format!("{number:4}: {name}\n"));
+            if let Some(place) = place {
+                let place = Path::new(&place);
+                text.push_str(&format!("          at {}\n", place.strip_prefix(root).unwrap_or(place).display()));
+            }
+            number += 1;
+        }
+    }
+    Ok(text)
+}
+
+/// The function at an address, and those that were inlined into it, innermost
+/// first, each with file and line.
+fn frames(loader: &Loader, probe: u64) -> Vec<(String, Option<String>)> {
+    let mut found = Vec::new();
+    if let Ok(mut frames) = loader.find_frames(probe) {
+        while let Ok(Some(frame)) = frames.next() {
+            let name = frame.function.as_ref().and_then(|function| function.raw_name().ok()).map(|name| demangled(&name));
+            let place = frame.location.and_then(|location| Some(format!("{}:{}", location.file?, location.line?)));
+            // Line tables alone have no names for what is not inlined.
+            let name = name.or_else(|| loader.find_symbol(probe).map(demangled));
+            found.push((name.unwrap_or_else(|| format!("{probe:#x}")), place));
+        }
+    }
+    if found.is_empty()
+        && let Some(name) = loader.find_symbol(probe)
+    {
+        found.push((demangled(name), None));
+    }
+    found
+}
+
+fn demangled(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}

@@ -1,0 +1,111 @@
+//! QEMU's command line, and the guest's.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+
+use super::config::{Config, Guest};
+use crate::accel::Accelerator;
+use crate::command;
+use crate::error::{Error, Result};
+
+/// Ports of the devices by which the guest talks to xtask.
+const STDERR_PORT: &str = "0xe9";
+const CONTROL_PORT: &str = "0xea";
+const EXIT_PORT: &str = "0xf4";
+
+/// An environment variable with more options for QEMU, for looking closer:
+/// `DARNER_QEMU_ARGS="-d int -D /tmp/qemu.log"`.
+const EXTRA: &str = "DARNER_QEMU_ARGS";
+
+/// The channels' sockets, in the VM's folder.
+pub const COM1: &str = "com1";
+/// See [`COM1`].
+pub const STDERR: &str = "stderr";
+/// See [`COM1`].
+pub const CONTROL: &str = "control";
+
+/// The command that runs this guest on this machine, its channels in `folder`.
+pub fn qemu(program: &Path, config: &Config, guest: &Guest, folder: &Path) -> Result<Command> {
+    let accel = match config.icount {
+        true => Accelerator::Tcg,
+        false => config.accel.resolve()?,
+    };
+    let mut qemu = Command::new(program);
+    // A bare machine: neither the user's configuration nor default devices.
+    qemu.args(["-no-user-config", "-nodefaults", "-no-reboot", "-display", "none", "-monitor", "none"]);
+    qemu.args(["-machine", config.machine.option()]);
+    qemu.args(["-accel"]).arg(match accel {
+        Accelerator::Kvm => "kvm",
+        Accelerator::Tcg if config.icount => "tcg,thread=single",
+        Accelerator::Tcg => "tcg,thread=multi",
+    });
+    if config.icount {
+        // One instruction is one nanosecond, and waiting takes none.
+        qemu.args(["-icount", "shift=0,sleep=off"]);
+    }
+    qemu.args(["-cpu", &config.cpu_model]);
+    qemu.args(["-smp", &config.cpus.to_string()]);
+    qemu.args(["-m", &format!("{}M", config.memory_mib)]);
+    for name in [COM1, STDERR, CONTROL] {
+        let mut socket = OsString::from(format!("socket,id={name},path="));
+        socket.push(folder.join(name));
+        qemu.arg("-chardev").arg(socket);
+    }
+    qemu.args(["-serial", &format!("chardev:{COM1}")]);
+    for (port, name) in [(STDERR_PORT, STDERR), (CONTROL_PORT, CONTROL)] {
+        qemu.args(["-device", &format!("isa-debugcon,iobase={port},chardev={name}")]);
+    }
+    qemu.args(["-device", &format!("isa-debug-exit,iobase={EXIT_PORT},iosize=0x04")]);
+    if config.gdb {
+        qemu.args(["-gdb", "tcp:127.0.0.1:1234", "-S"]);
+    }
+    qemu.arg("-kernel").arg(&guest.loader).arg("-initrd").arg(&guest.initrd);
+    qemu.arg("-append").arg(kernel(guest));
+    if let Ok(more) = std::env::var(EXTRA) {
+        let more = shell_words::split(&more)
+            .map_err(|error| Error::usage(format!("{EXTRA}: {error}, expected words quoted as for a shell")))?;
+        qemu.args(more);
+    }
+    Ok(qemu)
+}
+
+/// What the kernel reads: its options, `--`, the program's arguments.
+fn kernel(guest: &Guest) -> String {
+    let mut words = vec![
+        format!("name={}", guest.name),
+        format!("stderr={STDERR_PORT}"),
+        format!("control={CONTROL_PORT}"),
+        format!("exit={EXIT_PORT}"),
+        "stdin=framed".into(),
+    ];
+    words.extend(guest.log.iter().map(|level| format!("log={level}")));
+    words.extend(guest.env.iter().map(|variable| format!("env={variable}")));
+    words.push("--".into());
+    words.extend(guest.args.iter().cloned());
+    // Quoted only where it must be: before the command line is parsed, the
+    // kernel looks for some options with less effort.
+    words.iter().map(|word| command::quoted(word.as_ref())).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kernel;
+    use crate::vm::config::Guest;
+
+    #[test]
+    fn arguments_survive_the_way_to_the_guest() {
+        let guest = Guest {
+            loader: "l".into(),
+            initrd: "i".into(),
+            name: "hello".into(),
+            log: Some("debug".into()),
+            env: vec!["GREETING=good day".into()],
+            args: vec!["a b".into(), "it's".into(), "--".into(), String::new()],
+        };
+        let words = shell_words::split(&kernel(&guest)).unwrap();
+        assert!(words.contains(&"env=GREETING=good day".to_owned()));
+        let start = words.iter().position(|word| word == "--").unwrap();
+        assert_eq!(words[start + 1..], guest.args[..]);
+    }
+}
