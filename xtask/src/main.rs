@@ -31,6 +31,8 @@ mod run;
 #[cfg(feature = "full")]
 mod symbolize;
 #[cfg(feature = "full")]
+mod test;
+#[cfg(feature = "full")]
 mod vm;
 
 use std::process::ExitCode;
@@ -75,6 +77,7 @@ fn full(command: &str, parser: lexopt::Parser) -> Result<u8> {
     interrupt::watch()?;
     match command {
         "run" => run::run(parser),
+        "test" => test::run(parser),
         "doctor" => doctor::run(),
         other => Err(Error::usage(format!("found no command `{other}`\n{HELP}"))),
     }
@@ -96,6 +99,7 @@ cargo xtask run APP [OPTIONS] [-- ARGS]   run a program (a name of apps/, or a p
     --env KEY=VALUE     an environment variable
     --file HOST:GUEST   a file for the guest       --dir HOST:GUEST  a folder for the guest
     -v                  show QEMU's command line
+cargo xtask test [FILTER...] [--list]     run the tests whose names contain a filter (all)
 cargo xtask doctor                        what is there and what is missing
 cargo xtask build [OPTIONS]               make libhermit.a (the hook of the `hermit` crate)
     --arch x86_64  --profile dev|release  --target-dir DIR  --no-default-features  --features F

@@ -23,6 +23,9 @@ pub struct LocalInterrupts(LocalApic);
 // reached through the owning CPU's block, by that CPU.
 unsafe impl Send for LocalInterrupts {}
 
+/// Where xAPIC registers have ids and destinations (Intel SDM vol. 3, 11.4.6).
+const XAPIC_ID_SHIFT: u32 = 24;
+
 static LAPIC_VIRTUAL: AtomicU64 = AtomicU64::new(0);
 static X2APIC: AtomicBool = AtomicBool::new(false);
 
@@ -78,7 +81,7 @@ impl LocalInterrupts {
         if X2APIC.load(Ordering::Relaxed) {
             id
         } else {
-            id & 0xff
+            id >> XAPIC_ID_SHIFT
         }
     }
 
@@ -105,11 +108,11 @@ impl LocalInterrupts {
     pub fn start_cpu(&mut self, apic_id: u32, page: u8) {
         // SAFETY: the page holds the trampoline, and the CPU has not been started.
         unsafe {
-            self.0.send_init_ipi(apic_id);
+            self.0.send_init_ipi(destination(apic_id));
             self.wait_sent();
             spin_us(10);
             for _ in 0..2 {
-                self.0.send_sipi(page, apic_id);
+                self.0.send_sipi(page, destination(apic_id));
                 self.wait_sent();
                 spin_us(10);
             }
@@ -125,6 +128,16 @@ impl LocalInterrupts {
         while unsafe { self.0.get_ipi_delivery_status() } {
             core::hint::spin_loop();
         }
+    }
+}
+
+/// An id as the upper half of the command register has it. The crate writes that
+/// half as it is given.
+fn destination(apic_id: u32) -> u32 {
+    if X2APIC.load(Ordering::Relaxed) {
+        apic_id
+    } else {
+        apic_id << XAPIC_ID_SHIFT
     }
 }
 
@@ -151,7 +164,7 @@ pub fn send(index: usize, vector: u8) {
     // The command register holds one command at a time.
     local.wait_sent();
     // SAFETY: the vectors this kernel sends have handlers on every CPU.
-    unsafe { local.0.send_ipi(vector, target.apic_id) };
+    unsafe { local.0.send_ipi(vector, destination(target.apic_id)) };
 }
 
 /// Routes `gsi`, an edge-triggered line of the I/O APIC at `physical`, to

@@ -1,0 +1,142 @@
+//! xtask as its user meets it: exit statuses, what goes to which stream, and
+//! that nothing is left running.
+
+use std::fs;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use super::case::{Case, Verdict};
+use super::suite::Suite;
+use crate::command::Guarded;
+
+/// All of them.
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::new("xtask/streams", streams),
+        Case::new("xtask/status", |suite| {
+            expect(&xtask(suite, &["run", "faults", "--", "exit", "255"])?, 255, "")
+        }),
+        Case::new("xtask/panic", |suite| {
+            expect(&xtask(suite, &["run", "faults", "--", "panic"])?, 101, "panics.rs:")
+        }),
+        Case::new("xtask/timeout", |suite| {
+            expect(&xtask(suite, &["run", "--timeout", "4", "faults", "--", "hang"])?, 124, "killed")
+        }),
+        Case::new("xtask/unknown-app", |suite| {
+            expect(&xtask(suite, &["run", "no-such-app"])?, 2, "wordcount")
+        }),
+        Case::new("xtask/missing-host-file", |suite| {
+            expect(&xtask(suite, &["run", "hello", "--file", "/no/such/file:/x"])?, 2, "/no/such/file")
+        }),
+        Case::new("xtask/qemu-dies", |suite| {
+            expect(&xtask(suite, &["run", "hello", "--cpu", "dragonfly"])?, 70, "QEMU ended without")
+        }),
+        Case::new("xtask/doctor", |suite| {
+            let output = xtask(suite, &["doctor"])?;
+            match String::from_utf8_lossy(&output.stdout).contains("accelerator") {
+                true => expect(&output, 0, ""),
+                false => Err("doctor says nothing of the accelerator")?,
+            }
+        }),
+        Case::new("xtask/interrupt", |suite| interrupted(suite, "INT", 130)),
+        Case::new("xtask/terminate", |suite| interrupted(suite, "TERM", 143)),
+    ]
+}
+
+fn command(suite: &Suite, args: &[&str]) -> Result<Command, crate::error::Error> {
+    use crate::error::Context;
+    let mut command = Command::new(std::env::current_exe().context(|| "find xtask's own executable".into())?);
+    command
+        .args(args)
+        .current_dir(&suite.set.root)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    Ok(command)
+}
+
+fn xtask(suite: &Suite, args: &[&str]) -> Result<Output, crate::error::Error> {
+    use crate::error::Context;
+    command(suite, args)?.output().context(|| "run xtask".into())
+}
+
+fn expect(output: &Output, status: i32, said: &str) -> Verdict {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() != Some(status) {
+        Err(format!("found {}, expected status {status}; it said:\n{stderr}", output.status))?;
+    }
+    if !stderr.contains(said) {
+        Err(format!("expected `{said}` on standard error, found:\n{stderr}"))?;
+    }
+    Ok(())
+}
+
+/// The program's output and nothing else on standard output; one line about the
+/// boot on standard error.
+fn streams(suite: &Suite) -> Verdict {
+    let output = xtask(suite, &["run", "hello", "-v", "--", "you"])?;
+    expect(&output, 0, "qemu-system-x86_64 ")?;
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    if stdout != "Hello from Darner!\nYou said: you\n1 CPUs, one thread each: [0]\n" {
+        Err(format!("standard output is not the program's alone:\n{stdout}"))?;
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let lines = stderr.lines().filter(|line| line.starts_with("booted in ") && line.contains(" ms (firmware "));
+    match lines.count() {
+        1 => Ok(()),
+        count => Err(format!("found {count} boot lines, expected one:\n{stderr}"))?,
+    }
+}
+
+/// A signal ends xtask with the shell's status for it, and QEMU with it.
+fn interrupted(suite: &Suite, signal: &str, status: i32) -> Verdict {
+    let mark = format!("DARNER_MARK={signal}-{}", std::process::id());
+    let mut child = Guarded::spawn(&mut command(suite, &["run", "faults", "--env", &mark, "--", "hang"])?)?;
+    if !wait_for(Duration::from_secs(60), || is_running(&mark)) {
+        Err("QEMU did not start within a minute")?;
+    }
+    let pid = child.0.id().to_string();
+    crate::command::output(Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", signal, &pid]))?;
+    let mut code = None;
+    if !wait_for(Duration::from_secs(20), || ended(&mut child.0, &mut code)) {
+        Err("xtask did not end within 20 s")?;
+    }
+    if code != Some(status) {
+        Err(format!("found {code:?}, expected status {status}"))?;
+    }
+    if !wait_for(Duration::from_secs(5), || !is_running(&mark)) {
+        Err("QEMU still runs")?;
+    }
+    Ok(())
+}
+
+fn ended(child: &mut Child, code: &mut Option<i32>) -> bool {
+    match child.try_wait() {
+        Ok(Some(status)) => {
+            *code = status.code();
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Whether a QEMU runs whose command line contains the mark.
+fn is_running(mark: &str) -> bool {
+    let Ok(processes) = fs::read_dir("/proc") else { return false };
+    processes.filter_map(Result::ok).any(|process| {
+        let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        line.contains("qemu-system") && line.contains(mark)
+    })
+}
+
+fn wait_for(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + patience;
+    while !condition() {
+        if deadline <= Instant::now() {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
+}

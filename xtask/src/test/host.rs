@@ -1,0 +1,29 @@
+//! The unit tests of the crates that also run on the host.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::case::{Case, Verdict};
+use super::suite::Suite;
+use crate::command;
+use crate::workspace;
+
+/// All of them.
+pub fn cases() -> Vec<Case> {
+    vec![
+        // The workspace's default members are those that the host can run.
+        Case::alone("host/unit", |suite| cargo_test(suite, &[])),
+        Case::alone("host/apps", |suite| {
+            let apps = crate::app::list(&suite.set.root)?;
+            let packages: Vec<&str> = apps.iter().flat_map(|app| ["--package", app.as_str()]).collect();
+            cargo_test(suite, &packages)
+        }),
+    ]
+}
+
+fn cargo_test(suite: &Suite, packages: &[&str]) -> Verdict {
+    let root: &Path = &suite.set.root;
+    let mut cargo: Command = suite.set.toolchain.cargo(root);
+    cargo.arg("test").arg("--quiet").args(packages).arg("--target-dir").arg(workspace::target_dir(root));
+    command::run(&mut cargo).map_err(Into::into)
+}

@@ -1,0 +1,58 @@
+//! `xtask test`: everything that must hold, on the host and in VMs.
+
+mod case;
+mod command_line;
+mod failing;
+mod host;
+mod image;
+mod matrix;
+mod runner;
+mod scenario;
+mod suite;
+
+use crate::error::{Error, Result};
+use case::Case;
+use suite::Suite;
+
+/// Does what the command line after `test` says; status 1 if a test failed.
+pub fn run(mut parser: lexopt::Parser) -> Result<u8> {
+    use lexopt::prelude::*;
+    let (mut filters, mut list) = (Vec::new(), false);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("list") => list = true,
+            Value(filter) => filters.push(filter.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let mut cases = all();
+    if !filters.is_empty() {
+        cases.retain(|case| filters.iter().any(|filter| case.name.contains(filter.as_str())));
+    }
+    if list {
+        for case in &cases {
+            println!("{}", case.name);
+        }
+        return Ok(0);
+    }
+    if cases.is_empty() {
+        return Err(Error::usage(format!(
+            "found no test whose name contains {}; `cargo xtask test --list` lists them",
+            filters.join(" or ")
+        )));
+    }
+    let suite = Suite::new()?;
+    let failed = runner::run(&suite, &cases)?;
+    let passed = cases.len() - failed;
+    println!("{passed} passed, {failed} failed");
+    Ok(u8::from(failed > 0))
+}
+
+fn all() -> Vec<Case> {
+    let mut cases = host::cases();
+    cases.extend(image::cases());
+    cases.extend(matrix::cases());
+    cases.extend(failing::cases());
+    cases.extend(command_line::cases());
+    cases
+}
