@@ -1,13 +1,15 @@
 //! Monotonic and wall-clock time from the time-stamp counter.
 //!
 //! The counter's frequency comes from the hypervisor where it tells (kvm-clock,
-//! the timing leaf), else from CPUID, else it is measured against the PIT.
+//! the timing leaf), else from CPUID, else it is measured against the PIT or the real-time
+//! clock.
 //! Wall time is read once at boot and advanced by the counter.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::arch::clock;
 use crate::arch::cpu::tsc;
+use crate::panic;
 
 /// Counter value that is time zero.
 static BASE_TSC: AtomicU64 = AtomicU64::new(0);
@@ -21,7 +23,12 @@ static WALL_BASE: AtomicU64 = AtomicU64::new(0);
 /// Finds the counter's frequency and the wall time. Called once, on the boot
 /// CPU, before any other function here means anything.
 pub fn init() {
-    let khz = clock::tsc_khz().max(1);
+    let Some(khz) = clock::tsc_khz().filter(|&khz| khz > 0) else {
+        panic::refuse(format_args!(
+            "nothing here tells the frequency of the time-stamp counter: found no kvm-clock, no CPUID leaf with it, \
+             no PIT and no real-time clock; give the VM one of them"
+        ));
+    };
     KHZ.store(khz, Ordering::Relaxed);
     SCALE.store(
         ((1_000_000u128 << 32) / u128::from(khz)) as u64,

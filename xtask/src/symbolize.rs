@@ -6,16 +6,19 @@ use addr2line::Loader;
 
 use crate::error::{Context, Result};
 
+/// Frames beyond these are only counted: an overflow of the stack has thousands.
+const SHOWN: usize = 40;
+
 /// One line of text a frame, with its place below it where that is known.
 ///
 /// `addresses` are those of the ELF file, innermost first. All are return
 /// addresses, hence one past the call, but for the first when the CPU itself
-/// reported it (`exact`).
-pub fn backtrace(elf: &Path, root: &Path, addresses: &[u64], exact: bool) -> Result<String> {
+/// reported it (`exact`). Paths are shown as seen from the `roots`.
+pub fn backtrace(elf: &Path, roots: &[&Path], addresses: &[u64], exact: bool) -> Result<String> {
     let loader = Loader::new(elf).context(|| format!("read the symbols of {}", elf.display()))?;
     let mut text = String::from("backtrace, innermost first:\n");
     let mut number = 0;
-    for (index, &address) in addresses.iter().enumerate() {
+    for (index, &address) in addresses.iter().take(SHOWN).enumerate() {
         let probe = if index == 0 && exact { address } else { address.saturating_sub(1) };
         let frames = frames(&loader, probe);
         if frames.is_empty() {
@@ -26,10 +29,14 @@ pub fn backtrace(elf: &Path, root: &Path, addresses: &[u64], exact: bool) -> Res
             text.push_str(&format!("{number:4}: {name}\n"));
             if let Some(place) = place {
                 let place = Path::new(&place);
-                text.push_str(&format!("          at {}\n", place.strip_prefix(root).unwrap_or(place).display()));
+                let short = roots.iter().find_map(|root| place.strip_prefix(root).ok());
+                text.push_str(&format!("          at {}\n", short.unwrap_or(place).display()));
             }
             number += 1;
         }
+    }
+    if addresses.len() > SHOWN {
+        text.push_str(&format!("      and {} calls more\n", addresses.len() - SHOWN));
     }
     Ok(text)
 }
@@ -40,17 +47,18 @@ fn frames(loader: &Loader, probe: u64) -> Vec<(String, Option<String>)> {
     let mut found = Vec::new();
     if let Ok(mut frames) = loader.find_frames(probe) {
         while let Ok(Some(frame)) = frames.next() {
-            let name = frame.function.as_ref().and_then(|function| function.raw_name().ok()).map(|name| demangled(&name));
+            let name = frame.function.as_ref().and_then(|function| Some(demangled(&function.raw_name().ok()?)));
             let place = frame.location.and_then(|location| Some(format!("{}:{}", location.file?, location.line?)));
-            // Line tables alone have no names for what is not inlined.
-            let name = name.or_else(|| loader.find_symbol(probe).map(demangled));
             found.push((name.unwrap_or_else(|| format!("{probe:#x}")), place));
         }
     }
-    if found.is_empty()
-        && let Some(name) = loader.find_symbol(probe)
-    {
-        found.push((demangled(name), None));
+    // Line tables know functions by their last name only; what was not inlined
+    // has its full one in the symbol table.
+    if let Some(symbol) = loader.find_symbol(probe).map(demangled) {
+        match found.last_mut() {
+            Some((name, _)) => *name = symbol,
+            None => found.push((symbol, None)),
+        }
     }
     found
 }

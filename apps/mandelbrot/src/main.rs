@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         }
         println!("wrote {path}");
     }
-    eprintln!("{threads} threads, {} ms", time.as_millis());
+    eprintln!("{} ms with {threads} thread(s)", time.as_millis());
     println!("checksum {:016x}", picture.checksum());
     ExitCode::SUCCESS
 }

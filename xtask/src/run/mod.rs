@@ -86,5 +86,6 @@ pub fn backtrace(set: &BuildSet, program: &Program, outcome: &Outcome) -> Result
         return Ok(None);
     }
     let exact = matches!(outcome.report.death, Some(Death::Fault(_)));
-    symbolize::backtrace(&program.elf, &set.root, &outcome.report.backtrace, exact).map(Some)
+    let library = set.toolchain.sysroot().join("lib/rustlib/src/rust");
+    symbolize::backtrace(&program.elf, &[&set.root, &library], &outcome.report.backtrace, exact).map(Some)
 }

@@ -34,18 +34,18 @@ fn panics() -> Vec<Scenario> {
 fn faults() -> Vec<Scenario> {
     let fault = |kind| faulty(kind).status(139);
     vec![
-        fault("stack-overflow").reports("stack overflow").traces("machine::recurse"),
+        fault("stack-overflow").reports("stack overflow").traces("recurse"),
         fault("stack-overflow").named("faults/stack-overflow/debug").profile(Profile::Debug).reports("stack overflow"),
-        fault("thread-stack-overflow").reports("stack overflow").traces("machine::recurse"),
+        fault("thread-stack-overflow").reports("stack overflow").traces("recurse"),
         fault("thread-stack-overflow").named("faults/thread-stack-overflow/4cpu").cpus(4).reports("stack overflow"),
-        fault("null").reports("null pointer").reports("0x0").traces("machine::read"),
-        fault("wild").reports("0x123456789000").traces("machine::read"),
-        fault("noncanonical").reports("non-canonical").traces("machine::read"),
-        fault("write-text").reports("write at").reports("read-only").traces("machine::write_text"),
+        fault("null").reports("null pointer").reports("0x0").traces("read"),
+        fault("wild").reports("0x123456789000").traces("read"),
+        fault("noncanonical").reports("non-canonical").traces("read"),
+        fault("write-text").reports("write at").reports("read-only").traces("write_text"),
         fault("exec-data").reports("execute at"),
         fault("exec-stack").reports("execute at"),
-        fault("divide").reports("division by zero").traces("machine::divide"),
-        fault("illegal").reports("invalid").traces("machine::illegal"),
+        fault("divide").reports("division by zero").traces("divide"),
+        fault("illegal").reports("invalid").traces("illegal"),
     ]
 }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 pub use channels::{Input, Output};
 pub use config::{Config, Guest, Machine};
-pub use report::{Boot, Death, Report};
+pub use report::{Death, Report};
 use report::News;
 
 use crate::command::{self, Guarded};
@@ -25,6 +25,9 @@ use crate::error::{Context, Error, Result};
 const TICK: Duration = Duration::from_millis(50);
 /// How long QEMU may take to end after the guest has said that it ends.
 const ENDING: Duration = Duration::from_secs(5);
+
+/// The status of a guest that refused to start.
+const REFUSED: u8 = 1;
 
 /// What goes in and where things go.
 pub struct Streams {
@@ -133,6 +136,8 @@ pub fn run(qemu: &Path, config: &Config, guest: &Guest, streams: Streams) -> Res
     }
     let end = match (watch.report.exit, in_time, status) {
         (Some(status), _, _) => End::Exited(status),
+        // Too early for an exit record, but not without a word.
+        (None, true, _) if matches!(watch.report.death, Some(Death::Refused(_))) => End::Exited(REFUSED),
         (None, false, _) => End::TimedOut(config.timeout.unwrap_or_default()),
         (None, true, Some(status)) => End::Died { status, said },
         (None, true, None) => return Err(Error::failed("QEMU closed its channels but does not end")),

@@ -16,23 +16,34 @@ const MSR_KVM_SYSTEM_TIME: u32 = 0x4b56_4d01;
 const PIT_HZ: u64 = 1_193_182;
 /// How many PIT ticks the measurement takes: 2 ms.
 const PIT_TICKS: u16 = 2386;
+/// A counter that many readings find unmoved is not there: reading it takes
+/// about as long as one of its ticks.
+const PIT_PATIENCE: u32 = 4096;
+/// The real-time clock's periodic flag in the measurement: 1024 Hz, 8 times.
+const RTC_RATE: u8 = 6;
+const RTC_HZ: u64 = 1024;
+const RTC_PERIODS: u64 = 8;
+/// Readings without the flag after which there is no such clock. A thousand
+/// times what one period takes where a reading is quick.
+const RTC_PATIENCE: u32 = 16 << 20;
 
-/// The time-stamp counter's frequency in kHz, from the best source there is.
-pub fn tsc_khz() -> u64 {
+/// The time-stamp counter's frequency in kHz, from the best source there is;
+/// `None`: the machine has nothing to measure it with.
+pub fn tsc_khz() -> Option<u64> {
     let cpuid = CpuId::new();
     if let Some(khz) = kvm_tsc_khz() {
-        return khz;
+        return Some(khz);
     }
     // The timing leaf that KVM, VMware and others share.
     if let Some(info) = cpuid.get_hypervisor_info()
         && let Some(khz) = info.tsc_frequency().filter(|&khz| khz > 0)
     {
-        return u64::from(khz);
+        return Some(u64::from(khz));
     }
     if let Some(hz) = cpuid.get_tsc_info().and_then(|info| info.tsc_frequency()) {
-        return hz / 1000;
+        return Some(hz / 1000);
     }
-    measure_against_pit()
+    measure_against_pit().or_else(measure_against_rtc)
 }
 
 fn has_kvm_clock() -> bool {
@@ -93,7 +104,7 @@ fn with_kvm_page<T>(msr: u32, enable: u64, read: impl FnOnce([u32; 8]) -> Option
 }
 
 /// Counts the time-stamp counter over 2 ms of PIT channel 2 (Intel 8254).
-fn measure_against_pit() -> u64 {
+fn measure_against_pit() -> Option<u64> {
     without_interrupts(|| {
         let mut gate: Port<u8> = Port::new(0x61);
         let mut command: Port<u8> = Port::new(0x43);
@@ -112,25 +123,54 @@ fn measure_against_pit() -> u64 {
                 let count = low | u16::from(channel.read()) << 8;
                 (count, tsc())
             };
+            // A machine without the timer answers every reading with all ones.
+            let mut moved = |from: u16| {
+                (0..PIT_PATIENCE)
+                    .map(|_| sample())
+                    .find(|&(count, _)| count < from)
+            };
             // The counter is loaded at the next input clock: wait for movement.
-            let mut first = sample();
-            loop {
-                let next = sample();
-                if next.0 < first.0 {
-                    first = next;
-                    break;
-                }
-                first = next;
-            }
-            let mut last = sample();
-            while first.0.wrapping_sub(last.0) < PIT_TICKS {
-                last = sample();
+            let first = moved(u16::MAX);
+            let mut last = first;
+            while let (Some(first), Some(now)) = (first, last)
+                && first.0 - now.0 < PIT_TICKS
+            {
+                last = moved(now.0);
             }
             gate.write(old);
-            let ticks = u64::from(first.0.wrapping_sub(last.0));
-            (last.1 - first.1) * PIT_HZ / (ticks * 1000)
+            let (first, last) = (first?, last?);
+            let ticks = u64::from(first.0 - last.0);
+            Some((last.1 - first.1) * PIT_HZ / (ticks * 1000))
         }
     })
+}
+
+/// Counts the time-stamp counter over 8 periods of the MC146818 real-time clock.
+/// Its interrupt line is masked, but its flag can be polled.
+fn measure_against_rtc() -> Option<u64> {
+    const PERIODIC: u8 = 0x40;
+    let (rate, control) = (cmos(0x0a), cmos(0x0b));
+    set_cmos(0x0a, (rate & 0xf0) | RTC_RATE);
+    set_cmos(0x0b, control | PERIODIC);
+    // Reading the flags clears them.
+    let period = || {
+        (0..RTC_PATIENCE)
+            .find(|_| cmos(0x0c) & PERIODIC != 0)
+            .map(|_| tsc())
+    };
+    let elapsed = without_interrupts(|| {
+        cmos(0x0c);
+        // All ones: nothing answers there.
+        if cmos(0x0d) == 0xff {
+            return None;
+        }
+        let start = period()?;
+        let end = (0..RTC_PERIODS).map(|_| period()).last()??;
+        Some(end - start)
+    });
+    set_cmos(0x0b, control);
+    set_cmos(0x0a, rate);
+    Some(elapsed? * RTC_HZ / (RTC_PERIODS * 1000))
 }
 
 /// Wall time now, nanoseconds since 1970-01-01 UTC; 0 when there is no clock.
@@ -160,6 +200,16 @@ fn cmos(register: u8) -> u8 {
     unsafe {
         index.write(register);
         data.read()
+    }
+}
+
+fn set_cmos(register: u8, value: u8) {
+    let mut index: Port<u8> = Port::new(0x70);
+    let mut data: Port<u8> = Port::new(0x71);
+    // SAFETY: only the clock's rate and control registers are written, by boot.
+    unsafe {
+        index.write(register);
+        data.write(value);
     }
 }
 
