@@ -82,9 +82,14 @@ fn main() {
         _ => PathBuf::from(variable("OUT_DIR")).join("kernel"),
     };
     let mut hook = hook(&root, &target_dir);
-    hook.args(["--arch", &arch, "--profile", if profile == "debug" { "dev" } else { &profile }])
-        .arg("--target-dir")
-        .arg(&target_dir);
+    hook.args([
+        "--arch",
+        &arch,
+        "--profile",
+        if profile == "debug" { "dev" } else { &profile },
+    ])
+    .arg("--target-dir")
+    .arg(&target_dir);
     if has("randomize-layout") {
         hook.arg("--randomize-layout");
     }
@@ -92,7 +97,10 @@ fn main() {
         hook.arg("--instrument-mcount");
     }
     hook.arg("--no-default-features");
-    let features: Vec<_> = KERNEL_FEATURES.into_iter().filter(|feature| has(feature)).collect();
+    let features: Vec<_> = KERNEL_FEATURES
+        .into_iter()
+        .filter(|feature| has(feature))
+        .collect();
     if !features.is_empty() {
         hook.arg("--features").arg(features.join(" "));
     }
@@ -100,14 +108,21 @@ fn main() {
         Ok(status) => status,
         Err(error) => panic!("cannot start the kernel's build, {hook:?}: {error}"),
     };
-    assert!(status.success(), "the kernel's build failed ({status}): see above for what it said");
+    assert!(
+        status.success(),
+        "the kernel's build failed ({status}): see above for what it said"
+    );
 
     // A copy of its own: programs that share the kernel's target folder may
     // choose different features.
     let library = target_dir.join(&arch).join(&profile).join("libhermit.a");
     let own = PathBuf::from(variable("OUT_DIR"));
     if let Err(error) = std::fs::copy(&library, own.join("libhermit.a")) {
-        panic!("cannot copy {} to {}: {error}", library.display(), own.display());
+        panic!(
+            "cannot copy {} to {}: {error}",
+            library.display(),
+            own.display()
+        );
     }
     println!("cargo:rustc-link-search=native={}", own.display());
     println!("cargo:rustc-link-lib=static=hermit");
@@ -136,7 +151,13 @@ fn hook(root: &Path, target_dir: &Path) -> Command {
         _ => {
             let mut cargo = Command::new("cargo");
             cargo
-                .args(["run", "--quiet", "--package=xtask", "--no-default-features", "--target-dir"])
+                .args([
+                    "run",
+                    "--quiet",
+                    "--package=xtask",
+                    "--no-default-features",
+                    "--target-dir",
+                ])
                 .arg(target_dir)
                 .arg("--");
             cargo
@@ -147,8 +168,14 @@ fn hook(root: &Path, target_dir: &Path) -> Command {
     // is for another target, and by the toolchain that its repository names.
     for (name, _) in env::vars_os() {
         let Some(text) = name.to_str() else { continue };
-        let machine = ["CARGO_HOME", "CARGO_NET_OFFLINE", "RUSTUP_HOME", "RUSTUP_AUTO_INSTALL"];
-        let of_build = text.starts_with("CARGO") || text.starts_with("RUST") || text == "LD_LIBRARY_PATH";
+        let machine = [
+            "CARGO_HOME",
+            "CARGO_NET_OFFLINE",
+            "RUSTUP_HOME",
+            "RUSTUP_AUTO_INSTALL",
+        ];
+        let of_build =
+            text.starts_with("CARGO") || text.starts_with("RUST") || text == "LD_LIBRARY_PATH";
         if of_build && !machine.contains(&text) {
             command.env_remove(name);
         }
@@ -159,10 +186,16 @@ fn hook(root: &Path, target_dir: &Path) -> Command {
 /// Links the C library of the machine's C compiler.
 fn link_c_library() {
     let output = Command::new("cc").arg("-print-file-name=libc.a").output();
-    let Some(path) = output.ok().and_then(|output| String::from_utf8(output.stdout).ok()) else {
+    let Some(path) = output
+        .ok()
+        .and_then(|output| String::from_utf8(output.stdout).ok())
+    else {
         panic!("the feature `libc` needs a C compiler: found no `cc`");
     };
-    if let Some(folder) = Path::new(path.trim()).parent().filter(|folder| folder.is_dir()) {
+    if let Some(folder) = Path::new(path.trim())
+        .parent()
+        .filter(|folder| folder.is_dir())
+    {
         println!("cargo:rustc-link-search={}", folder.display());
     }
     println!("cargo:rustc-link-lib=static=c");

@@ -40,7 +40,9 @@ impl Choice {
             "auto" => Ok(Self::Auto),
             "kvm" => Ok(Self::Exactly(Accelerator::Kvm)),
             "tcg" => Ok(Self::Exactly(Accelerator::Tcg)),
-            other => Err(Error::usage(format!("found --accel {other}, expected auto, kvm or tcg"))),
+            other => Err(Error::usage(format!(
+                "found --accel {other}, expected auto, kvm or tcg"
+            ))),
         }
     }
 
@@ -67,7 +69,11 @@ pub fn probe_kvm() -> std::result::Result<(), String> {
     if !has_virtualization(&cpus) {
         return Err("the processor shows neither `vmx` nor `svm` in /proc/cpuinfo".into());
     }
-    match fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
+    match fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm")
+    {
         Ok(_) => Ok(()),
         Err(error) => Err(format!("/dev/kvm does not open: {error}")),
     }
@@ -77,7 +83,10 @@ fn has_virtualization(cpuinfo: &str) -> bool {
     cpuinfo
         .lines()
         .filter(|line| line.starts_with("flags"))
-        .any(|line| line.split_whitespace().any(|flag| flag == "vmx" || flag == "svm"))
+        .any(|line| {
+            line.split_whitespace()
+                .any(|flag| flag == "vmx" || flag == "svm")
+        })
 }
 
 #[cfg(test)]
@@ -87,6 +96,8 @@ mod tests {
     #[test]
     fn the_flag_is_a_word_of_its_own() {
         assert!(has_virtualization("processor: 0\nflags\t\t: fpu vmx sse\n"));
-        assert!(!has_virtualization("flags\t\t: fpu svm_lock sse\nbugs: vmx\n"));
+        assert!(!has_virtualization(
+            "flags\t\t: fpu svm_lock sse\nbugs: vmx\n"
+        ));
     }
 }

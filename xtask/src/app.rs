@@ -42,7 +42,11 @@ impl App {
         let own = root.join("apps").join(name).join("Cargo.toml");
         let is_plain = !name.is_empty() && !name.contains('/') && name != "." && name != "..";
         if is_plain && own.is_file() {
-            return Ok(Self { name: name.to_owned(), manifest: own, ours: true });
+            return Ok(Self {
+                name: name.to_owned(),
+                manifest: own,
+                ours: true,
+            });
         }
         let path = workspace::absolute(Path::new(name));
         let manifest = match path.file_name() {
@@ -52,7 +56,11 @@ impl App {
         if !name.is_empty() && manifest.is_file() {
             let manifest = manifest.canonicalize().unwrap_or(manifest);
             let ours = manifest.starts_with(root.join("apps"));
-            return Ok(Self { name: package_name(&manifest)?, manifest, ours });
+            return Ok(Self {
+                name: package_name(&manifest)?,
+                manifest,
+                ours,
+            });
         }
         Err(Error::usage(format!(
             "found no program `{name}`: neither a folder of apps/ nor the path of a crate.\n\
@@ -105,7 +113,12 @@ impl App {
         self.choose(&executables(&messages))
     }
 
-    fn cargo(&self, toolchain: &Toolchain, root: &Path, profile: Profile) -> Result<std::process::Command> {
+    fn cargo(
+        &self,
+        toolchain: &Toolchain,
+        root: &Path,
+        profile: Profile,
+    ) -> Result<std::process::Command> {
         let here = self.manifest.parent().unwrap_or(root);
         let target_dir = workspace::target_dir(root);
         let xtask = std::env::current_exe().context(|| "find xtask's own executable".into())?;
@@ -115,13 +128,22 @@ impl App {
         cargo
             .env("DARNER_XTASK", xtask)
             .env("DARNER_KERNEL_TARGET_DIR", target_dir.join("kernel"))
-            .args(["-Zbuild-std=std,panic_abort", "--target", TARGET, "--profile", profile.name()])
+            .args([
+                "-Zbuild-std=std,panic_abort",
+                "--target",
+                TARGET,
+                "--profile",
+                profile.name(),
+            ])
             .arg("--manifest-path")
             .arg(&self.manifest);
         if self.ours {
             cargo.arg("--target-dir").arg(&target_dir);
         } else {
-            cargo.args(["--config", &format!("target.{TARGET}.rustflags=[\"-Cforce-frame-pointers=yes\"]")]);
+            cargo.args([
+                "--config",
+                &format!("target.{TARGET}.rustflags=[\"-Cforce-frame-pointers=yes\"]"),
+            ]);
         }
         Ok(cargo)
     }
@@ -129,7 +151,10 @@ impl App {
     /// Of the programs that the crate has, the one that is named like it, or
     /// the only one.
     fn choose(&self, programs: &[PathBuf]) -> Result<PathBuf> {
-        let named = programs.iter().find(|path| path.file_name().is_some_and(|name| name == self.name.as_str()));
+        let named = programs.iter().find(|path| {
+            path.file_name()
+                .is_some_and(|name| name == self.name.as_str())
+        });
         match (named, programs) {
             (Some(program), _) | (None, [program]) => Ok(program.clone()),
             (None, []) => Err(Error::usage(format!(
@@ -157,7 +182,8 @@ fn executables(messages: &str) -> Vec<PathBuf> {
 
 /// The `name` in a manifest's `[package]`.
 fn package_name(manifest: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(manifest).context(|| format!("read {}", manifest.display()))?;
+    let text =
+        std::fs::read_to_string(manifest).context(|| format!("read {}", manifest.display()))?;
     text.lines()
         .map(str::trim)
         .skip_while(|line| *line != "[package]")

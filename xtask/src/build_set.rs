@@ -39,15 +39,30 @@ impl BuildSet {
         let qemu = qemu::ensure()?;
         let toolchain = Toolchain::ready(&root)?;
         let loader = loader::build(&toolchain, &root)?;
-        Ok(Self { root, toolchain, qemu, loader })
+        Ok(Self {
+            root,
+            toolchain,
+            qemu,
+            loader,
+        })
     }
 
     /// Builds a program.
     pub fn program(&self, app: &App, profile: Profile) -> Result<Program> {
         let elf = app.build(&self.toolchain, &self.root, profile)?;
         let stripped = elf.with_extension("stripped");
-        command::run(self.toolchain.objcopy()?.arg("--strip-all").arg(&elf).arg(&stripped))?;
-        Ok(Program { name: app.name.clone(), elf, stripped })
+        command::run(
+            self.toolchain
+                .objcopy()?
+                .arg("--strip-all")
+                .arg(&elf)
+                .arg(&stripped),
+        )?;
+        Ok(Program {
+            name: app.name.clone(),
+            elf,
+            stripped,
+        })
     }
 
     /// Writes the archive that the guest gets.

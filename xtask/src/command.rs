@@ -15,7 +15,10 @@ pub fn run(command: &mut Command) -> Result<()> {
     if status.success() {
         return Ok(());
     }
-    Err(Error::failed(format!("`{}` failed ({status})", shown(command))))
+    Err(Error::failed(format!(
+        "`{}` failed ({status})",
+        shown(command)
+    )))
 }
 
 /// A child process that does not outlive its owner.
@@ -24,14 +27,21 @@ pub struct Guarded(pub Child);
 impl Guarded {
     /// Starts `command`.
     pub fn spawn(command: &mut Command) -> Result<Self> {
-        command.spawn().map(Self).context(|| format!("start `{}`", name(command)))
+        command
+            .spawn()
+            .map(Self)
+            .context(|| format!("start `{}`", name(command)))
     }
 
     /// Waits for the end of the child, unless a signal asks xtask to end.
     pub fn wait(&mut self, command: &Command) -> Result<ExitStatus> {
         let mut pause = Duration::from_millis(1);
         loop {
-            if let Some(status) = self.0.try_wait().context(|| format!("wait for `{}`", name(command)))? {
+            if let Some(status) = self
+                .0
+                .try_wait()
+                .context(|| format!("wait for `{}`", name(command)))?
+            {
                 return Ok(status);
             }
             #[cfg(feature = "full")]
@@ -80,7 +90,8 @@ pub fn exists(name: &str) -> bool {
 /// Whether `path` is a file that may be executed.
 pub fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    path.metadata()
+        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 /// The command as one would type it.

@@ -14,15 +14,33 @@ pub fn run() -> Result<u8> {
     let mut is_complete = true;
     let mut report = |good: bool, what: &str, about: String| {
         is_complete &= good;
-        println!("{:8} {what:22} {about}", if good { "ok" } else { "missing" });
+        println!(
+            "{:8} {what:22} {about}",
+            if good { "ok" } else { "missing" }
+        );
     };
 
     match Toolchain::find(&root) {
         Ok(toolchain) => {
-            report(true, "Rust", format!("{} in {}", toolchain.version(), toolchain.sysroot().display()));
-            for (name, found) in [("rust-lld", toolchain.linker()), ("rust-objcopy", toolchain.objcopy())] {
+            report(
+                true,
+                "Rust",
+                format!(
+                    "{} in {}",
+                    toolchain.version(),
+                    toolchain.sysroot().display()
+                ),
+            );
+            for (name, found) in [
+                ("rust-lld", toolchain.linker()),
+                ("rust-objcopy", toolchain.objcopy()),
+            ] {
                 match found {
-                    Ok(tool) => report(true, name, Path::new(tool.get_program()).display().to_string()),
+                    Ok(tool) => report(
+                        true,
+                        name,
+                        Path::new(tool.get_program()).display().to_string(),
+                    ),
                     Err(error) => report(false, name, error.to_string()),
                 }
             }
@@ -43,15 +61,33 @@ pub fn run() -> Result<u8> {
     }
     match command::exists("cc") {
         true => report(true, "C toolchain", "cc".into()),
-        false => report(false, "C toolchain", "found no `cc`: install your system's C compiler".into()),
+        false => report(
+            false,
+            "C toolchain",
+            "found no `cc`: install your system's C compiler".into(),
+        ),
     }
     match qemu::find() {
-        Some(path) => report(true, "QEMU", format!("{}, {}", path.display(), qemu::version()?)),
-        None => report(false, "QEMU", "`cargo xtask run` installs Debian's package qemu-system-x86 (as root)".into()),
+        Some(path) => report(
+            true,
+            "QEMU",
+            format!("{}, {}", path.display(), qemu::version()?),
+        ),
+        None => report(
+            false,
+            "QEMU",
+            "`cargo xtask run` installs Debian's package qemu-system-x86 (as root)".into(),
+        ),
     }
     match accel::probe_kvm() {
-        Ok(()) => println!("{:8} {:22} kvm: the processor has it and /dev/kvm opens", "ok", "accelerator"),
-        Err(reason) => println!("{:8} {:22} tcg (emulation), not kvm: {reason}", "ok", "accelerator"),
+        Ok(()) => println!(
+            "{:8} {:22} kvm: the processor has it and /dev/kvm opens",
+            "ok", "accelerator"
+        ),
+        Err(reason) => println!(
+            "{:8} {:22} tcg (emulation), not kvm: {reason}",
+            "ok", "accelerator"
+        ),
     }
     Ok(if is_complete { 0 } else { 1 })
 }

@@ -15,19 +15,28 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// Something went wrong on the way: exit status 1.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self { status: 1, message: message.into() }
+        Self {
+            status: 1,
+            message: message.into(),
+        }
     }
 
     /// The user has to do something first (a mistyped option, a missing file,
     /// a tool to install): exit status 2.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { status: 2, message: message.into() }
+        Self {
+            status: 2,
+            message: message.into(),
+        }
     }
 
     /// A signal asked xtask to end: the status that shells give such an end.
     #[cfg(feature = "full")]
     pub fn interrupted() -> Self {
-        Self { status: crate::interrupt::status().unwrap_or(130), message: "interrupted".into() }
+        Self {
+            status: crate::interrupt::status().unwrap_or(130),
+            message: "interrupted".into(),
+        }
     }
 
     /// The status for the shell.

@@ -25,20 +25,36 @@ impl Share {
     /// Reads the value of `--file` (or of `--dir`, when `folder`).
     pub fn parse(value: &str, folder: bool) -> Result<Self> {
         let option = if folder { "--dir" } else { "--file" };
-        let (host, guest) = value.rsplit_once(':').filter(|(host, guest)| !host.is_empty() && !guest.is_empty()).ok_or_else(
-            || Error::usage(format!("found {option} {value}, expected {option} HOST:GUEST")),
-        )?;
+        let (host, guest) = value
+            .rsplit_once(':')
+            .filter(|(host, guest)| !host.is_empty() && !guest.is_empty())
+            .ok_or_else(|| {
+                Error::usage(format!(
+                    "found {option} {value}, expected {option} HOST:GUEST"
+                ))
+            })?;
         let (host, guest) = (PathBuf::from(host), Path::new(guest));
-        let is_right = if folder { host.is_dir() } else { host.is_file() };
+        let is_right = if folder {
+            host.is_dir()
+        } else {
+            host.is_file()
+        };
         if !is_right {
-            let found = if host.exists() { "something else" } else { "nothing" };
+            let found = if host.exists() {
+                "something else"
+            } else {
+                "nothing"
+            };
             let expected = if folder { "a folder" } else { "a file" };
             return Err(Error::usage(format!(
                 "{option}: expected {expected} at {} on this machine, found {found}",
                 host.display()
             )));
         }
-        Ok(Self { host, guest: guest_name(option, guest)? })
+        Ok(Self {
+            host,
+            guest: guest_name(option, guest)?,
+        })
     }
 }
 
@@ -50,12 +66,17 @@ fn guest_name(option: &str, guest: &Path) -> Result<PathBuf> {
             Component::Normal(part) => name.push(part),
             Component::RootDir | Component::CurDir => {}
             Component::ParentDir | Component::Prefix(_) => {
-                return Err(Error::usage(format!("{option}: the guest's name {} goes up", guest.display())));
+                return Err(Error::usage(format!(
+                    "{option}: the guest's name {} goes up",
+                    guest.display()
+                )));
             }
         }
     }
     if name.starts_with(".darner") {
-        return Err(Error::usage(format!("{option}: /.darner in the guest is the system's own")));
+        return Err(Error::usage(format!(
+            "{option}: /.darner in the guest is the system's own"
+        )));
     }
     Ok(name)
 }
@@ -107,11 +128,16 @@ fn append_file(archive: &mut Builder<impl Write>, host: &Path, guest: &Path) -> 
 }
 
 fn header(host: &Path) -> Result<Header> {
-    let metadata = host.metadata().context(|| format!("look at {}", host.display()))?;
+    let metadata = host
+        .metadata()
+        .context(|| format!("look at {}", host.display()))?;
     let mut header = Header::new_gnu();
     header.set_size(metadata.len());
     header.set_mode(metadata.permissions().mode() & 0o7777);
-    let age = metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let age = metadata
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     header.set_mtime(age.map_or(0, |age| age.as_secs()));
     Ok(header)
 }
@@ -126,10 +152,19 @@ mod tests {
     fn shares_are_checked_before_anything_starts() {
         let share = Share::parse("Cargo.toml:/etc/cargo.toml", false).unwrap();
         assert_eq!(share.guest, Path::new("etc/cargo.toml"));
-        for (value, folder) in
-            [("Cargo.toml", false), ("nowhere:/x", false), ("src:/x", false), ("Cargo.toml:/x", true), ("src:/../x", true), ("src:/.darner", true)]
-        {
-            assert_eq!(Share::parse(value, folder).unwrap_err().status(), 2, "{value}");
+        for (value, folder) in [
+            ("Cargo.toml", false),
+            ("nowhere:/x", false),
+            ("src:/x", false),
+            ("Cargo.toml:/x", true),
+            ("src:/../x", true),
+            ("src:/.darner", true),
+        ] {
+            assert_eq!(
+                Share::parse(value, folder).unwrap_err().status(),
+                2,
+                "{value}"
+            );
         }
     }
 
@@ -141,11 +176,26 @@ mod tests {
         std::fs::write(host.join("sub/b.txt"), "b").unwrap();
         std::fs::write(host.join("a.txt"), "a").unwrap();
         let archive = dir.path().join("initrd.tar");
-        let shares = [Share { host: host.clone(), guest: "data".into() }];
+        let shares = [Share {
+            host: host.clone(),
+            guest: "data".into(),
+        }];
         super::write(&archive, &host.join("a.txt"), &shares).unwrap();
         let mut reader = tar::Archive::new(std::fs::File::open(&archive).unwrap());
-        let names: Vec<String> =
-            reader.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
-        assert_eq!(names, [".darner/program", "data", "data/a.txt", "data/sub", "data/sub/b.txt"]);
+        let names: Vec<String> = reader
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ".darner/program",
+                "data",
+                "data/a.txt",
+                "data/sub",
+                "data/sub/b.txt"
+            ]
+        );
     }
 }

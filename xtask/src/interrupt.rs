@@ -24,7 +24,10 @@ pub fn watch() -> Result<()> {
 
 /// The exit status that the signal received so far calls for, if there was one.
 pub fn status() -> Option<u8> {
-    match RECEIVED.get().map_or(0, |received| received.load(Ordering::Relaxed)) {
+    match RECEIVED
+        .get()
+        .map_or(0, |received| received.load(Ordering::Relaxed))
+    {
         0 => None,
         signal => Some(128 + signal as u8),
     }

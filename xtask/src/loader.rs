@@ -17,13 +17,23 @@ pub fn build(toolchain: &Toolchain, root: &Path) -> Result<PathBuf> {
     let mut cargo = toolchain.cargo_build_std(root);
     cargo
         .env("RUSTFLAGS", FLAGS)
-        .args(["-Zbuild-std=core,alloc", "--target", TARGET, "--package", "darner-loader", "--release"])
+        .args([
+            "-Zbuild-std=core,alloc",
+            "--target",
+            TARGET,
+            "--package",
+            "darner-loader",
+            "--release",
+        ])
         .arg("--target-dir")
         .arg(&target_dir);
     command::run(&mut cargo)?;
     let path = target_dir.join(TARGET).join("release/darner-loader");
     if !path.is_file() {
-        return Err(Error::failed(format!("cargo built darner-loader but made no {}", path.display())));
+        return Err(Error::failed(format!(
+            "cargo built darner-loader but made no {}",
+            path.display()
+        )));
     }
     Ok(path)
 }

@@ -85,7 +85,9 @@ fn full(command: &str, parser: lexopt::Parser) -> Result<u8> {
 
 #[cfg(not(feature = "full"))]
 fn full(command: &str, _: lexopt::Parser) -> Result<u8> {
-    Err(Error::usage(format!("this xtask was compiled for `build` alone, found `{command}`")))
+    Err(Error::usage(format!(
+        "this xtask was compiled for `build` alone, found `{command}`"
+    )))
 }
 
 const HELP: &str = "\

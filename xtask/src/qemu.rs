@@ -12,7 +12,9 @@ const PACKAGE: &str = "qemu-system-x86";
 /// Where QEMU is, if it is there.
 pub fn find() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(PROGRAM)).find(|path| command::is_executable(path))
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(PROGRAM))
+        .find(|path| command::is_executable(path))
 }
 
 /// Makes sure that QEMU is there, and says what it installs.
@@ -26,8 +28,9 @@ pub fn ensure() -> Result<PathBuf> {
              sudo apt-get install {PACKAGE}"
         )));
     }
-    let by_hand =
-        format!("    sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends {PACKAGE}'");
+    let by_hand = format!(
+        "    sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends {PACKAGE}'"
+    );
     if !is_root() {
         return Err(Error::usage(format!(
             "found no {PROGRAM}, and only root may install it; run this once:\n{by_hand}"
@@ -35,13 +38,22 @@ pub fn ensure() -> Result<PathBuf> {
     }
     eprintln!("xtask: installing Debian's package {PACKAGE} (the virtual machine)");
     let apt = |args: &[&str]| {
-        command::output(Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive"))
+        command::output(
+            Command::new("apt-get")
+                .args(args)
+                .env("DEBIAN_FRONTEND", "noninteractive"),
+        )
     };
     apt(&["-q", "update"])
         .and_then(|_| apt(&["-q", "install", "-y", "--no-install-recommends", PACKAGE]))
-        .map_err(|error| Error::usage(format!("{error}\nrun this once, and see what it says:\n{by_hand}")))?;
-    let path = find()
-        .ok_or_else(|| Error::failed(format!("installed {PACKAGE}, but it brought no {PROGRAM}")))?;
+        .map_err(|error| {
+            Error::usage(format!(
+                "{error}\nrun this once, and see what it says:\n{by_hand}"
+            ))
+        })?;
+    let path = find().ok_or_else(|| {
+        Error::failed(format!("installed {PACKAGE}, but it brought no {PROGRAM}"))
+    })?;
     eprintln!("xtask: installed: {}", path.display());
     Ok(path)
 }

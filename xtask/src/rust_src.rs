@@ -48,7 +48,11 @@ pub fn ensure(toolchain: &Toolchain) -> Result<()> {
             place = place.display()
         ))
     })?;
-    eprintln!("xtask: installed: {} -> {}", place.display(), kept.display());
+    eprintln!(
+        "xtask: installed: {} -> {}",
+        place.display(),
+        kept.display()
+    );
     Ok(())
 }
 
@@ -75,7 +79,9 @@ fn fetch_from_debian(version: &str, kept: &Path) -> Result<()> {
     );
     for tool in ["apt-get", "apt-cache", "dpkg-deb"] {
         if !command::exists(tool) {
-            return Err(Error::usage(format!("{hint}\n(found no {tool}, so this is no Debian to take them from)")));
+            return Err(Error::usage(format!(
+                "{hint}\n(found no {tool}, so this is no Debian to take them from)"
+            )));
         }
     }
     let mut reasons = Vec::new();
@@ -85,7 +91,10 @@ fn fetch_from_debian(version: &str, kept: &Path) -> Result<()> {
             Err(error) => reasons.push(format!("  Debian {suite}: {error}")),
         }
     }
-    Err(Error::usage(format!("{hint}\nDebian's package did not do instead:\n{}", reasons.join("\n"))))
+    Err(Error::usage(format!(
+        "{hint}\nDebian's package did not do instead:\n{}",
+        reasons.join("\n")
+    )))
 }
 
 /// apt with lists, cache and status of its own, so that the machine's package
@@ -98,11 +107,13 @@ impl Apt {
     fn new(suite: &str) -> Result<Self> {
         let dir = workspace::cache_dir()?.join(format!("apt-{suite}"));
         for sub in ["lists/partial", "cache/archives/partial"] {
-            fs::create_dir_all(dir.join(sub)).context(|| format!("make the folder {}/{sub}", dir.display()))?;
+            fs::create_dir_all(dir.join(sub))
+                .context(|| format!("make the folder {}/{sub}", dir.display()))?;
         }
         let source = format!("deb [signed-by={KEYRING}] {} {suite} main\n", mirror());
         for (name, content) in [("sources.list", source.as_str()), ("status", "")] {
-            fs::write(dir.join(name), content).context(|| format!("write {name} in {}", dir.display()))?;
+            fs::write(dir.join(name), content)
+                .context(|| format!("write {name} in {}", dir.display()))?;
         }
         Ok(Self { dir })
     }
@@ -131,11 +142,21 @@ impl Apt {
         let package = package_version(&offered, version).ok_or_else(|| {
             Error::failed(format!(
                 "expected rust-src {version}, found {}",
-                if offered.trim().is_empty() { "no such package" } else { offered.trim() }
+                if offered.trim().is_empty() {
+                    "no such package"
+                } else {
+                    offered.trim()
+                }
             ))
         })?;
-        eprintln!("xtask: fetching Debian's package rust-src {package} (the standard library's sources)");
-        command::output(self.command("apt-get").args(["-q", "download", &format!("rust-src={package}")]))?;
+        eprintln!(
+            "xtask: fetching Debian's package rust-src {package} (the standard library's sources)"
+        );
+        command::output(self.command("apt-get").args([
+            "-q",
+            "download",
+            &format!("rust-src={package}"),
+        ]))?;
         let archive = fs::read_dir(&self.dir)
             .context(|| format!("list {}", self.dir.display()))?
             .filter_map(|entry| Some(entry.ok()?.path()))
@@ -146,10 +167,18 @@ impl Apt {
             .ok_or_else(|| Error::failed("apt-get downloaded no rust-src package"))?;
         let unpacked = self.dir.join("unpacked");
         let _ = fs::remove_dir_all(&unpacked);
-        command::output(Command::new("dpkg-deb").arg("-x").arg(&archive).arg(&unpacked))?;
+        command::output(
+            Command::new("dpkg-deb")
+                .arg("-x")
+                .arg(&archive)
+                .arg(&unpacked),
+        )?;
         let sources = unpacked.join(format!("usr/src/rustc-{version}"));
         if !has_library(&sources) {
-            return Err(Error::failed(format!("found no library/std in {}", sources.display())));
+            return Err(Error::failed(format!(
+                "found no library/std in {}",
+                sources.display()
+            )));
         }
         let _ = fs::remove_dir_all(kept);
         fs::rename(&sources, kept).context(|| format!("move the sources to {}", kept.display()))?;
@@ -167,7 +196,9 @@ fn package_version(table: &str, release: &str) -> Option<String> {
         .filter_map(|line| line.split('|').nth(1))
         .map(str::trim)
         .find(|package| {
-            package.strip_prefix(release).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit() || c == '.'))
+            package
+                .strip_prefix(release)
+                .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit() || c == '.'))
         })
         .map(str::to_owned)
 }
@@ -205,7 +236,10 @@ mod tests {
     fn the_package_of_exactly_this_release_is_chosen() {
         let table = "  rust-src | 1.95.1+dfsg1-1~bpo13+1 | http://mirror/debian trixie-backports/main amd64 Packages\n  \
                      rust-src | 1.95.0+dfsg1-2~bpo13+1 | http://mirror/debian trixie-backports/main amd64 Packages\n";
-        assert_eq!(package_version(table, "1.95.0").as_deref(), Some("1.95.0+dfsg1-2~bpo13+1"));
+        assert_eq!(
+            package_version(table, "1.95.0").as_deref(),
+            Some("1.95.0+dfsg1-2~bpo13+1")
+        );
         assert_eq!(package_version(table, "1.95"), None);
         assert_eq!(package_version("", "1.95.0"), None);
     }
@@ -214,7 +248,8 @@ mod tests {
     fn the_mirror_is_read_from_both_formats() {
         let new = "Types: deb\n# http://elsewhere/debian\nURIs: http://m.example/debian-security http://m.example/debian\n";
         assert_eq!(mirror_in(new).as_deref(), Some("http://m.example/debian"));
-        let old = "# deb http://x/debian\ndeb [arch=amd64] http://m.example/debian/ bookworm main\n";
+        let old =
+            "# deb http://x/debian\ndeb [arch=amd64] http://m.example/debian/ bookworm main\n";
         assert_eq!(mirror_in(old).as_deref(), Some("http://m.example/debian"));
         assert_eq!(mirror_in("URIs: http://m.example/ubuntu\n"), None);
     }

@@ -19,7 +19,11 @@ pub fn backtrace(elf: &Path, roots: &[&Path], addresses: &[u64], exact: bool) ->
     let mut text = String::from("backtrace, innermost first:\n");
     let mut number = 0;
     for (index, &address) in addresses.iter().take(SHOWN).enumerate() {
-        let probe = if index == 0 && exact { address } else { address.saturating_sub(1) };
+        let probe = if index == 0 && exact {
+            address
+        } else {
+            address.saturating_sub(1)
+        };
         let frames = frames(&loader, probe);
         if frames.is_empty() {
             text.push_str(&format!("{number:4}: {address:#x}\n"));
@@ -30,13 +34,19 @@ pub fn backtrace(elf: &Path, roots: &[&Path], addresses: &[u64], exact: bool) ->
             if let Some(place) = place {
                 let place = Path::new(&place);
                 let short = roots.iter().find_map(|root| place.strip_prefix(root).ok());
-                text.push_str(&format!("          at {}\n", short.unwrap_or(place).display()));
+                text.push_str(&format!(
+                    "          at {}\n",
+                    short.unwrap_or(place).display()
+                ));
             }
             number += 1;
         }
     }
     if addresses.len() > SHOWN {
-        text.push_str(&format!("      and {} calls more\n", addresses.len() - SHOWN));
+        text.push_str(&format!(
+            "      and {} calls more\n",
+            addresses.len() - SHOWN
+        ));
     }
     Ok(text)
 }
@@ -47,8 +57,13 @@ fn frames(loader: &Loader, probe: u64) -> Vec<(String, Option<String>)> {
     let mut found = Vec::new();
     if let Ok(mut frames) = loader.find_frames(probe) {
         while let Ok(Some(frame)) = frames.next() {
-            let name = frame.function.as_ref().and_then(|function| Some(demangled(&function.raw_name().ok()?)));
-            let place = frame.location.and_then(|location| Some(format!("{}:{}", location.file?, location.line?)));
+            let name = frame
+                .function
+                .as_ref()
+                .and_then(|function| Some(demangled(&function.raw_name().ok()?)));
+            let place = frame
+                .location
+                .and_then(|location| Some(format!("{}:{}", location.file?, location.line?)));
             found.push((name.unwrap_or_else(|| format!("{probe:#x}")), place));
         }
     }

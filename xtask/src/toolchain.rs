@@ -35,7 +35,10 @@ impl Toolchain {
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
         let ask = |args: &[&str]| {
             command::output(
-                Command::new(&rustc).args(args).current_dir(root).env("RUSTUP_AUTO_INSTALL", "0"),
+                Command::new(&rustc)
+                    .args(args)
+                    .current_dir(root)
+                    .env("RUSTUP_AUTO_INSTALL", "0"),
             )
         };
         let about = ask(&["-vV"]).map_err(|error| {
@@ -44,10 +47,19 @@ impl Toolchain {
             ))
         })?;
         let field = |name: &str| {
-            about.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("").trim().to_owned()
+            about
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap_or("")
+                .trim()
+                .to_owned()
         };
         let (version, host) = (field("release:"), field("host:"));
-        if version.strip_prefix(RELEASE).is_none_or(|rest| !rest.starts_with('.')) || version.contains('-') {
+        if version
+            .strip_prefix(RELEASE)
+            .is_none_or(|rest| !rest.starts_with('.'))
+            || version.contains('-')
+        {
             return Err(Error::usage(format!(
                 "found Rust {version}, expected stable {RELEASE}.x: run inside the repository, whose \
                  rust-toolchain.toml names it, or `rustup toolchain install {RELEASE}.0`"
@@ -64,7 +76,13 @@ impl Toolchain {
                 false => std::env::var_os(variable).unwrap_or_else(|| name.into()),
             }
         };
-        Ok(Self { cargo: own("cargo", "CARGO"), rustc: own("rustc", "RUSTC"), sysroot, host, version })
+        Ok(Self {
+            cargo: own("cargo", "CARGO"),
+            rustc: own("rustc", "RUSTC"),
+            sysroot,
+            host,
+            version,
+        })
     }
 
     /// The compiler's version, as in `1.95.0`.
@@ -91,7 +109,12 @@ impl Toolchain {
     }
 
     fn bundled(&self, name: &str) -> Result<Command> {
-        let path = self.sysroot.join("lib/rustlib").join(&self.host).join("bin").join(name);
+        let path = self
+            .sysroot
+            .join("lib/rustlib")
+            .join(&self.host)
+            .join("bin")
+            .join(name);
         if !command::is_executable(&path) {
             return Err(Error::usage(format!(
                 "found no {} (Rust's own distribution has it): install the toolchain by rustup, or \
@@ -112,7 +135,9 @@ impl Toolchain {
                 command.env_remove(name);
             }
         }
-        command.env("RUSTC", &self.rustc).env("RUSTUP_AUTO_INSTALL", "0");
+        command
+            .env("RUSTC", &self.rustc)
+            .env("RUSTUP_AUTO_INSTALL", "0");
         command
     }
 
@@ -166,10 +191,22 @@ mod tests {
 
     #[test]
     fn the_outer_builds_variables_are_told_from_the_users() {
-        for name in ["CARGO", "CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_FEATURE_ACPI", "TARGET"] {
+        for name in [
+            "CARGO",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "RUSTFLAGS",
+            "CARGO_FEATURE_ACPI",
+            "TARGET",
+        ] {
             assert!(is_of_outer_build(name), "{name}");
         }
-        for name in ["CARGO_HOME", "CARGO_NET_OFFLINE", "PATH", "RUSTUP_HOME", "CARGO_REGISTRIES_X_INDEX"] {
+        for name in [
+            "CARGO_HOME",
+            "CARGO_NET_OFFLINE",
+            "PATH",
+            "RUSTUP_HOME",
+            "CARGO_REGISTRIES_X_INDEX",
+        ] {
             assert!(!is_of_outer_build(name), "{name}");
         }
     }

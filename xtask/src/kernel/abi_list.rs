@@ -16,7 +16,8 @@ pub fn expected(toolchain: &Toolchain, root: &Path) -> Result<BTreeSet<String>> 
     let entries = std::fs::read_dir(&folder).context(|| format!("list {}", folder.display()))?;
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&path).context(|| format!("read {}", path.display()))?;
+            let text =
+                std::fs::read_to_string(&path).context(|| format!("read {}", path.display()))?;
             names.extend(declared(&text));
         }
     }
@@ -31,19 +32,26 @@ pub fn expected(toolchain: &Toolchain, root: &Path) -> Result<BTreeSet<String>> 
 
 /// The folder of the `hermit-abi` that cargo resolves for the kernel.
 fn sources(toolchain: &Toolchain, root: &Path) -> Result<PathBuf> {
-    let text = command::output(
-        toolchain
-            .cargo(root)
-            .args(["metadata", "--format-version", "1", "--filter-platform", "x86_64-unknown-none"]),
-    )?;
+    let text = command::output(toolchain.cargo(root).args([
+        "metadata",
+        "--format-version",
+        "1",
+        "--filter-platform",
+        "x86_64-unknown-none",
+    ]))?;
     let metadata: Value =
         serde_json::from_str(&text).context(|| "read what `cargo metadata` printed".into())?;
     let missing = || {
-        Error::failed("found no hermit-abi among the dependencies of darner-kernel, whose list of functions it is")
+        Error::failed(
+            "found no hermit-abi among the dependencies of darner-kernel, whose list of functions it is",
+        )
     };
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let packages = list(&metadata["packages"]);
-    let kernel = packages.iter().find(|package| package["name"] == "darner-kernel").ok_or_else(missing)?;
+    let kernel = packages
+        .iter()
+        .find(|package| package["name"] == "darner-kernel")
+        .ok_or_else(missing)?;
     let id = list(&metadata["resolve"]["nodes"])
         .iter()
         .filter(|node| node["id"] == kernel["id"])
@@ -67,14 +75,24 @@ fn declared(source: &str) -> BTreeSet<String> {
     for line in source.lines() {
         let trimmed = line.trim();
         if !inside {
-            inside = (trimmed.starts_with("extern \"C\"") || trimmed.starts_with("unsafe extern \"C\""))
+            inside = (trimmed.starts_with("extern \"C\"")
+                || trimmed.starts_with("unsafe extern \"C\""))
                 && trimmed.ends_with('{');
         } else if line.starts_with('}') {
             inside = false;
         } else if let Some((_, rest)) = trimmed.split_once("link_name = \"") {
             link_name = rest.split('"').next().map(str::to_owned);
-        } else if let Some((_, rest)) = trimmed.split_once("fn ").filter(|_| !trimmed.starts_with("//")) {
-            let own = || rest.split(['(', '<']).next().unwrap_or("").trim().to_owned();
+        } else if let Some((_, rest)) = trimmed
+            .split_once("fn ")
+            .filter(|_| !trimmed.starts_with("//"))
+        {
+            let own = || {
+                rest.split(['(', '<'])
+                    .next()
+                    .unwrap_or("")
+                    .trim()
+                    .to_owned()
+            };
             names.insert(link_name.take().unwrap_or_else(own));
         }
     }
@@ -100,6 +118,9 @@ extern \"C\" {
 }
 fn sys_nor_this() {}
 ";
-        assert_eq!(declared(source).into_iter().collect::<Vec<_>>(), ["sys_getpid", "sys_plain"]);
+        assert_eq!(
+            declared(source).into_iter().collect::<Vec<_>>(),
+            ["sys_getpid", "sys_plain"]
+        );
     }
 }

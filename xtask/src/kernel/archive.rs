@@ -12,7 +12,9 @@ use crate::error::{Context, Result};
 pub fn make(members: &[(&str, Vec<u8>)]) -> Result<Vec<u8>> {
     let members: Vec<_> = members
         .iter()
-        .map(|(name, content)| NewArchiveMember::new(content, &DEFAULT_OBJECT_READER, (*name).to_owned()))
+        .map(|(name, content)| {
+            NewArchiveMember::new(content, &DEFAULT_OBJECT_READER, (*name).to_owned())
+        })
         .collect();
     let mut archive = Cursor::new(Vec::new());
     write_archive_to_stream(&mut archive, &members, ArchiveKind::Gnu, false, None)

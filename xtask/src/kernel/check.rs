@@ -11,24 +11,32 @@ use super::symbols;
 use crate::error::{Context, Error, Result};
 
 /// The notes by which loaders know the program: section and owner.
-const NOTES: [(&str, &[u8]); 2] =
-    [(".note.hermit.entry-version", b"HERMIT\0"), (".note.ABI-tag", b"GNU\0")];
+const NOTES: [(&str, &[u8]); 2] = [
+    (".note.hermit.entry-version", b"HERMIT\0"),
+    (".note.ABI-tag", b"GNU\0"),
+];
 const SECTIONS: [&str; 4] = ["ktext", "krodata", "kdata", "kbss"];
 const PAGE: u64 = 4096;
 
 /// Refuses a library that no program could boot with.
 pub fn archive(data: &[u8], expected: &BTreeSet<String>) -> Result<()> {
-    let problems = problems(data, expected).context(|| "read back the finished libhermit.a".into())?;
+    let problems =
+        problems(data, expected).context(|| "read back the finished libhermit.a".into())?;
     if problems.is_empty() {
         return Ok(());
     }
-    Err(Error::failed(format!("libhermit.a would not work:\n  {}", problems.join("\n  "))))
+    Err(Error::failed(format!(
+        "libhermit.a would not work:\n  {}",
+        problems.join("\n  ")
+    )))
 }
 
 fn problems(data: &[u8], expected: &BTreeSet<String>) -> object::Result<Vec<String>> {
     let archive = ArchiveFile::parse(data)?;
     let mut problems = Vec::new();
-    let has_table = archive.symbols()?.is_some_and(|mut table| table.next().is_some());
+    let has_table = archive
+        .symbols()?
+        .is_some_and(|mut table| table.next().is_some());
     if !has_table {
         problems.push("the archive has no symbol table: linkers would take nothing from it".into());
     }
@@ -39,7 +47,9 @@ fn problems(data: &[u8], expected: &BTreeSet<String>) -> object::Result<Vec<Stri
         let content = member.data(data)?;
         let os_abi = content.get(OS_ABI_OFFSET).copied().unwrap_or(0);
         if os_abi != OS_ABI_STANDALONE {
-            problems.push(format!("{name}: found OS ABI {os_abi}, expected {OS_ABI_STANDALONE} (standalone)"));
+            problems.push(format!(
+                "{name}: found OS ABI {os_abi}, expected {OS_ABI_STANDALONE} (standalone)"
+            ));
         }
         if name == "kernel.o" {
             kernel = Some(object::File::parse(content)?);
@@ -58,10 +68,15 @@ fn check_kernel(
     problems: &mut Vec<String>,
 ) -> object::Result<()> {
     let mut defined = BTreeSet::new();
-    for symbol in kernel.symbols().filter(|symbol| symbol.is_global() && symbol.is_definition()) {
+    for symbol in kernel
+        .symbols()
+        .filter(|symbol| symbol.is_global() && symbol.is_definition())
+    {
         let name = symbol.name()?;
         if !symbols::is_kernel_interface(name) {
-            problems.push(format!("`{name}` is global, and is no part of the interface"));
+            problems.push(format!(
+                "`{name}` is global, and is no part of the interface"
+            ));
         }
         if name == "_start" {
             check_entry(kernel, &symbol, problems)?;
@@ -71,11 +86,17 @@ fn check_kernel(
     if !defined.contains("_start") {
         problems.push("`_start` is missing: the program would have no entry".into());
     }
-    for name in expected.iter().filter(|name| !defined.contains(name.as_str())) {
+    for name in expected
+        .iter()
+        .filter(|name| !defined.contains(name.as_str()))
+    {
         problems.push(format!("`{name}`, which hermit-abi declares, is missing"));
     }
     for (section, owner) in NOTES {
-        let found = kernel.section_by_name(section).map(|section| section.data()).transpose()?;
+        let found = kernel
+            .section_by_name(section)
+            .map(|section| section.data())
+            .transpose()?;
         // A note opens with the lengths of owner and content, and its type.
         if !found.is_some_and(|note| note.get(12..12 + owner.len()) == Some(owner)) {
             let owner = String::from_utf8_lossy(&owner[..owner.len() - 1]);
@@ -94,14 +115,27 @@ fn check_kernel(
         }
     }
     // A stray section would be merged with the program's of the same name.
-    for stray in [".text", ".rodata", ".data", ".bss", ".tdata", ".tbss", ".init_array"] {
+    for stray in [
+        ".text",
+        ".rodata",
+        ".data",
+        ".bss",
+        ".tdata",
+        ".tbss",
+        ".init_array",
+    ] {
         if kernel.sections().any(|section| {
             let name = section.name().unwrap_or("");
             // Constants with addresses keep the linkers' name for them, in whole pages.
-            let padded = name == ".data.rel.ro" && section.align() >= PAGE && section.size() % PAGE == 0;
-            section.size() > 0 && !padded && (name == stray || name.starts_with(&format!("{stray}.")))
+            let padded =
+                name == ".data.rel.ro" && section.align() >= PAGE && section.size() % PAGE == 0;
+            section.size() > 0
+                && !padded
+                && (name == stray || name.starts_with(&format!("{stray}.")))
         }) {
-            problems.push(format!("section {stray} of the kernel would share pages with the program's"));
+            problems.push(format!(
+                "section {stray} of the kernel would share pages with the program's"
+            ));
         }
     }
     Ok(())
@@ -113,7 +147,9 @@ fn check_entry(
     problems: &mut Vec<String>,
 ) -> object::Result<()> {
     let code = match entry.section_index() {
-        Some(index) => kernel.section_by_index(index)?.data_range(entry.address(), entry.size().max(1))?,
+        Some(index) => kernel
+            .section_by_index(index)?
+            .data_range(entry.address(), entry.size().max(1))?,
         None => None,
     };
     if !code.is_some_and(|code| code.iter().any(|byte| *byte != 0)) {

@@ -14,8 +14,7 @@ use crate::toolchain::Toolchain;
 /// stable way to say that); before the kernel relocates itself that table is not
 /// even right.
 const KERNEL_TARGET: &str = "x86_64-unknown-none";
-const KERNEL_FLAGS: &str =
-    "-Ccode-model=small -Cforce-frame-pointers=yes -Crelocation-model=pie -Cpanic=abort \
+const KERNEL_FLAGS: &str = "-Ccode-model=small -Cforce-frame-pointers=yes -Crelocation-model=pie -Cpanic=abort \
      -Zplt=yes -Zdirect-access-external-data=yes";
 /// The builtins are called by the program and have its calling convention.
 const BUILTINS_TARGET: &str = "x86_64-unknown-hermit";
@@ -36,7 +35,14 @@ impl Parts {
         if options.randomize_layout {
             flags.push_str(" -Zrandomize-layout");
         }
-        let mut kernel = cargo(toolchain, root, options, KERNEL_TARGET, "darner-kernel", &flags);
+        let mut kernel = cargo(
+            toolchain,
+            root,
+            options,
+            KERNEL_TARGET,
+            "darner-kernel",
+            &flags,
+        );
         kernel.arg("-Zbuild-std=core,alloc");
         if options.no_default_features {
             kernel.arg("--no-default-features");
@@ -46,14 +52,28 @@ impl Parts {
         }
         command::run(&mut kernel)?;
 
-        let mut builtins =
-            cargo(toolchain, root, options, BUILTINS_TARGET, "darner-builtins", BUILTINS_FLAGS);
-        builtins.args(["-Zbuild-std=core", "-Zbuild-std-features=compiler-builtins-mem"]);
+        let mut builtins = cargo(
+            toolchain,
+            root,
+            options,
+            BUILTINS_TARGET,
+            "darner-builtins",
+            BUILTINS_FLAGS,
+        );
+        builtins.args([
+            "-Zbuild-std=core",
+            "-Zbuild-std-features=compiler-builtins-mem",
+        ]);
         command::run(&mut builtins)?;
 
         Ok(Self {
             kernel: library(options, KERNEL_TARGET, "darner_kernel", "darner-kernel")?,
-            builtins: library(options, BUILTINS_TARGET, "darner_builtins", "darner-builtins")?,
+            builtins: library(
+                options,
+                BUILTINS_TARGET,
+                "darner_builtins",
+                "darner-builtins",
+            )?,
         })
     }
 }
@@ -69,7 +89,14 @@ fn cargo(
     let mut cargo = toolchain.cargo_build_std(root);
     cargo
         .env("RUSTFLAGS", flags)
-        .args(["--package", package, "--target", target, "--profile", options.profile.name()])
+        .args([
+            "--package",
+            package,
+            "--target",
+            target,
+            "--profile",
+            options.profile.name(),
+        ])
         .arg("--target-dir")
         .arg(&options.target_dir);
     cargo
@@ -77,7 +104,10 @@ fn cargo(
 
 /// The library of a package, under the name of its package or of its `[lib]`.
 fn library(options: &Options, target: &str, crate_name: &str, package: &str) -> Result<PathBuf> {
-    let folder = options.target_dir.join(target).join(options.profile.folder());
+    let folder = options
+        .target_dir
+        .join(target)
+        .join(options.profile.folder());
     let path = folder.join(format!("lib{crate_name}.a"));
     if !path.is_file() {
         return Err(Error::failed(format!(

@@ -10,12 +10,26 @@ use crate::error::{Context, Error, Result};
 use crate::toolchain::Toolchain;
 
 /// The kernel's object: sections merged by the linker script.
-pub fn kernel(toolchain: &Toolchain, library: &Path, script: &Path, work: &Path) -> Result<Vec<u8>> {
+pub fn kernel(
+    toolchain: &Toolchain,
+    library: &Path,
+    script: &Path,
+    work: &Path,
+) -> Result<Vec<u8>> {
     let keep = interface(library, symbols::is_kernel_interface)?;
     if !keep.contains("_start") {
-        return Err(Error::failed(format!("found no `_start` in {}: the kernel has no entry", library.display())));
+        return Err(Error::failed(format!(
+            "found no `_start` in {}: the kernel has no entry",
+            library.display()
+        )));
     }
-    object(toolchain, library, Some(script), &keep, &work.join("kernel"))
+    object(
+        toolchain,
+        library,
+        Some(script),
+        &keep,
+        &work.join("kernel"),
+    )
 }
 
 /// The builtins' object: sections left apart, so that a program takes only the
@@ -24,7 +38,10 @@ pub fn builtins(toolchain: &Toolchain, library: &Path, work: &Path) -> Result<Ve
     let keep = interface(library, symbols::is_c_function)?;
     for name in ["memcpy", "memmove", "memset", "memcmp"] {
         if !keep.contains(name) {
-            return Err(Error::failed(format!("found no `{name}` in {}", library.display())));
+            return Err(Error::failed(format!(
+                "found no `{name}` in {}",
+                library.display()
+            )));
         }
     }
     object(toolchain, library, None, &keep, &work.join("builtins"))
@@ -50,7 +67,16 @@ fn object(
 
     // What can be reached from the interface, and nothing else.
     let mut linker = toolchain.linker()?;
-    linker.args(["-flavor", "gnu", "-r", "--gc-sections", "--force-group-allocation", "-o"]).arg(&linked);
+    linker
+        .args([
+            "-flavor",
+            "gnu",
+            "-r",
+            "--gc-sections",
+            "--force-group-allocation",
+            "-o",
+        ])
+        .arg(&linked);
     match script {
         Some(script) => linker.arg("-T").arg(script),
         // Nobody debugs memcpy by its lines, and the archive stays small.

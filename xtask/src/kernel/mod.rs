@@ -113,7 +113,13 @@ impl Options {
             Some(dir) => workspace::absolute(&dir),
             None => workspace::root()?.join("target"),
         };
-        Ok(Self { profile, target_dir, no_default_features, features, randomize_layout })
+        Ok(Self {
+            profile,
+            target_dir,
+            no_default_features,
+            features,
+            randomize_layout,
+        })
     }
 }
 
@@ -123,10 +129,18 @@ pub fn build(options: &Options) -> Result<PathBuf> {
     let toolchain = Toolchain::ready(&root)?;
     let parts = compile::Parts::build(&toolchain, &root, options)?;
 
-    let out = options.target_dir.join("x86_64").join(options.profile.folder());
+    let out = options
+        .target_dir
+        .join("x86_64")
+        .join(options.profile.folder());
     let work = out.join("objects");
     std::fs::create_dir_all(&work).context(|| format!("make the folder {}", work.display()))?;
-    let kernel = link::kernel(&toolchain, &parts.kernel, &root.join("unikernel/kernel.ld"), &work)?;
+    let kernel = link::kernel(
+        &toolchain,
+        &parts.kernel,
+        &root.join("unikernel/kernel.ld"),
+        &work,
+    )?;
     let builtins = link::builtins(&toolchain, &parts.builtins, &work)?;
 
     let expected = abi_list::expected(&toolchain, &root)?;
@@ -179,8 +193,18 @@ mod tests {
         let error = parse("--arch riscv64").unwrap_err();
         assert!(error.to_string().contains("riscv64"));
         assert_eq!(error.status(), 2);
-        assert!(parse("--profile fast").unwrap_err().to_string().contains("fast"));
-        assert!(parse("--instrument-mcount").unwrap_err().to_string().contains("mcount"));
+        assert!(
+            parse("--profile fast")
+                .unwrap_err()
+                .to_string()
+                .contains("fast")
+        );
+        assert!(
+            parse("--instrument-mcount")
+                .unwrap_err()
+                .to_string()
+                .contains("mcount")
+        );
         assert!(parse("--nonsense").is_err());
     }
 }

@@ -17,7 +17,9 @@ pub fn defined_in_library(path: &Path) -> Result<BTreeSet<String>> {
     for member in archive.members() {
         let content = member.context(what)?.data(&*data).context(what)?;
         // rustc puts a member of metadata beside the objects.
-        let Ok(file) = object::File::parse(content) else { continue };
+        let Ok(file) = object::File::parse(content) else {
+            continue;
+        };
         names.extend(
             file.symbols()
                 .filter(|symbol| symbol.is_global() && symbol.is_definition())
@@ -49,6 +51,10 @@ mod tests {
         assert!(!is_kernel_interface("memcpy") && !is_kernel_interface("_RNvCs_3foo"));
         assert!(is_c_function("memcpy") && is_c_function("lgamma_r"));
         assert!(!is_c_function("anon.3a63.18.llvm.1355"));
-        assert!(!is_c_function("__udivti3") && !is_c_function("_ZN4core") && !is_c_function("rust_begin_unwind"));
+        assert!(
+            !is_c_function("__udivti3")
+                && !is_c_function("_ZN4core")
+                && !is_c_function("rust_begin_unwind")
+        );
     }
 }

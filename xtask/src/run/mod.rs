@@ -35,7 +35,10 @@ pub fn run(parser: lexopt::Parser) -> Result<u8> {
     set.initrd(&initrd, &program, &options.shares)?;
     if options.config.gdb {
         eprintln!("xtask: QEMU waits; in another terminal: gdb -ex 'target remote :1234' \\");
-        eprintln!("xtask:   -ex 'add-symbol-file {} -o 0x8000000000'", program.elf.display());
+        eprintln!(
+            "xtask:   -ex 'add-symbol-file {} -o 0x8000000000'",
+            program.elf.display()
+        );
     }
     let guest = Guest {
         loader: set.loader.clone(),
@@ -67,11 +70,16 @@ fn explain(set: &BuildSet, program: &Program, outcome: &Outcome) -> Result<u8> {
     Ok(match &outcome.end {
         End::Exited(status) => *status,
         End::TimedOut(limit) => {
-            eprintln!("xtask: killed: it still ran after {} s (--timeout)", limit.as_secs_f64());
+            eprintln!(
+                "xtask: killed: it still ran after {} s (--timeout)",
+                limit.as_secs_f64()
+            );
             TIMED_OUT
         }
         End::Died { status, said } => {
-            eprintln!("xtask: QEMU ended without the guest's exit record (triple fault or killed; {status})");
+            eprintln!(
+                "xtask: QEMU ended without the guest's exit record (triple fault or killed; {status})"
+            );
             if !said.is_empty() {
                 eprintln!("xtask: QEMU said: {said}");
             }
@@ -87,5 +95,11 @@ pub fn backtrace(set: &BuildSet, program: &Program, outcome: &Outcome) -> Result
     }
     let exact = matches!(outcome.report.death, Some(Death::Fault(_)));
     let library = set.toolchain.sysroot().join("lib/rustlib/src/rust");
-    symbolize::backtrace(&program.elf, &[&set.root, &library], &outcome.report.backtrace, exact).map(Some)
+    symbolize::backtrace(
+        &program.elf,
+        &[&set.root, &library],
+        &outcome.report.backtrace,
+        exact,
+    )
+    .map(Some)
 }

@@ -50,7 +50,9 @@ impl Options {
                 }
                 break;
             }
-            let Some(argument) = parser.next()? else { break };
+            let Some(argument) = parser.next()? else {
+                break;
+            };
             match argument {
                 Long("smp") => config.cpus = number("--smp", &parser.value()?.string()?)?,
                 Long("mem") => config.memory_mib = memory(&parser.value()?.string()?)?,
@@ -69,7 +71,9 @@ impl Options {
                 Long("vmm") => {
                     let vmm = parser.value()?.string()?;
                     if vmm != "qemu" {
-                        return Err(Error::usage(format!("found --vmm {vmm}, expected qemu: it is the only one yet")));
+                        return Err(Error::usage(format!(
+                            "found --vmm {vmm}, expected qemu: it is the only one yet"
+                        )));
                     }
                 }
                 Short('v') | Long("verbose") => verbose = true,
@@ -85,12 +89,22 @@ impl Options {
         }
         config.check()?;
         let app = app.ok_or_else(|| Error::usage("found no program to run, expected `cargo xtask run APP` (a name of apps/, or a path)"))?;
-        Ok(Self { app, args, profile, config, env, shares, log, verbose })
+        Ok(Self {
+            app,
+            args,
+            profile,
+            config,
+            env,
+            shares,
+            log,
+            verbose,
+        })
     }
 }
 
 fn number<T: std::str::FromStr>(option: &str, text: &str) -> Result<T> {
-    text.parse().map_err(|_| Error::usage(format!("found {option} {text}, expected a number")))
+    text.parse()
+        .map_err(|_| Error::usage(format!("found {option} {text}, expected a number")))
 }
 
 /// Memory in MiB; `512`, `512M` and `1G` are understood.
@@ -99,8 +113,9 @@ fn memory(text: &str) -> Result<u64> {
         Some(digits) => (digits, 1024),
         None => (text.trim_end_matches("iB").trim_end_matches(['M', 'm']), 1),
     };
-    let value: u64 =
-        digits.parse().map_err(|_| Error::usage(format!("found --mem {text}, expected MiB, as in 512 or 1G")))?;
+    let value: u64 = digits
+        .parse()
+        .map_err(|_| Error::usage(format!("found --mem {text}, expected MiB, as in 512 or 1G")))?;
     Ok(value.saturating_mul(factor))
 }
 
@@ -124,7 +139,9 @@ fn log_level(text: String) -> Result<String> {
 fn variable(text: String) -> Result<String> {
     match text.split_once('=') {
         Some((key, _)) if !key.is_empty() => Ok(text),
-        _ => Err(Error::usage(format!("found --env {text}, expected --env KEY=VALUE"))),
+        _ => Err(Error::usage(format!(
+            "found --env {text}, expected --env KEY=VALUE"
+        ))),
     }
 }
 
@@ -139,9 +156,27 @@ mod tests {
 
     #[test]
     fn options_may_stand_on_either_side_of_the_name() {
-        let options =
-            parse(&["--smp", "4", "hello", "--mem=1G", "--machine", "microvm", "--", "--smp", "x", "--"]).unwrap();
-        assert_eq!((options.app.as_str(), options.config.cpus, options.config.memory_mib), ("hello", 4, 1024));
+        let options = parse(&[
+            "--smp",
+            "4",
+            "hello",
+            "--mem=1G",
+            "--machine",
+            "microvm",
+            "--",
+            "--smp",
+            "x",
+            "--",
+        ])
+        .unwrap();
+        assert_eq!(
+            (
+                options.app.as_str(),
+                options.config.cpus,
+                options.config.memory_mib
+            ),
+            ("hello", 4, 1024)
+        );
         assert_eq!(options.config.machine, Machine::Microvm);
         assert_eq!(options.args, ["--smp", "x", "--"]);
     }

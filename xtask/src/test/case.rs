@@ -13,7 +13,10 @@ pub struct Failure {
 
 impl<E: std::fmt::Display> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { reason: error.to_string(), outcome: None }
+        Self {
+            reason: error.to_string(),
+            outcome: None,
+        }
     }
 }
 
@@ -35,12 +38,25 @@ pub struct Case {
 
 impl Case {
     /// A test that may run beside others.
-    pub fn new(name: impl Into<String>, body: impl Fn(&Suite) -> Verdict + Send + Sync + 'static) -> Self {
-        Self { name: name.into(), alone: false, body: Box::new(body) }
+    pub fn new(
+        name: impl Into<String>,
+        body: impl Fn(&Suite) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            alone: false,
+            body: Box::new(body),
+        }
     }
 
     /// A test that runs alone.
-    pub fn alone(name: impl Into<String>, body: impl Fn(&Suite) -> Verdict + Send + Sync + 'static) -> Self {
-        Self { alone: true, ..Self::new(name, body) }
+    pub fn alone(
+        name: impl Into<String>,
+        body: impl Fn(&Suite) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            alone: true,
+            ..Self::new(name, body)
+        }
     }
 }

@@ -14,22 +14,42 @@ pub fn cases() -> Vec<Case> {
     vec![
         Case::new("xtask/streams", streams),
         Case::new("xtask/status", |suite| {
-            expect(&xtask(suite, &["run", "faults", "--", "exit", "255"])?, 255, "")
+            expect(
+                &xtask(suite, &["run", "faults", "--", "exit", "255"])?,
+                255,
+                "",
+            )
         }),
         Case::new("xtask/panic", |suite| {
-            expect(&xtask(suite, &["run", "faults", "--", "panic"])?, 101, "panics.rs:")
+            expect(
+                &xtask(suite, &["run", "faults", "--", "panic"])?,
+                101,
+                "panics.rs:",
+            )
         }),
         Case::new("xtask/timeout", |suite| {
-            expect(&xtask(suite, &["run", "--timeout", "4", "faults", "--", "hang"])?, 124, "killed")
+            expect(
+                &xtask(suite, &["run", "--timeout", "4", "faults", "--", "hang"])?,
+                124,
+                "killed",
+            )
         }),
         Case::new("xtask/unknown-app", |suite| {
             expect(&xtask(suite, &["run", "no-such-app"])?, 2, "wordcount")
         }),
         Case::new("xtask/missing-host-file", |suite| {
-            expect(&xtask(suite, &["run", "hello", "--file", "/no/such/file:/x"])?, 2, "/no/such/file")
+            expect(
+                &xtask(suite, &["run", "hello", "--file", "/no/such/file:/x"])?,
+                2,
+                "/no/such/file",
+            )
         }),
         Case::new("xtask/qemu-dies", |suite| {
-            expect(&xtask(suite, &["run", "hello", "--cpu", "dragonfly"])?, 70, "QEMU ended without")
+            expect(
+                &xtask(suite, &["run", "hello", "--cpu", "dragonfly"])?,
+                70,
+                "QEMU ended without",
+            )
         }),
         Case::new("xtask/doctor", |suite| {
             let output = xtask(suite, &["doctor"])?;
@@ -45,7 +65,8 @@ pub fn cases() -> Vec<Case> {
 
 fn command(suite: &Suite, args: &[&str]) -> Result<Command, crate::error::Error> {
     use crate::error::Context;
-    let mut command = Command::new(std::env::current_exe().context(|| "find xtask's own executable".into())?);
+    let mut command =
+        Command::new(std::env::current_exe().context(|| "find xtask's own executable".into())?);
     command
         .args(args)
         .current_dir(&suite.set.root)
@@ -57,16 +78,23 @@ fn command(suite: &Suite, args: &[&str]) -> Result<Command, crate::error::Error>
 
 fn xtask(suite: &Suite, args: &[&str]) -> Result<Output, crate::error::Error> {
     use crate::error::Context;
-    command(suite, args)?.output().context(|| "run xtask".into())
+    command(suite, args)?
+        .output()
+        .context(|| "run xtask".into())
 }
 
 fn expect(output: &Output, status: i32, said: &str) -> Verdict {
     let stderr = String::from_utf8_lossy(&output.stderr);
     if output.status.code() != Some(status) {
-        Err(format!("found {}, expected status {status}; it said:\n{stderr}", output.status))?;
+        Err(format!(
+            "found {}, expected status {status}; it said:\n{stderr}",
+            output.status
+        ))?;
     }
     if !stderr.contains(said) {
-        Err(format!("expected `{said}` on standard error, found:\n{stderr}"))?;
+        Err(format!(
+            "expected `{said}` on standard error, found:\n{stderr}"
+        ))?;
     }
     Ok(())
 }
@@ -78,10 +106,14 @@ fn streams(suite: &Suite) -> Verdict {
     expect(&output, 0, "qemu-system-x86_64 ")?;
     let stdout = String::from_utf8_lossy(&output.stdout);
     if stdout != "Hello from Darner!\nYou said: you\n1 CPUs, one thread each: [0]\n" {
-        Err(format!("standard output is not the program's alone:\n{stdout}"))?;
+        Err(format!(
+            "standard output is not the program's alone:\n{stdout}"
+        ))?;
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
-    let lines = stderr.lines().filter(|line| line.starts_with("booted in ") && line.contains(" ms (firmware "));
+    let lines = stderr
+        .lines()
+        .filter(|line| line.starts_with("booted in ") && line.contains(" ms (firmware "));
     match lines.count() {
         1 => Ok(()),
         count => Err(format!("found {count} boot lines, expected one:\n{stderr}"))?,
@@ -91,7 +123,10 @@ fn streams(suite: &Suite) -> Verdict {
 /// A signal ends xtask with the shell's status for it, and QEMU with it.
 fn interrupted(suite: &Suite, signal: &str, status: i32) -> Verdict {
     let mark = format!("DARNER_MARK={signal}-{}", std::process::id());
-    let mut child = Guarded::spawn(&mut command(suite, &["run", "faults", "--env", &mark, "--", "hang"])?)?;
+    let mut child = Guarded::spawn(&mut command(
+        suite,
+        &["run", "faults", "--env", &mark, "--", "hang"],
+    )?)?;
     if !wait_for(Duration::from_secs(60), || is_running(&mark)) {
         Err("QEMU did not start within a minute")?;
     }
@@ -122,7 +157,9 @@ fn ended(child: &mut Child, code: &mut Option<i32>) -> bool {
 
 /// Whether a QEMU runs whose command line contains the mark.
 fn is_running(mark: &str) -> bool {
-    let Ok(processes) = fs::read_dir("/proc") else { return false };
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return false;
+    };
     processes.filter_map(Result::ok).any(|process| {
         let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line);

@@ -15,7 +15,10 @@ pub fn cases() -> Vec<Case> {
         Case::alone("host/unit", |suite| cargo_test(suite, &[])),
         Case::alone("host/apps", |suite| {
             let apps = crate::app::list(&suite.set.root)?;
-            let packages: Vec<&str> = apps.iter().flat_map(|app| ["--package", app.as_str()]).collect();
+            let packages: Vec<&str> = apps
+                .iter()
+                .flat_map(|app| ["--package", app.as_str()])
+                .collect();
             cargo_test(suite, &packages)
         }),
     ]
@@ -24,6 +27,11 @@ pub fn cases() -> Vec<Case> {
 fn cargo_test(suite: &Suite, packages: &[&str]) -> Verdict {
     let root: &Path = &suite.set.root;
     let mut cargo: Command = suite.set.toolchain.cargo(root);
-    cargo.arg("test").arg("--quiet").args(packages).arg("--target-dir").arg(workspace::target_dir(root));
+    cargo
+        .arg("test")
+        .arg("--quiet")
+        .args(packages)
+        .arg("--target-dir")
+        .arg(workspace::target_dir(root));
     command::run(&mut cargo).map_err(Into::into)
 }

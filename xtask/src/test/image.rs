@@ -22,7 +22,9 @@ const HERMIT_FEATURES: &str = "acpi console dhcpv4 dns fs fsgsbase gem-net idle-
 pub fn cases() -> Vec<Case> {
     vec![
         Case::alone("image/hook", hook),
-        Case::new("image/layout/release", |suite| layout(suite, Profile::Release)),
+        Case::new("image/layout/release", |suite| {
+            layout(suite, Profile::Release)
+        }),
         Case::new("image/layout/debug", |suite| layout(suite, Profile::Debug)),
     ]
 }
@@ -38,15 +40,30 @@ fn hook(suite: &Suite) -> Verdict {
         let text = name.to_string_lossy();
         // Whether anything may be fetched is this machine's to say.
         let machine = ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_AUTO_INSTALL"].contains(&&*text);
-        if !machine && (text.starts_with("CARGO") || text.starts_with("RUST") || text == "LD_LIBRARY_PATH") {
+        if !machine
+            && (text.starts_with("CARGO") || text.starts_with("RUST") || text == "LD_LIBRARY_PATH")
+        {
             cargo.env_remove(name);
         }
     }
     cargo
         .current_dir(&suite.set.root)
-        .args(["run", "--package=xtask", "--no-default-features", "--target-dir"])
+        .args([
+            "run",
+            "--package=xtask",
+            "--no-default-features",
+            "--target-dir",
+        ])
         .arg(&target_dir)
-        .args(["--", "build", "--arch", "x86_64", "--profile", "release", "--target-dir"])
+        .args([
+            "--",
+            "build",
+            "--arch",
+            "x86_64",
+            "--profile",
+            "release",
+            "--target-dir",
+        ])
         .arg(&target_dir)
         .args(["--no-default-features", "--features", HERMIT_FEATURES]);
     command::output(&mut cargo)?;
@@ -64,7 +81,10 @@ fn layout(suite: &Suite, profile: Profile) -> Verdict {
     let header = elf::FileHeader64::<Endianness>::parse(&*data)?;
     let endian = header.endian()?;
     if header.e_ident().os_abi != elf::ELFOSABI_STANDALONE {
-        Err(format!("found OS ABI {}, expected 255 (standalone)", header.e_ident().os_abi))?;
+        Err(format!(
+            "found OS ABI {}, expected 255 (standalone)",
+            header.e_ident().os_abi
+        ))?;
     }
     if header.e_type(endian) != elf::ET_DYN || header.e_entry(endian) == 0 {
         Err("expected a position-independent file with an entry")?;
@@ -72,7 +92,10 @@ fn layout(suite: &Suite, profile: Profile) -> Verdict {
     for segment in header.program_headers(endian, &*data)? {
         let both = elf::PF_W | elf::PF_X;
         if segment.p_type(endian) == elf::PT_LOAD && segment.p_flags(endian) & both == both {
-            Err(format!("the segment at {:#x} is writable and executable", segment.p_vaddr(endian)))?;
+            Err(format!(
+                "the segment at {:#x} is writable and executable",
+                segment.p_vaddr(endian)
+            ))?;
         }
     }
     let sections = header.sections(endian, &*data)?;
@@ -87,13 +110,22 @@ fn layout(suite: &Suite, profile: Profile) -> Verdict {
             pages.push((start / PAGE, (start + size).div_ceil(PAGE), name));
         }
     }
-    for note in [".note.hermit.entry-version", ".note.ABI-tag", "ktext", "krodata", "kdata", "kbss"] {
+    for note in [
+        ".note.hermit.entry-version",
+        ".note.ABI-tag",
+        "ktext",
+        "krodata",
+        "kdata",
+        "kbss",
+    ] {
         if !pages.iter().any(|(_, _, name)| name == note) {
             Err(format!("section {note} is missing"))?;
         }
     }
     for (start, end, name) in pages.iter().filter(|(_, _, name)| name.starts_with('k')) {
-        let other = pages.iter().find(|(from, to, other)| other != name && from < end && start < to);
+        let other = pages
+            .iter()
+            .find(|(from, to, other)| other != name && from < end && start < to);
         if let Some((_, _, other)) = other {
             Err(format!("section {name} shares a page with {other}"))?;
         }

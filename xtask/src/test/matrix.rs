@@ -19,11 +19,20 @@ pub fn cases() -> Vec<Case> {
         for machine in [Machine::Q35, Machine::Microvm] {
             for cpus in [1, 2, 4] {
                 let on = |app: &str| {
-                    format!("apps/{app}/{}/{cpus}cpu/{}", machine.name(), profile.folder())
+                    format!(
+                        "apps/{app}/{}/{cpus}cpu/{}",
+                        machine.name(),
+                        profile.folder()
+                    )
                 };
                 cases.extend(
-                    [hello(on("hello"), cpus), tour(on("std-tour"), cpus), wordcount(on("wordcount")), mandelbrot(on("mandelbrot"), profile)]
-                        .map(|scenario| scenario.profile(profile).machine(machine).cpus(cpus).case()),
+                    [
+                        hello(on("hello"), cpus),
+                        tour(on("std-tour"), cpus),
+                        wordcount(on("wordcount")),
+                        mandelbrot(on("mandelbrot"), profile),
+                    ]
+                    .map(|scenario| scenario.profile(profile).machine(machine).cpus(cpus).case()),
                 );
             }
         }
@@ -72,5 +81,7 @@ fn mandelbrot(name: String, profile: Profile) -> Scenario {
 /// What the same program prints on this machine.
 fn on_host(suite: &Suite, name: &str, args: &[&str]) -> Result<Vec<u8>, String> {
     let program = suite.host_program(name)?;
-    command::output(Command::new(program).args(args)).map(String::into_bytes).map_err(|error| error.to_string())
+    command::output(Command::new(program).args(args))
+        .map(String::into_bytes)
+        .map_err(|error| error.to_string())
 }

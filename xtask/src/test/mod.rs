@@ -27,7 +27,11 @@ pub fn run(mut parser: lexopt::Parser) -> Result<u8> {
     }
     let mut cases = all();
     if !filters.is_empty() {
-        cases.retain(|case| filters.iter().any(|filter| case.name.contains(filter.as_str())));
+        cases.retain(|case| {
+            filters
+                .iter()
+                .any(|filter| case.name.contains(filter.as_str()))
+        });
     }
     if list {
         for case in &cases {

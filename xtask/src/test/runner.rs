@@ -20,9 +20,17 @@ pub fn run(suite: &Suite, cases: &[Case]) -> Result<usize> {
     for case in cases.iter().filter(|case| case.alone) {
         failed += usize::from(!one(suite, case));
     }
-    let queue: Mutex<VecDeque<&Case>> = Mutex::new(cases.iter().filter(|case| !case.alone).collect());
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let queue: Mutex<VecDeque<&Case>> =
+        Mutex::new(cases.iter().filter(|case| !case.alone).collect());
+    let workers = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(4);
+    let next = || {
+        queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
+    };
     failed += std::thread::scope(|scope| {
         let workers: Vec<_> = (0..workers)
             .map(|_| {
@@ -37,7 +45,10 @@ pub fn run(suite: &Suite, cases: &[Case]) -> Result<usize> {
                 })
             })
             .collect();
-        workers.into_iter().map(|worker| worker.join().unwrap_or(1)).sum::<usize>()
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or(1))
+            .sum::<usize>()
     });
     match crate::interrupt::status() {
         Some(_) => Err(Error::interrupted()),
@@ -48,8 +59,13 @@ pub fn run(suite: &Suite, cases: &[Case]) -> Result<usize> {
 /// Runs one and says how it went; whether it went well.
 fn one(suite: &Suite, case: &Case) -> bool {
     let begin = Instant::now();
-    let verdict = std::panic::catch_unwind(AssertUnwindSafe(|| (case.body)(suite)))
-        .unwrap_or_else(|_| Err(Failure { reason: "the test itself panicked".into(), outcome: None }));
+    let verdict =
+        std::panic::catch_unwind(AssertUnwindSafe(|| (case.body)(suite))).unwrap_or_else(|_| {
+            Err(Failure {
+                reason: "the test itself panicked".into(),
+                outcome: None,
+            })
+        });
     let text = told(&case.name, begin.elapsed(), &verdict);
     // In one piece, whatever the other tests print meanwhile.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
@@ -71,11 +87,18 @@ fn told(name: &str, time: Duration, verdict: &Verdict) -> String {
 /// The end of what came over the serial lines.
 fn serial(outcome: &Outcome) -> String {
     let mut text = String::new();
-    for (what, bytes) in [("COM1 (standard output)", &outcome.stdout), ("standard error", &outcome.stderr)] {
+    for (what, bytes) in [
+        ("COM1 (standard output)", &outcome.stdout),
+        ("standard error", &outcome.stderr),
+    ] {
         let content = String::from_utf8_lossy(bytes);
         let lines: Vec<&str> = content.lines().collect();
         let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
-        text.push_str(&format!("  last {} of {} lines of {what}:\n", shown.len(), lines.len()));
+        text.push_str(&format!(
+            "  last {} of {} lines of {what}:\n",
+            shown.len(),
+            lines.len()
+        ));
         text.push_str(&indented(&shown.join("\n")));
     }
     text

@@ -54,7 +54,10 @@ impl Scenario {
             name: name.into(),
             program,
             profile: Profile::Release,
-            config: Config { timeout: Some(PATIENCE), ..Config::default() },
+            config: Config {
+                timeout: Some(PATIENCE),
+                ..Config::default()
+            },
             args: args.iter().map(|&word| word.to_owned()).collect(),
             env: Vec::new(),
             shares: Vec::new(),
@@ -118,7 +121,10 @@ impl Scenario {
 
     /// Gives the guest a file or folder of the host.
     pub fn share(mut self, host: impl Into<std::path::PathBuf>, guest: &str) -> Self {
-        self.shares.push(Share { host: host.into(), guest: guest.trim_start_matches('/').into() });
+        self.shares.push(Share {
+            host: host.into(),
+            guest: guest.trim_start_matches('/').into(),
+        });
         self
     }
 
@@ -203,13 +209,21 @@ impl Scenario {
             env: self.env.clone(),
             args: self.args.clone(),
         };
-        let outcome = vm::run(&suite.set.qemu, &self.config, &guest, Streams::kept(self.input.clone()));
+        let outcome = vm::run(
+            &suite.set.qemu,
+            &self.config,
+            &guest,
+            Streams::kept(self.input.clone()),
+        );
         let _ = std::fs::remove_file(&initrd);
         let outcome = outcome?;
         let backtrace = run::backtrace(&suite.set, &program, &outcome)?.unwrap_or_default();
         match self.judge(suite, &outcome, &backtrace) {
             Ok(()) => Ok(()),
-            Err(reason) => Err(Failure { reason, outcome: Some(Box::new(outcome)) }),
+            Err(reason) => Err(Failure {
+                reason,
+                outcome: Some(Box::new(outcome)),
+            }),
         }
     }
 
@@ -239,7 +253,11 @@ impl Scenario {
                 return Err(format!("{what} does not contain `{missing}`:\n{text}"));
             }
         }
-        match self.not_in_output.iter().find(|text| stdout.contains(text.as_str())) {
+        match self
+            .not_in_output
+            .iter()
+            .find(|text| stdout.contains(text.as_str()))
+        {
             Some(found) => Err(format!("standard output contains `{found}`")),
             None => Ok(()),
         }

@@ -29,7 +29,12 @@ impl Suite {
             .prefix("darner-test-")
             .tempdir()
             .context(|| "make a temporary folder".into())?;
-        Ok(Self { set, folder, programs: Mutex::default(), host: Mutex::default() })
+        Ok(Self {
+            set,
+            folder,
+            programs: Mutex::default(),
+            host: Mutex::default(),
+        })
     }
 
     /// The program of that name, built for the guest the first time.

@@ -28,8 +28,11 @@ impl Listeners {
     pub fn bind(folder: &Path) -> Result<Self> {
         let bind = |name: &str| -> Result<UnixListener> {
             let path = folder.join(name);
-            let listener = UnixListener::bind(&path).context(|| format!("make the socket {}", path.display()))?;
-            listener.set_nonblocking(true).context(|| "set up a socket".into())?;
+            let listener = UnixListener::bind(&path)
+                .context(|| format!("make the socket {}", path.display()))?;
+            listener
+                .set_nonblocking(true)
+                .context(|| "set up a socket".into())?;
             Ok(listener)
         };
         Ok(Self([bind(COM1)?, bind(STDERR)?, bind(CONTROL)?]))
@@ -37,26 +40,43 @@ impl Listeners {
 
     /// Takes QEMU's connections; `None` when QEMU ends before it makes them.
     pub fn accept(self, qemu: &mut Guarded) -> Result<Option<Channels>> {
-        let mut accept = |listener: UnixListener| -> Result<Option<UnixStream>> { loop {
-            match listener.accept() {
-                Ok((stream, _)) => {
-                    stream.set_nonblocking(false).context(|| "set up a socket".into())?;
-                    return Ok(Some(stream));
+        let mut accept = |listener: UnixListener| -> Result<Option<UnixStream>> {
+            loop {
+                match listener.accept() {
+                    Ok((stream, _)) => {
+                        stream
+                            .set_nonblocking(false)
+                            .context(|| "set up a socket".into())?;
+                        return Ok(Some(stream));
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                    Err(error) => {
+                        return Err(Error::failed(format!(
+                            "cannot take QEMU's connection: {error}"
+                        )));
+                    }
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(Error::failed(format!("cannot take QEMU's connection: {error}"))),
+                if qemu
+                    .0
+                    .try_wait()
+                    .context(|| "wait for QEMU".into())?
+                    .is_some()
+                {
+                    return Ok(None);
+                }
+                if crate::interrupt::status().is_some() {
+                    return Err(Error::interrupted());
+                }
+                std::thread::sleep(Duration::from_millis(1));
             }
-            if qemu.0.try_wait().context(|| "wait for QEMU".into())?.is_some() {
-                return Ok(None);
-            }
-            if crate::interrupt::status().is_some() {
-                return Err(Error::interrupted());
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }};
+        };
         let [com1, stderr, control] = self.0;
         Ok(match (accept(com1)?, accept(stderr)?, accept(control)?) {
-            (Some(com1), Some(stderr), Some(control)) => Some(Channels { com1, stderr, control }),
+            (Some(com1), Some(stderr), Some(control)) => Some(Channels {
+                com1,
+                stderr,
+                control,
+            }),
             _ => None,
         })
     }

@@ -33,7 +33,15 @@ pub fn qemu(program: &Path, config: &Config, guest: &Guest, folder: &Path) -> Re
     };
     let mut qemu = Command::new(program);
     // A bare machine: neither the user's configuration nor default devices.
-    qemu.args(["-no-user-config", "-nodefaults", "-no-reboot", "-display", "none", "-monitor", "none"]);
+    qemu.args([
+        "-no-user-config",
+        "-nodefaults",
+        "-no-reboot",
+        "-display",
+        "none",
+        "-monitor",
+        "none",
+    ]);
     qemu.args(["-machine", config.machine.option()]);
     qemu.args(["-accel"]).arg(match accel {
         Accelerator::Kvm => "kvm",
@@ -54,17 +62,29 @@ pub fn qemu(program: &Path, config: &Config, guest: &Guest, folder: &Path) -> Re
     }
     qemu.args(["-serial", &format!("chardev:{COM1}")]);
     for (port, name) in [(STDERR_PORT, STDERR), (CONTROL_PORT, CONTROL)] {
-        qemu.args(["-device", &format!("isa-debugcon,iobase={port},chardev={name}")]);
+        qemu.args([
+            "-device",
+            &format!("isa-debugcon,iobase={port},chardev={name}"),
+        ]);
     }
-    qemu.args(["-device", &format!("isa-debug-exit,iobase={EXIT_PORT},iosize=0x04")]);
+    qemu.args([
+        "-device",
+        &format!("isa-debug-exit,iobase={EXIT_PORT},iosize=0x04"),
+    ]);
     if config.gdb {
         qemu.args(["-gdb", "tcp:127.0.0.1:1234", "-S"]);
     }
-    qemu.arg("-kernel").arg(&guest.loader).arg("-initrd").arg(&guest.initrd);
+    qemu.arg("-kernel")
+        .arg(&guest.loader)
+        .arg("-initrd")
+        .arg(&guest.initrd);
     qemu.arg("-append").arg(kernel(guest));
     if let Ok(more) = std::env::var(EXTRA) {
-        let more = shell_words::split(&more)
-            .map_err(|error| Error::usage(format!("{EXTRA}: {error}, expected words quoted as for a shell")))?;
+        let more = shell_words::split(&more).map_err(|error| {
+            Error::usage(format!(
+                "{EXTRA}: {error}, expected words quoted as for a shell"
+            ))
+        })?;
         qemu.args(more);
     }
     Ok(qemu)
@@ -85,7 +105,11 @@ fn kernel(guest: &Guest) -> String {
     words.extend(guest.args.iter().cloned());
     // Quoted only where it must be: before the command line is parsed, the
     // kernel looks for some options with less effort.
-    words.iter().map(|word| command::quoted(word.as_ref())).collect::<Vec<_>>().join(" ")
+    words
+        .iter()
+        .map(|word| command::quoted(word.as_ref()))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]

@@ -22,7 +22,9 @@ impl Machine {
         match text {
             "q35" => Ok(Self::Q35),
             "microvm" => Ok(Self::Microvm),
-            other => Err(Error::usage(format!("found --machine {other}, expected q35 or microvm"))),
+            other => Err(Error::usage(format!(
+                "found --machine {other}, expected q35 or microvm"
+            ))),
         }
     }
 
@@ -40,7 +42,9 @@ impl Machine {
             Self::Q35 => "q35",
             // What the kernel uses: COM1, the clock chips (to measure the
             // processor's by), ACPI's tables; not the old interrupt controller.
-            Self::Microvm => "microvm,acpi=on,rtc=on,pit=on,pic=off,isa-serial=on,auto-kernel-cmdline=off",
+            Self::Microvm => {
+                "microvm,acpi=on,rtc=on,pit=on,pic=off,isa-serial=on,auto-kernel-cmdline=off"
+            }
         }
     }
 }
@@ -85,7 +89,10 @@ impl Config {
     /// Refuses what cannot be.
     pub fn check(&self) -> Result<()> {
         if !(1..=64).contains(&self.cpus) {
-            return Err(Error::usage(format!("found --smp {}, expected 1 to 64", self.cpus)));
+            return Err(Error::usage(format!(
+                "found --smp {}, expected 1 to 64",
+                self.cpus
+            )));
         }
         if self.icount && self.cpus != 1 {
             return Err(Error::usage(format!(
@@ -94,7 +101,9 @@ impl Config {
             )));
         }
         if self.icount && self.accel == accel::Choice::Exactly(accel::Accelerator::Kvm) {
-            return Err(Error::usage("--icount needs --accel tcg: KVM does not count instructions"));
+            return Err(Error::usage(
+                "--icount needs --accel tcg: KVM does not count instructions",
+            ));
         }
         if self.memory_mib == 0 {
             return Err(Error::usage("found --mem 0, expected at least 1 MiB"));

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 pub use channels::{Input, Output};
 pub use config::{Config, Guest, Machine};
-pub use report::{Death, Report};
 use report::News;
+pub use report::{Death, Report};
 
 use crate::command::{self, Guarded};
 use crate::error::{Context, Error, Result};
@@ -92,25 +92,38 @@ pub fn run(qemu: &Path, config: &Config, guest: &Guest, streams: Streams) -> Res
     let folder = private_folder()?;
     let listeners = channels::Listeners::bind(folder.path())?;
     let mut command = command_line::qemu(qemu, config, guest, folder.path())?;
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     if streams.verbose {
         eprintln!("xtask: {}", command::shown(&command));
     }
     let started = Instant::now();
     let mut child = Guarded::spawn(&mut command)?;
-    let said = child.0.stderr.take().map(|stderr| channels::pump(stderr, Output::Kept));
+    let said = child
+        .0
+        .stderr
+        .take()
+        .map(|stderr| channels::pump(stderr, Output::Kept));
 
     let Some(channels) = listeners.accept(&mut child)? else {
         let status = child.wait(&command)?;
         let said = said.map_or_else(Vec::new, |said| said.join().unwrap_or_default());
         return Ok(Outcome {
-            end: End::Died { status, said: text(said) },
+            end: End::Died {
+                status,
+                said: text(said),
+            },
             report: Report::default(),
             stdout: Vec::new(),
             stderr: Vec::new(),
         });
     };
-    let writer = channels.com1.try_clone().context(|| "set up a socket".into())?;
+    let writer = channels
+        .com1
+        .try_clone()
+        .context(|| "set up a socket".into())?;
     let stdout = channels::pump(channels.com1, streams.stdout);
     let stderr = channels::pump(channels.stderr, streams.stderr);
     let mut watch = Watch {
@@ -137,12 +150,21 @@ pub fn run(qemu: &Path, config: &Config, guest: &Guest, streams: Streams) -> Res
     let end = match (watch.report.exit, in_time, status) {
         (Some(status), _, _) => End::Exited(status),
         // Too early for an exit record, but not without a word.
-        (None, true, _) if matches!(watch.report.death, Some(Death::Refused(_))) => End::Exited(REFUSED),
+        (None, true, _) if matches!(watch.report.death, Some(Death::Refused(_))) => {
+            End::Exited(REFUSED)
+        }
         (None, false, _) => End::TimedOut(config.timeout.unwrap_or_default()),
         (None, true, Some(status)) => End::Died { status, said },
-        (None, true, None) => return Err(Error::failed("QEMU closed its channels but does not end")),
+        (None, true, None) => {
+            return Err(Error::failed("QEMU closed its channels but does not end"));
+        }
     };
-    Ok(Outcome { end, report: watch.report, stdout, stderr })
+    Ok(Outcome {
+        end,
+        report: watch.report,
+        stdout,
+        stderr,
+    })
 }
 
 /// Listens to the control channel.
@@ -159,8 +181,13 @@ impl Watch {
     /// Waits for the end of the guest; `false` when its time is up first.
     fn until_end(&mut self) -> Result<bool> {
         loop {
-            let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            match self.records.recv_timeout(left.map_or(TICK, |left| left.min(TICK))) {
+            let left = self
+                .deadline
+                .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            match self
+                .records
+                .recv_timeout(left.map_or(TICK, |left| left.min(TICK)))
+            {
                 Ok(record) => self.take(&record),
                 Err(RecvTimeoutError::Disconnected) => return Ok(true),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -168,7 +195,10 @@ impl Watch {
             if crate::interrupt::status().is_some() {
                 return Err(Error::interrupted());
             }
-            if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            if self
+                .deadline
+                .is_some_and(|deadline| deadline <= Instant::now())
+            {
                 return Ok(false);
             }
         }
@@ -203,8 +233,14 @@ fn records(control: impl Read + Send + 'static) -> Receiver<String> {
     std::thread::spawn(move || {
         let mut reader = BufReader::new(control);
         let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
-            if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+        while reader
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|count| count > 0)
+        {
+            if sender
+                .send(String::from_utf8_lossy(&line).into_owned())
+                .is_err()
+            {
                 return;
             }
             line.clear();

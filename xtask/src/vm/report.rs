@@ -19,7 +19,9 @@ pub struct Boot {
 impl Boot {
     fn parse(fields: &str) -> Option<Self> {
         let field = |name: &str| {
-            fields.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+            fields
+                .split_whitespace()
+                .find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
         };
         Some(Self {
             tsc_khz: field("tsc_khz").filter(|khz| *khz > 0)?,
@@ -86,7 +88,10 @@ pub enum News {
 impl Report {
     /// Takes in one record.
     pub fn take(&mut self, record: &str) -> News {
-        let (kind, rest) = record.trim_end().split_once(' ').unwrap_or((record.trim_end(), ""));
+        let (kind, rest) = record
+            .trim_end()
+            .split_once(' ')
+            .unwrap_or((record.trim_end(), ""));
         match kind {
             "stdin" => return News::InputReady,
             "boot" => {
@@ -101,7 +106,9 @@ impl Report {
             "panic" => self.died(Death::ProgramPanic),
             "fault" => self.died(Death::Fault(rest.to_owned())),
             "loader-error" | "kernel-error" => self.died(Death::Refused(rest.to_owned())),
-            "bt" => self.backtrace.extend(u64::from_str_radix(rest.trim_start_matches("0x"), 16)),
+            "bt" => self
+                .backtrace
+                .extend(u64::from_str_radix(rest.trim_start_matches("0x"), 16)),
             _ => {}
         }
         News::None
@@ -122,7 +129,10 @@ mod tests {
     #[test]
     fn a_boot_is_told_in_milliseconds() {
         let mut report = Report::default();
-        assert_eq!(report.take("boot tsc_khz=1000 loader=2000 kernel=3500 std=9000 main=10000\n"), News::Booted);
+        assert_eq!(
+            report.take("boot tsc_khz=1000 loader=2000 kernel=3500 std=9000 main=10000\n"),
+            News::Booted
+        );
         assert_eq!(
             report.boot.unwrap().line(),
             "booted in 10 ms (firmware 2.0, loader 1.5, kernel 5.5, std 1.0)"
@@ -143,7 +153,14 @@ mod tests {
     #[test]
     fn nonsense_changes_nothing() {
         let mut report = Report::default();
-        for record in ["", "boot", "boot tsc_khz=0 loader=1 kernel=1 std=1 main=1", "bt xyz", "exit", "\u{fffd}"] {
+        for record in [
+            "",
+            "boot",
+            "boot tsc_khz=0 loader=1 kernel=1 std=1 main=1",
+            "bt xyz",
+            "exit",
+            "\u{fffd}",
+        ] {
             report.take(record);
         }
         assert_eq!(report, Report::default());
