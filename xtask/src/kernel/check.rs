@@ -98,7 +98,7 @@ fn check_kernel(
             .map(|section| section.data())
             .transpose()?;
         // A note opens with the lengths of owner and content, and its type.
-        if !found.is_some_and(|note| note.get(12..12 + owner.len()) == Some(owner)) {
+        if found.is_none_or(|note| note.get(12..12 + owner.len()) != Some(owner)) {
             let owner = String::from_utf8_lossy(&owner[..owner.len() - 1]);
             problems.push(format!("the {owner} note ({section}) is missing"));
         }

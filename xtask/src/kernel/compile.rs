@@ -1,8 +1,9 @@
 //! Compiles the two static libraries that `libhermit.a` is made of.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use super::Options;
+use super::{Options, Profile};
 use crate::command;
 use crate::error::{Error, Result};
 use crate::toolchain::Toolchain;
@@ -16,7 +17,9 @@ use crate::toolchain::Toolchain;
 const KERNEL_TARGET: &str = "x86_64-unknown-none";
 const KERNEL_FLAGS: &str = "-Ccode-model=small -Cforce-frame-pointers=yes -Crelocation-model=pie -Cpanic=abort \
      -Zplt=yes -Zdirect-access-external-data=yes";
-/// The builtins are called by the program and have its calling convention.
+/// The builtins are called by the program and have its calling convention. They
+/// are optimised for whatever profile: without it, clearing a page would take a
+/// call for every word of it.
 const BUILTINS_TARGET: &str = "x86_64-unknown-hermit";
 const BUILTINS_FLAGS: &str = "-Cforce-frame-pointers=yes -Cpanic=abort";
 
@@ -35,85 +38,73 @@ impl Parts {
         if options.randomize_layout {
             flags.push_str(" -Zrandomize-layout");
         }
-        let mut kernel = cargo(
-            toolchain,
-            root,
-            options,
-            KERNEL_TARGET,
-            "darner-kernel",
-            &flags,
-        );
-        kernel.arg("-Zbuild-std=core,alloc");
+        let kernel = Part {
+            target: KERNEL_TARGET,
+            package: "darner-kernel",
+            profile: options.profile,
+            flags: &flags,
+        };
+        let mut cargo = kernel.cargo(toolchain, root, options);
+        cargo.arg("-Zbuild-std=core,alloc");
         if options.no_default_features {
-            kernel.arg("--no-default-features");
+            cargo.arg("--no-default-features");
         }
         if !options.features.is_empty() {
-            kernel.arg("--features").arg(options.features.join(","));
+            cargo.arg("--features").arg(options.features.join(","));
         }
-        command::run(&mut kernel)?;
+        command::run(&mut cargo)?;
 
-        let mut builtins = cargo(
-            toolchain,
-            root,
-            options,
-            BUILTINS_TARGET,
-            "darner-builtins",
-            BUILTINS_FLAGS,
-        );
-        builtins.args([
+        let builtins = Part {
+            target: BUILTINS_TARGET,
+            package: "darner-builtins",
+            profile: Profile::Release,
+            flags: BUILTINS_FLAGS,
+        };
+        let mut cargo = builtins.cargo(toolchain, root, options);
+        cargo.args([
             "-Zbuild-std=core",
             "-Zbuild-std-features=compiler-builtins-mem",
         ]);
-        command::run(&mut builtins)?;
+        command::run(&mut cargo)?;
 
         Ok(Self {
-            kernel: library(options, KERNEL_TARGET, "darner_kernel", "darner-kernel")?,
-            builtins: library(
-                options,
-                BUILTINS_TARGET,
-                "darner_builtins",
-                "darner-builtins",
-            )?,
+            kernel: kernel.library(options)?,
+            builtins: builtins.library(options)?,
         })
     }
 }
 
-fn cargo(
-    toolchain: &Toolchain,
-    root: &Path,
-    options: &Options,
-    target: &str,
-    package: &str,
-    flags: &str,
-) -> std::process::Command {
-    let mut cargo = toolchain.cargo_build_std(root);
-    cargo
-        .env("RUSTFLAGS", flags)
-        .args([
-            "--package",
-            package,
-            "--target",
-            target,
-            "--profile",
-            options.profile.name(),
-        ])
-        .arg("--target-dir")
-        .arg(&options.target_dir);
-    cargo
+/// One static library and how it is compiled.
+struct Part<'a> {
+    target: &'static str,
+    package: &'static str,
+    profile: Profile,
+    flags: &'a str,
 }
 
-/// The library of a package, under the name of its package or of its `[lib]`.
-fn library(options: &Options, target: &str, crate_name: &str, package: &str) -> Result<PathBuf> {
-    let folder = options
-        .target_dir
-        .join(target)
-        .join(options.profile.folder());
-    let path = folder.join(format!("lib{crate_name}.a"));
-    if !path.is_file() {
-        return Err(Error::failed(format!(
-            "cargo built {package} but made no {}: is its crate-type `staticlib`?",
-            path.display()
-        )));
+impl Part<'_> {
+    fn cargo(&self, toolchain: &Toolchain, root: &Path, options: &Options) -> Command {
+        let mut cargo = toolchain.cargo_build_std(root);
+        cargo
+            .env("RUSTFLAGS", self.flags)
+            .args(["--package", self.package, "--target", self.target])
+            .args(["--profile", self.profile.name(), "--target-dir"])
+            .arg(&options.target_dir);
+        cargo
     }
-    Ok(path)
+
+    /// Where cargo has put it.
+    fn library(&self, options: &Options) -> Result<PathBuf> {
+        let name = format!("lib{}.a", self.package.replace('-', "_"));
+        let folder = options.target_dir.join(self.target);
+        let path = folder.join(self.profile.folder()).join(name);
+        if !path.is_file() {
+            return Err(Error::failed(format!(
+                "cargo built {} but made no {}: is its crate-type `staticlib`?",
+                self.package,
+                path.display()
+            )));
+        }
+        Ok(path)
+    }
 }

@@ -43,7 +43,7 @@ fn panics() -> Vec<Scenario> {
             .cpus(4)
             .status(101)
             .traces("panics::panic"),
-        faulty("abort").status(101).traces("endings::abort"),
+        faulty("abort").status(101).traces("apps/faults/src/endings.rs"),
         faulty("heap-exhaustion")
             .status(101)
             .reports("memory allocation of 4096 bytes failed"),
