@@ -87,3 +87,13 @@ pub fn illegal() -> Outcome {
     // SAFETY: raises an exception and does not return.
     unsafe { asm!("ud2", options(noreturn)) }
 }
+
+/// Faults with no handler for that, nor for the fault that this is: the CPU gives
+/// up and the machine resets.
+pub fn triple_fault() -> Outcome {
+    let empty_table = [0_u16; 5];
+    // SAFETY: not safe: without a table of handlers nothing can be handled. The
+    // program runs in ring 0, where it may load an empty one.
+    unsafe { asm!("lidt [{}]", "ud2", in(reg) &raw const empty_table) };
+    Err("the machine went on without handlers".into())
+}

@@ -73,6 +73,9 @@ const KINDS: &[Kind] = &[
     kind("illegal", "execute an invalid instruction", |_| {
         machine::illegal()
     }),
+    kind("triple-fault", "take the handlers away, then fault", |_| {
+        machine::triple_fault()
+    }),
     kind("heap-exhaustion", "take all memory and then some", |_| {
         heap::exhaust()
     }),

@@ -87,6 +87,7 @@ impl Options {
                 other => return Err(other.unexpected().into()),
             }
         }
+        config.more_args = more_args()?;
         config.check()?;
         let app = app.ok_or_else(|| Error::usage("found no program to run, expected `cargo xtask run APP` (a name of apps/, or a path)"))?;
         Ok(Self {
@@ -100,6 +101,19 @@ impl Options {
             verbose,
         })
     }
+}
+
+/// An environment variable with more options for QEMU, for looking closer:
+/// `DARNER_QEMU_ARGS="-d int -D /tmp/qemu.log"`.
+const MORE_ARGS: &str = "DARNER_QEMU_ARGS";
+
+fn more_args() -> Result<Vec<String>> {
+    let words = std::env::var(MORE_ARGS).unwrap_or_default();
+    shell_words::split(&words).map_err(|error| {
+        Error::usage(format!(
+            "{MORE_ARGS}: {error}, expected words quoted as for a shell"
+        ))
+    })
 }
 
 fn number<T: std::str::FromStr>(option: &str, text: &str) -> Result<T> {

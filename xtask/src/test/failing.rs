@@ -4,6 +4,7 @@
 use super::case::Case;
 use super::scenario::Scenario;
 use crate::kernel::Profile;
+use crate::vm::Machine;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
@@ -43,7 +44,9 @@ fn panics() -> Vec<Scenario> {
             .cpus(4)
             .status(101)
             .traces("panics::panic"),
-        faulty("abort").status(101).traces("apps/faults/src/endings.rs"),
+        faulty("abort")
+            .status(101)
+            .traces("apps/faults/src/endings.rs"),
         faulty("heap-exhaustion")
             .status(101)
             .reports("memory allocation of 4096 bytes failed"),
@@ -85,6 +88,7 @@ fn faults() -> Vec<Scenario> {
         fault("exec-data").reports("execute at"),
         fault("exec-stack").reports("execute at"),
         fault("divide").reports("division by zero").traces("divide"),
+        faulty("triple-fault").dies(),
         fault("illegal").reports("invalid").traces("illegal"),
     ]
 }
@@ -128,6 +132,14 @@ fn machines() -> Vec<Scenario> {
             .prints("64 CPUs, one thread each"),
         hello("16-mib").memory(16).prints("Hello from Darner!"),
         hello("too-little-memory").memory(4).refused("memory"),
+        hello("microvm-without-pit")
+            .machine(Machine::Microvm)
+            .qemu_args(&["-machine", "pit=off"])
+            .prints("Hello from Darner!"),
+        hello("microvm-without-a-clock")
+            .machine(Machine::Microvm)
+            .qemu_args(&["-machine", "pit=off,rtc=off"])
+            .refused("frequency of the time-stamp counter"),
         hello("cpu-without-nx").cpu_model("max,-nx").refused("nx"),
         hello("cpu-without-fsgsbase")
             .cpu_model("max,-fsgsbase")

@@ -13,6 +13,11 @@ pub fn cases() -> Vec<Case> {
     vec![
         // The workspace's default members are those that the host can run.
         Case::alone("host/unit", |suite| cargo_test(suite, &[])),
+        // Freestanding crates whose logic the host can run all the same.
+        Case::alone("host/freestanding", |suite| {
+            let packages = ["--package", "darner-loader", "--package", "darner-builtins"];
+            cargo_test(suite, &[&packages[..], &["--lib"]].concat())
+        }),
         Case::alone("host/apps", |suite| {
             let apps = crate::app::list(&suite.set.root)?;
             let packages: Vec<&str> = apps

@@ -21,6 +21,7 @@ enum Ending {
     TimedOut,
     Refused(&'static str),
     QemuFailed(&'static str),
+    Died,
 }
 
 /// Computes an expectation from the surroundings.
@@ -113,6 +114,12 @@ impl Scenario {
         self
     }
 
+    /// Gives QEMU more options.
+    pub fn qemu_args(mut self, args: &[&str]) -> Self {
+        self.config.more_args = args.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
     /// Sets an environment variable.
     pub fn env(mut self, variable: &str) -> Self {
         self.env.push(variable.to_owned());
@@ -156,6 +163,12 @@ impl Scenario {
     /// QEMU itself must refuse to start and say this.
     pub fn qemu_fails(mut self, because: &'static str) -> Self {
         self.ending = Ending::QemuFailed(because);
+        self
+    }
+
+    /// QEMU must end without the guest's exit record.
+    pub fn dies(mut self) -> Self {
+        self.ending = Ending::Died;
         self
     }
 
@@ -272,6 +285,7 @@ impl Scenario {
             (Ending::Refused(because), End::Exited(1)) => {
                 matches!(&outcome.report.death, Some(Death::Refused(said)) if said.contains(because))
             }
+            (Ending::Died, End::Died { status, .. }) => status.success(),
             (Ending::QemuFailed(because), End::Died { said, .. }) => said.contains(because),
             _ => false,
         };

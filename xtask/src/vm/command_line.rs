@@ -7,16 +7,12 @@ use std::process::Command;
 use super::config::{Config, Guest};
 use crate::accel::Accelerator;
 use crate::command;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Ports of the devices by which the guest talks to xtask.
 const STDERR_PORT: &str = "0xe9";
 const CONTROL_PORT: &str = "0xea";
 const EXIT_PORT: &str = "0xf4";
-
-/// An environment variable with more options for QEMU, for looking closer:
-/// `DARNER_QEMU_ARGS="-d int -D /tmp/qemu.log"`.
-const EXTRA: &str = "DARNER_QEMU_ARGS";
 
 /// The channels' sockets, in the VM's folder.
 pub const COM1: &str = "com1";
@@ -79,14 +75,7 @@ pub fn qemu(program: &Path, config: &Config, guest: &Guest, folder: &Path) -> Re
         .arg("-initrd")
         .arg(&guest.initrd);
     qemu.arg("-append").arg(kernel(guest));
-    if let Ok(more) = std::env::var(EXTRA) {
-        let more = shell_words::split(&more).map_err(|error| {
-            Error::usage(format!(
-                "{EXTRA}: {error}, expected words quoted as for a shell"
-            ))
-        })?;
-        qemu.args(more);
-    }
+    qemu.args(&config.more_args);
     Ok(qemu)
 }
 

@@ -66,6 +66,8 @@ pub struct Config {
     pub icount: bool,
     /// Whether to wait for a debugger before the first instruction.
     pub gdb: bool,
+    /// More options for QEMU, after all others.
+    pub more_args: Vec<String>,
     /// When to give up.
     pub timeout: Option<Duration>,
 }
@@ -80,6 +82,7 @@ impl Default for Config {
             cpu_model: "max".into(),
             icount: false,
             gdb: false,
+            more_args: Vec::new(),
             timeout: None,
         }
     }
