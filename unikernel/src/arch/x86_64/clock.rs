@@ -165,7 +165,10 @@ fn measure_against_rtc() -> Option<u64> {
             return None;
         }
         let start = period()?;
-        let end = (0..RTC_PERIODS).map(|_| period()).last()??;
+        let mut end = start;
+        for _ in 0..RTC_PERIODS {
+            end = period()?;
+        }
         Some(end - start)
     });
     set_cmos(0x0b, control);

@@ -1,0 +1,43 @@
+//! Atomics and cells: the real ones, or those of loom, which tries every order.
+
+#[cfg(not(loom))]
+pub(crate) use core::{cell::UnsafeCell as RawCell, sync::atomic};
+
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic;
+
+/// A cell whose accesses loom checks for races.
+pub(crate) struct Racy<T>(
+    #[cfg(not(loom))] RawCell<T>,
+    #[cfg(loom)] loom::cell::UnsafeCell<T>,
+);
+
+impl<T> Racy<T> {
+    #[cfg(not(loom))]
+    pub const fn new(value: T) -> Self {
+        Self(RawCell::new(value))
+    }
+
+    #[cfg(loom)]
+    pub fn new(value: T) -> Self {
+        Self(loom::cell::UnsafeCell::new(value))
+    }
+
+    /// Calls `read` with a pointer to the value, for reading.
+    #[inline(always)]
+    pub fn with<R>(&self, read: impl FnOnce(*const T) -> R) -> R {
+        #[cfg(not(loom))]
+        return read(self.0.get());
+        #[cfg(loom)]
+        return self.0.with(read);
+    }
+
+    /// Calls `change` with a pointer to the value, for writing.
+    #[inline(always)]
+    pub fn with_mut<R>(&self, change: impl FnOnce(*mut T) -> R) -> R {
+        #[cfg(not(loom))]
+        return change(self.0.get());
+        #[cfg(loom)]
+        return self.0.with_mut(change);
+    }
+}
