@@ -55,6 +55,23 @@ impl<M: Machine> Drop for Critical<M> {
     }
 }
 
+/// Leave to wait: the caller is a thread, in no critical section, and holds no spin
+/// lock. Functions that block, or spin until another CPU has done something, ask for
+/// it. Handlers have none: it is not `Send`, so a message cannot carry it.
+pub struct MayBlock<M: Machine>(PhantomData<(*mut (), M)>);
+
+impl<M: Machine> MayBlock<M> {
+    /// Leave to wait, for code that knows that it may.
+    ///
+    /// # Safety
+    /// The caller is in thread context. It does not use this within a critical
+    /// section, or while it holds a spin lock.
+    #[inline(always)]
+    pub const unsafe fn assume() -> Self {
+        Self(PhantomData)
+    }
+}
+
 /// One `T` for each CPU, reached only from that CPU, in a critical section.
 ///
 /// ```compile_fail,E0597

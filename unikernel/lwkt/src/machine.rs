@@ -28,6 +28,9 @@ pub unsafe trait Machine: Sized + 'static {
     /// been put off meanwhile.
     fn exit_critical();
 
+    /// Whether the calling thread is in a critical section.
+    fn is_critical() -> bool;
+
     /// Raises the message interrupt on CPU `target`.
     fn interrupt(target: usize);
 

@@ -60,7 +60,7 @@ impl<M: Machine, T> SpinLock<M, T> {
         let section = Critical::enter();
         while self
             .locked
-            .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_err()
         {
             M::pause();
