@@ -1,7 +1,8 @@
 //! Physical memory: a buddy allocator over all free frames.
 //!
 //! Its links live in the free frames themselves, reached through the direct map,
-//! so it needs no memory of its own.
+//! so it needs no memory of its own. It therefore gets memory only as it is needed:
+//! a link in every free block would have the host back all of them, 2 MiB each.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -13,9 +14,76 @@ use super::paging;
 use crate::layout::{DIRECT_MAP, LARGE_PAGE, PAGE};
 use crate::sync::Lock;
 
-static FRAMES: Lock<Heap<48>> = Lock::new(Heap::empty());
+/// How many ranges of RAM can wait. A memory map with more is not known.
+const MOST_RANGES: usize = 64;
+
+struct Frames {
+    buddy: Heap<48>,
+    /// Free ranges that nobody has touched yet, as direct-map addresses.
+    untouched: [(u64, u64); MOST_RANGES],
+    ranges: usize,
+}
+
+static FRAMES: Lock<Frames> = Lock::new(Frames {
+    buddy: Heap::empty(),
+    untouched: [(0, 0); MOST_RANGES],
+    ranges: 0,
+});
 static TOTAL: AtomicU64 = AtomicU64::new(0);
 static FREE: AtomicU64 = AtomicU64::new(0);
+
+impl Frames {
+    /// Takes note of a free range, or gives it to the buddy at once where there are
+    /// too many.
+    ///
+    /// # Safety
+    /// As for [`add`].
+    unsafe fn add(&mut self, start: u64, end: u64) {
+        if let Some(slot) = self.untouched.get_mut(self.ranges) {
+            *slot = (start, end);
+            self.ranges += 1;
+        } else {
+            // SAFETY: as the caller says; the direct map makes the addresses valid.
+            unsafe { self.buddy.add_to_heap(start as usize, end as usize) };
+        }
+    }
+
+    /// Gives one more block to the buddy, the next in the order of the ranges.
+    /// Whether there was one.
+    fn feed(&mut self) -> bool {
+        let Some(last) = self.ranges.checked_sub(1) else {
+            return false;
+        };
+        let (start, end) = self.untouched[0];
+        // The largest block that is aligned to its size: what the buddy would cut
+        // the range into. It merges blocks only when they are freed, so smaller
+        // ones could stay small.
+        let largest = 1 << (end - start).ilog2();
+        let block = (1u64 << start.trailing_zeros()).min(largest);
+        // SAFETY: `add`'s caller gave the range, and its start is given on once.
+        unsafe {
+            self.buddy
+                .add_to_heap(start as usize, (start + block) as usize)
+        };
+        self.untouched[0].0 += block;
+        if start + block == end {
+            self.untouched.copy_within(1.., 0);
+            self.ranges = last;
+        }
+        true
+    }
+
+    fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        loop {
+            if let Ok(block) = self.buddy.alloc(layout) {
+                return Some(block);
+            }
+            if !self.feed() {
+                return None;
+            }
+        }
+    }
+}
 
 /// Gives the physical range `start..end` to the allocator.
 ///
@@ -27,12 +95,12 @@ pub unsafe fn add(start: u64, end: u64) {
     if start >= end {
         return;
     }
-    // SAFETY: as the caller says; the direct map makes the addresses valid.
+    // SAFETY: as the caller says.
     unsafe {
         FRAMES
             .lock()
-            .add_to_heap(paging::direct(start) as usize, paging::direct(end) as usize);
-    }
+            .add(paging::direct(start), paging::direct(end))
+    };
     TOTAL.fetch_add(end - start, Ordering::Relaxed);
     FREE.fetch_add(end - start, Ordering::Relaxed);
 }
@@ -55,7 +123,7 @@ pub fn allocate(bytes: u64) -> Option<u64> {
         "the buddy hands out powers of two"
     );
     let layout = Layout::from_size_align(bytes as usize, bytes as usize).ok()?;
-    let block = FRAMES.lock().alloc(layout).ok()?;
+    let block = FRAMES.lock().allocate(layout)?;
     FREE.fetch_sub(bytes, Ordering::Relaxed);
     Some(block.as_ptr() as u64 - DIRECT_MAP)
 }
@@ -69,7 +137,7 @@ pub fn free_range(physical: u64, bytes: u64) {
         return;
     };
     // SAFETY: the range came from `allocate` with the same size.
-    unsafe { FRAMES.lock().dealloc(block, layout) };
+    unsafe { FRAMES.lock().buddy.dealloc(block, layout) };
     FREE.fetch_add(bytes, Ordering::Relaxed);
 }
 

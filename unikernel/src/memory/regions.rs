@@ -13,6 +13,9 @@ use crate::sync::Lock;
 
 /// Unmapped bytes on each side of a region.
 pub const GUARD: u64 = 64 << 10;
+/// The longest run of frames that is taken at once: small enough to leave the large
+/// blocks to those who need them.
+const LONGEST_RUN: u64 = 256 << 10;
 /// As in the program heap: what stays free for the kernel.
 const KERNEL_RESERVE: u64 = 512 << 10;
 
@@ -77,28 +80,49 @@ pub fn map(bytes: u64, rights: Rights, content: Content) -> Option<u64> {
     }
     let run = TABLE.lock().take(bytes.checked_add(2 * GUARD)?)?;
     let start = run + GUARD;
-    for at in (start..start + bytes).step_by(PAGE as usize) {
-        let mapped = frames::allocate_page().filter(|&frame| {
-            if content == Content::Zeroed {
-                // SAFETY: the frame was just allocated and is in the direct map.
-                unsafe {
-                    core::ptr::write_bytes(paging::direct(frame) as *mut u8, 0, PAGE as usize)
-                };
+    let end = start + bytes;
+    let mut at = start;
+    while at < end {
+        match map_run(at, end - at, rights, content) {
+            Some(mapped) => at += mapped,
+            None => {
+                paging::unmap_fresh(start, at);
+                TABLE.lock().give(run, bytes + 2 * GUARD);
+                return None;
             }
-            let mapped = paging::map_page(at, frame, rights).is_ok();
-            if !mapped {
-                frames::free_page(frame);
-            }
-            mapped
-        });
-        if mapped.is_none() {
-            paging::unmap_fresh(start, at);
-            TABLE.lock().give(run, bytes + 2 * GUARD);
-            return None;
         }
     }
     TABLE.lock().used.insert(start, bytes);
     Some(start)
+}
+
+/// Maps pages from `at` on to one run of frames, of at most `most` bytes. Gives the
+/// bytes that are mapped; `None`: no memory, and nothing is mapped.
+fn map_run(at: u64, most: u64, rights: Rights, content: Content) -> Option<u64> {
+    // A long run costs no more to allocate than a page; where none is free, shorter
+    // ones do.
+    let mut bytes = (1 << most.ilog2()).min(LONGEST_RUN);
+    let first = loop {
+        match frames::allocate(bytes) {
+            Some(first) => break first,
+            None if bytes == PAGE => return None,
+            None => bytes /= 2,
+        }
+    };
+    if content == Content::Zeroed {
+        // SAFETY: the frames were just allocated and are in the direct map.
+        unsafe { core::ptr::write_bytes(paging::direct(first) as *mut u8, 0, bytes as usize) };
+    }
+    for offset in (0..bytes).step_by(PAGE as usize) {
+        if paging::map_page(at + offset, first + offset, rights).is_err() {
+            paging::unmap_fresh(at, at + offset);
+            for left in (offset..bytes).step_by(PAGE as usize) {
+                frames::free_page(first + left);
+            }
+            return None;
+        }
+    }
+    Some(bytes)
 }
 
 /// What a new region holds.
