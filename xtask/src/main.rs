@@ -15,6 +15,8 @@ mod accel;
 #[cfg(feature = "full")]
 mod app;
 #[cfg(feature = "full")]
+mod bench;
+#[cfg(feature = "full")]
 mod build_set;
 #[cfg(feature = "full")]
 mod doctor;
@@ -78,6 +80,7 @@ fn full(command: &str, parser: lexopt::Parser) -> Result<u8> {
     match command {
         "run" => run::run(parser),
         "test" => test::run(parser),
+        "bench" => bench::run(parser),
         "doctor" => doctor::run(),
         other => Err(Error::usage(format!("found no command `{other}`\n{HELP}"))),
     }
@@ -102,6 +105,7 @@ cargo xtask run APP [OPTIONS] [-- ARGS]   run a program (a name of apps/, or a p
     --file HOST:GUEST   a file for the guest       --dir HOST:GUEST  a folder for the guest
     -v                  show QEMU's command line
 cargo xtask test [FILTER...] [--list]     run the tests whose names contain a filter (all)
+cargo xtask bench [GROUP] [--json]        measure a group of figures (none: list the groups)
 cargo xtask doctor                        what is there and what is missing
 cargo xtask build [OPTIONS]               make libhermit.a (the hook of the `hermit` crate)
     --arch x86_64  --profile dev|release  --target-dir DIR  --no-default-features  --features F

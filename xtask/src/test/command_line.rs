@@ -76,14 +76,17 @@ fn command(suite: &Suite, args: &[&str]) -> Result<Command, crate::error::Error>
     Ok(command)
 }
 
-fn xtask(suite: &Suite, args: &[&str]) -> Result<Output, crate::error::Error> {
+/// Runs xtask itself, from the repository's root, without input.
+pub fn xtask(suite: &Suite, args: &[&str]) -> Result<Output, crate::error::Error> {
     use crate::error::Context;
     command(suite, args)?
         .output()
         .context(|| "run xtask".into())
 }
 
-fn expect(output: &Output, status: i32, said: &str) -> Verdict {
+/// The status that it must have ended with, and what it must have said on standard
+/// error.
+pub fn expect(output: &Output, status: i32, said: &str) -> Verdict {
     let stderr = String::from_utf8_lossy(&output.stderr);
     if output.status.code() != Some(status) {
         Err(format!(

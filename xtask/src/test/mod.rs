@@ -1,5 +1,6 @@
 //! `xtask test`: everything that must hold, on the host and in VMs.
 
+mod bench;
 mod case;
 mod command_line;
 mod failing;
@@ -58,5 +59,6 @@ fn all() -> Vec<Case> {
     cases.extend(matrix::cases());
     cases.extend(failing::cases());
     cases.extend(command_line::cases());
+    cases.extend(bench::cases());
     cases
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 pub use channels::{Input, Output};
 pub use config::{Config, Guest, Machine};
 use report::News;
-pub use report::{Death, Report};
+pub use report::{Boot, Death, Report};
 
 use crate::command::{self, Guarded};
 use crate::error::{Context, Error, Result};

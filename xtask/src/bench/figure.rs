@@ -1,0 +1,169 @@
+//! One measured figure: its value, whom it is compared with, what it shall reach.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// What a value shall reach.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Goal {
+    /// Less than this.
+    Under(f64),
+    /// This or less.
+    AtMost(f64),
+}
+
+impl Goal {
+    /// Whether `value` reaches it.
+    pub fn is_reached(self, value: f64) -> bool {
+        match self {
+            Self::Under(limit) => value < limit,
+            Self::AtMost(limit) => value <= limit,
+        }
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Under(limit) => write!(f, "< {limit}"),
+            Self::AtMost(limit) => write!(f, "<= {limit}"),
+        }
+    }
+}
+
+/// The same figure of another system, measured the same way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Peer {
+    /// What it is called.
+    pub name: &'static str,
+    /// Its value.
+    pub value: f64,
+}
+
+/// A figure. Smaller is better for all that there are so far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// Group and figure, as in `boot/elf_bytes`.
+    pub name: &'static str,
+    /// What was measured.
+    pub value: f64,
+    /// What it is counted in.
+    pub unit: &'static str,
+    /// Whom it is compared with.
+    pub peer: Option<Peer>,
+    /// What it shall reach.
+    pub goal: Option<Goal>,
+}
+
+impl Figure {
+    /// A value, compared with nothing.
+    pub fn new(name: &'static str, value: f64, unit: &'static str) -> Self {
+        Self {
+            name,
+            value,
+            unit,
+            peer: None,
+            goal: None,
+        }
+    }
+
+    /// Compares it with this system.
+    pub fn peer(self, name: &'static str, value: f64) -> Self {
+        Self {
+            peer: Some(Peer { name, value }),
+            ..self
+        }
+    }
+
+    /// Sets what it shall reach.
+    pub fn goal(self, goal: Goal) -> Self {
+        Self {
+            goal: Some(goal),
+            ..self
+        }
+    }
+
+    /// How many times better than the peer's: 2 is half the peer's value.
+    pub fn ratio(&self) -> Option<f64> {
+        self.peer.map(|peer| peer.value / self.value)
+    }
+
+    /// Whether the goal is reached, if there is one.
+    pub fn is_reached(&self) -> Option<bool> {
+        self.goal.map(|goal| goal.is_reached(self.value))
+    }
+
+    /// As one line of JSON. The fields keep this order, for readers that are people.
+    pub fn json(&self) -> String {
+        let mut fields = vec![
+            ("figure", Value::from(self.name)),
+            ("value", Value::from(self.value)),
+            ("unit", Value::from(self.unit)),
+        ];
+        if let (Some(peer), Some(ratio)) = (self.peer, self.ratio()) {
+            fields.extend([
+                ("peer", Value::from(peer.name)),
+                ("peer_value", number(peer.value)),
+                ("ratio", Value::from(ratio)),
+            ]);
+        }
+        let fields: Vec<String> = fields
+            .into_iter()
+            .map(|(name, value)| format!("{}: {value}", Value::from(name)))
+            .collect();
+        format!("{{{}}}", fields.join(", "))
+    }
+}
+
+/// A whole number as one, without a fraction of 0.
+fn number(value: f64) -> Value {
+    match value as i64 {
+        whole if whole as f64 == value => Value::from(whole),
+        _ => Value::from(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Figure, Goal};
+
+    #[test]
+    fn json_is_to_the_letter() {
+        let figure = Figure::new("boot/elf_bytes", 935_858.0, "bytes");
+        assert_eq!(
+            figure.json(),
+            r#"{"figure": "boot/elf_bytes", "value": 935858.0, "unit": "bytes"}"#
+        );
+        assert_eq!(
+            Figure::new("boot/elf_bytes", 1_000_000.0, "bytes")
+                .peer("hermit", 842_272.0)
+                .json(),
+            r#"{"figure": "boot/elf_bytes", "value": 1000000.0, "unit": "bytes", "peer": "hermit", "peer_value": 842272, "ratio": 0.842272}"#
+        );
+        assert!(
+            Figure::new("a/b", 1.0, "x")
+                .peer("y", 2.5)
+                .json()
+                .ends_with(r#""peer_value": 2.5, "ratio": 2.5}"#)
+        );
+    }
+
+    #[test]
+    fn bigger_ratios_are_better() {
+        let figure = Figure::new("boot/elf_bytes", 421_136.0, "bytes").peer("hermit", 842_272.0);
+        assert_eq!(figure.ratio(), Some(2.0));
+        assert_eq!(Figure::new("a/b", 1.0, "x").ratio(), None);
+    }
+
+    #[test]
+    fn a_limit_belongs_to_at_most_only() {
+        assert!(!Goal::Under(5.0).is_reached(5.0));
+        assert!(Goal::Under(5.0).is_reached(4.999));
+        assert!(Goal::AtMost(5.0).is_reached(5.0));
+        assert!(!Goal::AtMost(5.0).is_reached(5.001));
+        let figure = Figure::new("a/b", 6.0, "x");
+        assert_eq!(figure.is_reached(), None);
+        assert_eq!(figure.goal(Goal::AtMost(5.0)).is_reached(), Some(false));
+    }
+}
