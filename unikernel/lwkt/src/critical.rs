@@ -41,6 +41,15 @@ impl<M: Machine> Critical<M> {
         Self { _here: PhantomData }
     }
 
+    /// The section that the calling context is in already, to leave it.
+    ///
+    /// # Safety
+    /// The context is in a critical section that nothing else will leave.
+    #[inline(always)]
+    pub(crate) unsafe fn adopt() -> Self {
+        Self { _here: PhantomData }
+    }
+
     /// The CPU that the section is on.
     #[inline(always)]
     pub fn cpu(&self) -> usize {

@@ -5,16 +5,28 @@
 //! one; tests implement it for threads of the host, and loom's.
 //!
 //! Reading order: [`machine`] (what is asked of the machine), [`critical`] (how a
-//! CPU keeps its data to itself), [`spin`] (short locks).
+//! CPU keeps its data to itself), [`ipi`] (how it is asked), [`spin`] (short locks),
+//! [`list`] (elements linked without memory), [`run_queue`] (who runs next), [`wheel`]
+//! (timeouts).
 
 #![cfg_attr(not(any(test, loom)), no_std)]
 
 extern crate alloc;
 
 pub mod critical;
+pub mod ipi;
+pub mod list;
 pub mod machine;
+pub mod run_queue;
+pub mod scheduler;
 pub mod spin;
 mod sync;
+pub mod thread;
+pub mod wheel;
 
-pub use critical::{CpuLocal, Critical};
+pub use critical::{CpuLocal, Critical, MayBlock};
+pub use ipi::{Delivery, IpiQueues};
 pub use machine::{Machine, Nanos, Park};
+pub use run_queue::Priority;
+pub use scheduler::{Hardware, Scheduler, Wakeup};
+pub use thread::Thread;

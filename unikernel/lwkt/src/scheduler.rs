@@ -1,0 +1,695 @@
+//! Which thread runs on which CPU.
+//!
+//! Every CPU has a run queue of its own, with fixed priorities; nobody else touches
+//! it. Threads that become ready elsewhere *arrive*: they are linked into a list of
+//! the CPU that they belong to, and that CPU is told as it is told of messages. So
+//! neither waking a thread nor moving one takes memory, and neither can fail.
+//!
+//! # Blocking and waking
+//!
+//! A thread has a token. Parking takes it if it is there, else the thread blocks;
+//! unparking puts it there, or wakes the thread. Exactly one of those who would end
+//! a block, wakers and the deadline, takes the token's word from `PARKED`; that one
+//! makes the thread ready. A blocked thread does not move, so its CPU is known.
+//!
+//! # Which CPU
+//!
+//! A new thread goes to an idle CPU, or to the one with the shortest queue. A thread
+//! that is woken stays where it was: its data is in that CPU's caches, and mostly
+//! the waker is about to block. If it still waits a moment later ([`SPILL`]) while
+//! another CPU idles, it is given away. A CPU that becomes idle asks the one with the
+//! longest queue for a thread, by message.
+//!
+//! # Time
+//!
+//! While a CPU runs threads it has a tick ([`TICK`]), at which threads of the same
+//! priority take turns. An idle CPU has none: its timer is set for the next deadline
+//! of a thread, if there is one.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::cell::Cell;
+use core::ptr::{self, null, null_mut};
+
+use crate::critical::{CpuLocal, Critical, MayBlock};
+use crate::ipi::{Delivery, IpiQueues};
+use crate::machine::{Machine, Nanos};
+use crate::run_queue::{Priority, RunQueue};
+use crate::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+use crate::thread::{EMPTY, NOTIFIED, PARKED, State, Thread};
+use crate::wheel::Wheel;
+
+/// How often threads of the same priority take turns, and passive messages run.
+pub const TICK: Nanos = 10_000_000;
+/// How long a thread waits for its own CPU while others idle.
+pub const SPILL: Nanos = 100_000;
+/// The most CPUs that a scheduler serves.
+pub const MOST_CPUS: usize = 64;
+
+/// What the scheduler asks of the machine.
+///
+/// # Safety
+/// [`Hardware::switch`] and [`Hardware::scheduler`] do what they say: threads run on
+/// one CPU at a time because of that.
+pub unsafe trait Hardware: Machine {
+    /// What the machine keeps of a thread: stacks, the base of its thread-local
+    /// variables, its number.
+    type Kept: Send + Sync + 'static;
+
+    /// The scheduler of this machine's CPUs.
+    fn scheduler() -> &'static Scheduler<Self>;
+
+    /// The message queues of this machine's CPUs.
+    fn messages() -> &'static IpiQueues<Self>;
+
+    /// Gets the calling CPU ready to run `thread`, or its idle context: what is not
+    /// in the registers that [`Hardware::switch`] saves.
+    fn prepare(thread: Option<&Thread<Self>>);
+
+    /// Saves the registers of the running context and stores at `save` where they
+    /// are; goes on with the context whose registers are at `load`.
+    ///
+    /// # Safety
+    /// `load` was stored by an earlier call, or is that of a new thread, and has not
+    /// been used since. Called in a critical section one level deep, which the
+    /// context that goes on leaves.
+    unsafe fn switch(save: *mut usize, load: usize);
+
+    /// Sets the calling CPU's timer, to end with [`Scheduler::on_timer`]; `None`
+    /// stops it.
+    fn set_timer(at: Option<Nanos>);
+
+    /// Has [`Scheduler::preempt`] called on this CPU as soon as the running thread
+    /// can be switched away from.
+    fn request_switch();
+}
+
+/// The scheduler of all CPUs of a machine.
+pub struct Scheduler<H: Hardware> {
+    local: CpuLocal<H, Cpu<H>>,
+    shared: Box<[Shared<H>]>,
+    /// CPUs that have nothing to run, a bit each.
+    idle: AtomicU64,
+    /// Where the search for a CPU begins.
+    next_cpu: AtomicUsize,
+}
+
+/// What belongs to one CPU.
+struct Cpu<H: Hardware> {
+    queue: RunQueue<Thread<H>>,
+    timers: Wheel<Thread<H>>,
+    /// The thread that runs, with its count; null: the idle context.
+    running: Cell<*const Thread<H>>,
+    /// Where the idle context's registers are while a thread runs.
+    idle_saved: Cell<usize>,
+    /// A thread that has just been switched away from, to arrive at another CPU.
+    departing: Cell<*const Thread<H>>,
+    /// Ended threads, until somebody takes them.
+    ended: RunQueue<Thread<H>>,
+    /// When the timer fires; [`Nanos::MAX`]: not at all.
+    armed: Cell<Nanos>,
+}
+
+// SAFETY: the pointers are counts of `Arc`s of `Sync` threads, which may move
+// between CPUs with the structure.
+unsafe impl<H: Hardware> Send for Cpu<H> {}
+
+/// What others see of a CPU.
+#[repr(align(128))]
+struct Shared<H: Hardware> {
+    /// Threads that are ready and belong to this CPU, but that it has not queued: a
+    /// list by `next_arrival`, each with its count.
+    arrivals: AtomicPtr<Thread<H>>,
+    /// How many threads wait in its run queue.
+    waiting: AtomicUsize,
+}
+
+/// How a block ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wakeup {
+    /// Somebody has unparked the thread.
+    Unparked,
+    /// The deadline has come.
+    TimedOut,
+}
+
+impl<H: Hardware> Scheduler<H> {
+    /// A scheduler for all CPUs of the machine.
+    ///
+    /// # Panics
+    /// With more than [`MOST_CPUS`] CPUs.
+    pub fn new() -> Self {
+        assert!(
+            H::cpus() <= MOST_CPUS,
+            "found {} CPUs, expected at most {MOST_CPUS}",
+            H::cpus()
+        );
+        Self {
+            local: CpuLocal::new(|_| Cpu::new()),
+            shared: (0..H::cpus()).map(|_| Shared::new()).collect(),
+            idle: AtomicU64::new(0),
+            next_cpu: AtomicUsize::new(0),
+        }
+    }
+
+    /// Starts a thread, on CPU `on` if that is given. Its first context must begin
+    /// with [`Scheduler::begin`]. Thread context or a message handler.
+    ///
+    /// # Safety
+    /// The thread is new: it has not been started before.
+    pub unsafe fn start(&self, thread: Arc<Thread<H>>, on: Option<usize>) {
+        let section = Critical::enter();
+        let target = on
+            .filter(|&cpu| cpu < self.shared.len())
+            .unwrap_or_else(|| self.place(section.cpu()));
+        thread.cpu.store(target, Ordering::Relaxed);
+        if target == section.cpu() {
+            self.make_ready(&section, thread);
+        } else {
+            self.arrive(target, thread);
+        }
+    }
+
+    /// The first thing that a new thread does: ends the switch that led to it.
+    ///
+    /// # Safety
+    /// Called once by each thread, first of all.
+    pub unsafe fn begin(&self) {
+        // SAFETY: the switch was in a section, which its new side leaves: this one.
+        let section = unsafe { Critical::<H>::adopt() };
+        self.finish_switch(&section);
+    }
+
+    /// The CPU for a new thread: an idle one, else one that few wait for. Equals
+    /// take turns.
+    fn place(&self, here: usize) -> usize {
+        let cpus = self.shared.len();
+        if cpus == 1 {
+            return here;
+        }
+        let first = self.next_cpu.fetch_add(1, Ordering::Relaxed);
+        let idle = self.idle.load(Ordering::Relaxed);
+        let load = |cpu: usize| match idle & 1 << cpu {
+            0 => 1 + self.shared[cpu].waiting.load(Ordering::Relaxed),
+            // Something may be on its way to it already.
+            _ => usize::from(!self.shared[cpu].arrivals.load(Ordering::Relaxed).is_null()),
+        };
+        (0..cpus)
+            .map(|offset| (first + offset) % cpus)
+            .min_by_key(|&cpu| load(cpu))
+            .unwrap_or(here)
+    }
+
+    /// The thread that runs here, if it is not the idle context. Any context but
+    /// exceptions.
+    #[inline]
+    pub fn current(&self) -> Option<Arc<Thread<H>>> {
+        let section = Critical::enter();
+        let running = self.local.get(&section).running.get();
+        if running.is_null() {
+            return None;
+        }
+        // SAFETY: the CPU holds a count of the thread that runs on it.
+        unsafe {
+            Arc::increment_strong_count(running);
+            Some(Arc::from_raw(running))
+        }
+    }
+
+    /// Blocks the calling thread until it is unparked or `deadline` has come; at
+    /// once if it was unparked since its last block.
+    pub fn park(&self, _leave: &MayBlock<H>, deadline: Option<Nanos>) -> Wakeup {
+        debug_assert!(!H::is_critical(), "blocking in a critical section");
+        let section = Critical::enter();
+        let cpu = self.local.get(&section);
+        let me = cpu.running.get();
+        assert!(!me.is_null(), "the idle context cannot block");
+        // SAFETY: the CPU holds a count of the thread that runs on it; afterwards it
+        // is held by whoever has the thread, who cannot drop it before it runs again.
+        let thread = unsafe { &*me };
+        if thread.token.swap(EMPTY, Ordering::Acquire) == NOTIFIED {
+            return Wakeup::Unparked;
+        }
+        if let Some(deadline) = deadline {
+            let now = H::now();
+            if deadline <= now {
+                return Wakeup::TimedOut;
+            }
+            // SAFETY: as for `current`; the wheel has a count of its own.
+            let counted = unsafe {
+                Arc::increment_strong_count(me);
+                Arc::from_raw(me)
+            };
+            cpu.timers.insert(counted, deadline, now);
+            if deadline < cpu.armed.get() {
+                cpu.arm(deadline);
+            }
+        }
+        thread.state.set(State::Blocked);
+        if thread
+            .token
+            .compare_exchange(EMPTY, PARKED, Ordering::AcqRel, Ordering::Acquire)
+            .is_err()
+        {
+            // Unparked just now.
+            thread.token.store(EMPTY, Ordering::Relaxed);
+            thread.state.set(State::Running);
+            drop(cpu.timers.remove(thread));
+            return Wakeup::Unparked;
+        }
+        self.switch_away(&section);
+        if thread.timed_out.replace(false) {
+            return Wakeup::TimedOut;
+        }
+        thread.token.store(EMPTY, Ordering::Relaxed);
+        Wakeup::Unparked
+    }
+
+    /// Ends the thread's block, or its next. Thread context or a message handler,
+    /// also within critical sections.
+    #[inline]
+    pub fn unpark(&self, thread: &Arc<Thread<H>>) {
+        if thread.token.swap(NOTIFIED, Ordering::AcqRel) != PARKED {
+            return;
+        }
+        let section = Critical::enter();
+        // SAFETY: a blocked thread keeps the scheduler's count of it, and the one who
+        // takes its token from `PARKED` takes that. `as_ptr` is what `into_raw` gave.
+        let ready = unsafe { Arc::from_raw(Arc::as_ptr(thread)) };
+        let owner = thread.cpu.load(Ordering::Relaxed);
+        if owner == section.cpu() {
+            self.wake(&section, ready);
+        } else {
+            self.arrive(owner, ready);
+        }
+    }
+
+    /// Makes a thread of this CPU ready that was blocked.
+    fn wake(&self, section: &Critical<H>, thread: Arc<Thread<H>>) {
+        if thread.deadline().is_some() {
+            drop(self.local.get(section).timers.remove(&thread));
+        }
+        self.make_ready(section, thread);
+    }
+
+    /// Queues a thread that belongs to this CPU and can run.
+    fn make_ready(&self, section: &Critical<H>, thread: Arc<Thread<H>>) {
+        let here = section.cpu();
+        thread.state.set(State::Ready);
+        if let Some(target) = thread.moves_to.take().filter(|&target| target != here) {
+            thread.cpu.store(target, Ordering::Relaxed);
+            return self.arrive(target, thread);
+        }
+        let cpu = self.local.get(section);
+        let priority = thread.priority();
+        cpu.queue.push(thread, priority);
+        self.publish(section);
+        let running = cpu.running.get();
+        if running.is_null() {
+            // The idle context looks before it halts.
+            return;
+        }
+        // SAFETY: the CPU holds a count of the thread that runs on it.
+        if unsafe { &*running }.priority() < priority {
+            H::request_switch();
+        }
+        if self.idle.load(Ordering::Relaxed) != 0 {
+            cpu.arm_within(H::now(), SPILL);
+        }
+    }
+
+    /// Tells the others how many threads wait here.
+    #[inline(always)]
+    fn publish(&self, section: &Critical<H>) {
+        let waiting = self.local.get(section).queue.len();
+        self.shared[section.cpu()]
+            .waiting
+            .store(waiting, Ordering::Relaxed);
+    }
+
+    /// Gives a ready thread to its CPU `target`, which is another one.
+    fn arrive(&self, target: usize, thread: Arc<Thread<H>>) {
+        let arrivals = &self.shared[target].arrivals;
+        let thread = Arc::into_raw(thread).cast_mut();
+        let mut head = arrivals.load(Ordering::Relaxed);
+        loop {
+            // SAFETY: this holds the scheduler's count, and is the only one to do so.
+            unsafe { (*thread).next_arrival.set(head) };
+            match arrivals.compare_exchange(head, thread, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => head = now,
+            }
+        }
+        H::messages().notify(target);
+    }
+
+    /// Queues the threads that have arrived, in the order of their arrival. Called
+    /// wherever messages are run, after them.
+    pub fn poll(&self) {
+        let section = Critical::enter();
+        let mut arrived = self.shared[section.cpu()]
+            .arrivals
+            .swap(null_mut(), Ordering::Acquire)
+            .cast_const();
+        let mut in_order = null();
+        while !arrived.is_null() {
+            // SAFETY: the list holds a count of each, and is this function's alone.
+            let next = unsafe { &(*arrived).next_arrival };
+            (arrived, in_order) = (next.replace(in_order), arrived);
+        }
+        while !in_order.is_null() {
+            // SAFETY: as above; the count is taken over.
+            let thread = unsafe { Arc::from_raw(in_order) };
+            in_order = thread.next_arrival.get();
+            self.wake(&section, thread);
+        }
+    }
+
+    /// Lets another thread of at least the same priority run, if one waits here.
+    #[inline]
+    pub fn yield_now(&self, _leave: &MayBlock<H>) {
+        self.preempt();
+    }
+
+    /// [`Scheduler::yield_now`] for the machine: called after
+    /// [`Hardware::request_switch`], on the thread's own stack, when nothing forbids
+    /// to switch.
+    pub fn preempt(&self) {
+        let section = Critical::enter();
+        let cpu = self.local.get(&section);
+        let me = cpu.running.get();
+        if me.is_null() {
+            return;
+        }
+        // SAFETY: the CPU holds a count of the thread that runs on it.
+        let thread = unsafe { &*me };
+        let priority = thread.priority();
+        if let Some(target) = thread
+            .moves_to
+            .take()
+            .filter(|&target| target != section.cpu())
+        {
+            thread.state.set(State::Ready);
+            thread.cpu.store(target, Ordering::Relaxed);
+            cpu.departing.set(me);
+        } else if cpu.queue.best().is_some_and(|best| best >= priority) {
+            thread.state.set(State::Ready);
+            // SAFETY: the CPU's count becomes the queue's.
+            cpu.queue.push(unsafe { Arc::from_raw(me) }, priority);
+        } else {
+            return;
+        }
+        self.switch_away(&section);
+    }
+
+    /// Moves the calling thread to another CPU.
+    pub fn migrate(&self, leave: &MayBlock<H>, target: usize) {
+        assert!(target < self.shared.len(), "there is no CPU {target}");
+        {
+            let section = Critical::enter();
+            let me = self.local.get(&section).running.get();
+            assert!(!me.is_null(), "the idle context cannot move");
+            // SAFETY: the CPU holds a count of the thread that runs on it.
+            unsafe { &*me }.moves_to.set(Some(target));
+        }
+        self.yield_now(leave);
+    }
+
+    /// Changes a thread's priority. Its CPU is asked to, if that is another one.
+    pub fn set_priority(&self, leave: &MayBlock<H>, thread: Arc<Thread<H>>, priority: Priority) {
+        let owner = thread.cpu.load(Ordering::Relaxed);
+        H::messages().send(leave, owner, move |delivery: Delivery<'_, H>| {
+            H::scheduler().change_priority(delivery, thread, priority);
+        });
+    }
+
+    fn change_priority(
+        &self,
+        delivery: Delivery<'_, H>,
+        thread: Arc<Thread<H>>,
+        priority: Priority,
+    ) {
+        let section = delivery.section();
+        let owner = thread.cpu.load(Ordering::Relaxed);
+        if owner != section.cpu() {
+            // It has moved meanwhile: after it.
+            return delivery.forward(owner, move |delivery| {
+                H::scheduler().change_priority(delivery, thread, priority);
+            });
+        }
+        thread.store_priority(priority);
+        let cpu = self.local.get(section);
+        if let Some(queued) = cpu.queue.remove(&thread) {
+            self.make_ready(section, queued);
+        } else if ptr::eq(cpu.running.get(), Arc::as_ptr(&thread))
+            && cpu.queue.best().is_some_and(|best| best > priority)
+        {
+            H::request_switch();
+        }
+    }
+
+    /// Ends the calling thread. The machine takes it by [`Scheduler::take_ended`].
+    pub fn exit(&self, _leave: &MayBlock<H>) -> ! {
+        let section = Critical::enter();
+        let cpu = self.local.get(&section);
+        let me = cpu.running.get();
+        assert!(!me.is_null(), "the idle context cannot end");
+        // SAFETY: the CPU's count becomes the list's. The thread's stack is in use
+        // until the switch, and nobody looks at the list before: that takes the CPU.
+        let thread = unsafe { Arc::from_raw(me) };
+        thread.state.set(State::Ended);
+        cpu.ended.push(thread, Priority::LOWEST);
+        self.switch_away(&section);
+        unreachable!("an ended thread does not run");
+    }
+
+    /// A thread that has ended on this CPU, for its memory to be given back. Thread
+    /// or idle context.
+    pub fn take_ended(&self) -> Option<Arc<Thread<H>>> {
+        let section = Critical::enter();
+        self.local.get(&section).ended.pop()
+    }
+
+    /// Lets this CPU run what should run next. Where the running thread is now, its
+    /// state says; it comes back from here when it runs again, perhaps on another
+    /// CPU. The section goes over from context to context.
+    #[inline]
+    fn switch_away(&self, section: &Critical<H>) {
+        let cpu = self.local.get(section);
+        let previous = cpu.running.get();
+        let next = cpu.queue.pop().map_or(null(), Arc::into_raw);
+        self.publish(section);
+        if ptr::eq(next, previous) {
+            if !next.is_null() {
+                // SAFETY: the count is the CPU's again.
+                unsafe { &*next }.state.set(State::Running);
+            }
+            return;
+        }
+        cpu.running.set(next);
+        // SAFETY: `next` comes with its count, which is the CPU's now.
+        let next = unsafe { next.as_ref() };
+        let load = match next {
+            Some(thread) => {
+                thread.state.set(State::Running);
+                thread.saved.get()
+            }
+            None => cpu.idle_saved.get(),
+        };
+        let save = match previous.is_null() {
+            true => {
+                self.leave_idle(section);
+                cpu.idle_saved.as_ptr()
+            }
+            // SAFETY: whoever has the thread now has its count, and cannot run it,
+            // or take it from its list, before this CPU is through with the switch.
+            false => unsafe { &*previous }.saved.as_ptr(),
+        };
+        H::prepare(next);
+        // SAFETY: a context's registers are stored when it is switched away from,
+        // and it is taken from one queue by one CPU after that. `save` belongs to
+        // the previous thread or to this CPU.
+        unsafe { H::switch(save, load) };
+        self.finish_switch(section);
+    }
+
+    /// On the new side of a switch: lets go of the old side's thread.
+    #[inline(always)]
+    fn finish_switch(&self, section: &Critical<H>) {
+        // Not the old side's CPU: the context may have been moved meanwhile.
+        let departing = self.local.get(section).departing.replace(null());
+        if !departing.is_null() {
+            // SAFETY: the old side left its count there; its registers are saved.
+            let thread = unsafe { Arc::from_raw(departing) };
+            self.arrive(thread.cpu.load(Ordering::Relaxed), thread);
+        }
+    }
+
+    /// The timer has fired: deadlines, turns, threads for idle CPUs. In a handler.
+    pub fn on_timer(&self) {
+        let section = Critical::enter();
+        let cpu = self.local.get(&section);
+        cpu.armed.set(Nanos::MAX);
+        let now = H::now();
+        while let Some(thread) = cpu.timers.expire(now) {
+            // Or else an unpark has come first, and its arrival is on the way.
+            if thread
+                .token
+                .compare_exchange(PARKED, EMPTY, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+            {
+                thread.timed_out.set(true);
+                // SAFETY: as in `unpark`: taking the token from `PARKED` is taking the
+                // scheduler's count. The wheel's own is dropped.
+                let ready = unsafe { Arc::from_raw(Arc::as_ptr(&thread)) };
+                self.make_ready(&section, ready);
+            }
+        }
+        let running = cpu.running.get();
+        if !running.is_null() {
+            self.share(&section);
+            // SAFETY: the CPU holds a count of the thread that runs on it.
+            let priority = unsafe { &*running }.priority();
+            if cpu.queue.best().is_some_and(|best| best >= priority) {
+                H::request_switch();
+            }
+            cpu.arm_within(now, TICK);
+        }
+        if let Some(next) = cpu.timers.next().filter(|&next| next < cpu.armed.get()) {
+            cpu.arm(next);
+        }
+    }
+
+    /// Gives threads that wait here to CPUs that idle.
+    fn share(&self, section: &Critical<H>) {
+        let mut idle = self.idle.load(Ordering::Relaxed) & !(1 << section.cpu());
+        while idle != 0 && !self.local.get(section).queue.is_empty() {
+            let target = idle.trailing_zeros() as usize;
+            idle &= idle - 1;
+            // Else something is on its way to it already.
+            if self.shared[target]
+                .arrivals
+                .load(Ordering::Relaxed)
+                .is_null()
+            {
+                self.give(section, target);
+            }
+        }
+    }
+
+    /// Gives a thread that waits here to CPU `target`, if there is one.
+    fn give(&self, section: &Critical<H>, target: usize) {
+        if let Some(thread) = self.local.get(section).queue.steal() {
+            self.publish(section);
+            thread.cpu.store(target, Ordering::Relaxed);
+            self.arrive(target, thread);
+        }
+    }
+
+    /// What the idle context does, over and over: runs threads while there are any.
+    /// When it returns there was none; see [`Scheduler::may_halt`].
+    pub fn idle(&self) {
+        H::messages().poll();
+        self.poll();
+        let section = Critical::enter();
+        if !self.local.get(&section).queue.is_empty() {
+            return self.switch_away(&section);
+        }
+        let here = 1 << section.cpu();
+        if self.idle.fetch_or(here, Ordering::SeqCst) & here == 0 {
+            H::messages().set_idle(&section, true);
+            self.ask_for_work(&section);
+        }
+    }
+
+    /// Whether the idle context may halt until the next interrupt; asked with
+    /// interrupts off, after [`Scheduler::idle`]. If so, the timer is set for the next
+    /// deadline only: an idle CPU has no tick.
+    pub fn may_halt(&self) -> bool {
+        let section = Critical::enter();
+        let cpu = self.local.get(&section);
+        // Whoever gives this CPU something either sees that it idles, or is seen here.
+        fence(Ordering::SeqCst);
+        let arrivals = &self.shared[section.cpu()].arrivals;
+        let has_work = !cpu.queue.is_empty()
+            || H::messages().has_work(&section)
+            || !arrivals.load(Ordering::Acquire).is_null();
+        let next = cpu.timers.next().unwrap_or(Nanos::MAX);
+        if !has_work && next != cpu.armed.get() {
+            cpu.arm(next);
+        }
+        !has_work
+    }
+
+    /// Has the timer fire soon: the machine could not switch when it was asked to.
+    pub fn retry_soon(&self, delay: Nanos) {
+        let section = Critical::enter();
+        self.local.get(&section).arm_within(H::now(), delay);
+    }
+
+    /// A CPU that was idle begins to run a thread.
+    fn leave_idle(&self, section: &Critical<H>) {
+        self.idle
+            .fetch_and(!(1 << section.cpu()), Ordering::Relaxed);
+        H::messages().set_idle(section, false);
+        self.local.get(section).arm_within(H::now(), TICK);
+    }
+
+    /// Asks the CPU that most threads wait for to give one to this CPU.
+    fn ask_for_work(&self, section: &Critical<H>) {
+        let here = section.cpu();
+        let waiting = |cpu: usize| self.shared[cpu].waiting.load(Ordering::Relaxed);
+        let busiest = (0..self.shared.len())
+            .filter(|&cpu| cpu != here)
+            .max_by_key(|&cpu| waiting(cpu));
+        if let Some(busiest) = busiest.filter(|&cpu| waiting(cpu) > 0) {
+            // Without an envelope it has to wait for that CPU's tick.
+            let _ = H::messages().try_send(section, busiest, move |delivery: Delivery<'_, H>| {
+                H::scheduler().give(delivery.section(), here);
+            });
+        }
+    }
+}
+
+impl<H: Hardware> Default for Scheduler<H> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<H: Hardware> Shared<H> {
+    fn new() -> Self {
+        Self {
+            arrivals: AtomicPtr::new(null_mut()),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl<H: Hardware> Cpu<H> {
+    fn new() -> Self {
+        Self {
+            queue: RunQueue::new(),
+            timers: Wheel::new(),
+            running: Cell::new(null()),
+            idle_saved: Cell::new(0),
+            departing: Cell::new(null()),
+            ended: RunQueue::new(),
+            armed: Cell::new(Nanos::MAX),
+        }
+    }
+
+    /// Sets the timer.
+    fn arm(&self, at: Nanos) {
+        self.armed.set(at);
+        H::set_timer((at != Nanos::MAX).then_some(at));
+    }
+
+    /// Sees to it that the timer fires within `delay` from `now`.
+    fn arm_within(&self, now: Nanos, delay: Nanos) {
+        let at = now.saturating_add(delay);
+        if at < self.armed.get() {
+            self.arm(at);
+        }
+    }
+}

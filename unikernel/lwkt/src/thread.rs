@@ -1,0 +1,122 @@
+//! A thread, as the scheduler sees it.
+
+use alloc::sync::Arc;
+use core::cell::Cell;
+use core::ptr::null;
+
+use crate::list::Links;
+use crate::machine::Nanos;
+use crate::run_queue::{Priority, Queued};
+use crate::scheduler::Hardware;
+use crate::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use crate::wheel::{Timed, Timer};
+
+/// A thread. It belongs to one CPU at a time, which alone runs it, queues it and
+/// moves it to another.
+///
+/// The scheduler keeps one count of the `Arc` from [`Scheduler::start`] until the
+/// thread has ended. That count moves with the thread from the CPU that runs it to
+/// queues and back, and stays with the thread while it is blocked.
+///
+/// [`Scheduler::start`]: crate::Scheduler::start
+pub struct Thread<H: Hardware> {
+    /// The CPU that it belongs to. Changed by that CPU, while the thread is ready.
+    pub(crate) cpu: AtomicUsize,
+    /// Whether a wake-up is due: [`EMPTY`], [`PARKED`] or [`NOTIFIED`].
+    pub(crate) token: AtomicU8,
+    priority: AtomicU8,
+    pub(crate) state: Cell<State>,
+    /// The last block ended by its deadline.
+    pub(crate) timed_out: Cell<bool>,
+    /// The CPU that it is to move to when it leaves the one that it is on.
+    pub(crate) moves_to: Cell<Option<usize>>,
+    /// Where its registers are while it does not run: the machine's business.
+    pub(crate) saved: Cell<usize>,
+    /// Its place in a run queue, or among the ended.
+    queued: Links<Self>,
+    timer: Timer<Self>,
+    /// The next in the list of threads that arrive at a CPU.
+    pub(crate) next_arrival: Cell<*const Self>,
+    /// What the machine keeps of it.
+    pub kept: H::Kept,
+}
+
+// SAFETY: the cells are reached by the CPU that the thread belongs to, in a critical
+// section; `next_arrival` by the one who holds the scheduler's count of it. What
+// else there is can be shared.
+unsafe impl<H: Hardware> Sync for Thread<H> {}
+// SAFETY: as for `Sync`; nothing depends on the thread that made it.
+unsafe impl<H: Hardware> Send for Thread<H> {}
+
+/// Where a thread is, as its CPU knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// In a run queue, or on its way to one.
+    Ready,
+    Running,
+    Blocked,
+    Ended,
+}
+
+/// No wake-up is due, and the thread does not wait for one.
+pub(crate) const EMPTY: u8 = 0;
+/// The thread waits. Whoever takes it from here makes it ready.
+pub(crate) const PARKED: u8 = 1;
+/// A wake-up has come that the thread has not consumed.
+pub(crate) const NOTIFIED: u8 = 2;
+
+impl<H: Hardware> Thread<H> {
+    /// A thread that has not been started. `saved` is what [`Hardware::switch`] needs
+    /// to enter it for the first time.
+    pub fn new(priority: Priority, saved: usize, kept: H::Kept) -> Arc<Self> {
+        Arc::new(Self {
+            cpu: AtomicUsize::new(0),
+            token: AtomicU8::new(EMPTY),
+            priority: AtomicU8::new(priority.number()),
+            state: Cell::new(State::Ready),
+            timed_out: Cell::new(false),
+            moves_to: Cell::new(None),
+            saved: Cell::new(saved),
+            queued: Links::new(),
+            timer: Timer::new(),
+            next_arrival: Cell::new(null()),
+            kept,
+        })
+    }
+
+    /// Its priority. Any context.
+    #[inline(always)]
+    pub fn priority(&self) -> Priority {
+        Priority::new(self.priority.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn store_priority(&self, priority: Priority) {
+        self.priority.store(priority.number(), Ordering::Relaxed);
+    }
+
+    /// The CPU that it belongs to; it may move at any time. Any context.
+    pub fn cpu(&self) -> usize {
+        self.cpu.load(Ordering::Relaxed)
+    }
+
+    /// When its block ends at the latest, on its own CPU.
+    pub(crate) fn deadline(&self) -> Option<Nanos> {
+        self.timer.deadline()
+    }
+}
+
+// SAFETY: the same field each time.
+unsafe impl<H: Hardware> Queued for Thread<H> {
+    #[inline(always)]
+    fn queue_links(&self) -> &Links<Self> {
+        &self.queued
+    }
+}
+
+// SAFETY: the same field each time.
+unsafe impl<H: Hardware> Timed for Thread<H> {
+    #[inline(always)]
+    fn timer(&self) -> &Timer<Self> {
+        &self.timer
+    }
+}
