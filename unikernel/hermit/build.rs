@@ -49,13 +49,15 @@ const KERNEL_FEATURES: [&str; 39] = [
 ];
 
 /// What of the repository the kernel library is made of.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 12] = [
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
     "unikernel/Cargo.toml",
     "unikernel/kernel.ld",
     "unikernel/src",
+    "unikernel/lwkt/Cargo.toml",
+    "unikernel/lwkt/src",
     "unikernel/ramfs/Cargo.toml",
     "unikernel/ramfs/src",
     "unikernel/builtins",

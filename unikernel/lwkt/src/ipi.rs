@@ -341,11 +341,11 @@ impl<M: Machine> IpiQueues<M> {
     /// holds no reference to the CPU's data.
     fn serve(&self, section: &Critical<M>) {
         let queue = &self.queues[section.cpu()];
-        // SAFETY: this is the CPU, in a critical section.
-        if queue
-            .serving
-            .with_mut(|serving| unsafe { core::mem::replace(&mut *serving, true) })
-        {
+        let was_serving = queue.serving.with_mut(|serving| {
+            // SAFETY: this is the CPU, in a critical section.
+            unsafe { core::mem::replace(&mut *serving, true) }
+        });
+        if was_serving {
             return;
         }
         // First the flag: what is queued after this raises the interrupt again.

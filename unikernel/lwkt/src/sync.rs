@@ -1,26 +1,27 @@
 //! Atomics and cells: the real ones, or those of loom, which tries every order.
 
 #[cfg(not(loom))]
-pub(crate) use core::{cell::UnsafeCell as RawCell, sync::atomic};
+use core::cell::UnsafeCell;
+#[cfg(not(loom))]
+pub(crate) use core::sync::atomic;
 
+#[cfg(loom)]
+use loom::cell::UnsafeCell;
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic;
 
 /// A cell whose accesses loom checks for races.
-pub(crate) struct Racy<T>(
-    #[cfg(not(loom))] RawCell<T>,
-    #[cfg(loom)] loom::cell::UnsafeCell<T>,
-);
+pub(crate) struct Racy<T>(UnsafeCell<T>);
 
 impl<T> Racy<T> {
     #[cfg(not(loom))]
     pub const fn new(value: T) -> Self {
-        Self(RawCell::new(value))
+        Self(UnsafeCell::new(value))
     }
 
     #[cfg(loom)]
     pub fn new(value: T) -> Self {
-        Self(loom::cell::UnsafeCell::new(value))
+        Self(UnsafeCell::new(value))
     }
 
     /// Calls `read` with a pointer to the value, for reading.

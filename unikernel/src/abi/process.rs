@@ -154,11 +154,11 @@ pub extern "C" fn sys_get_processor_count() -> usize {
 /// The error number of the calling thread's last failed call.
 #[unsafe(no_mangle)]
 pub extern "C" fn sys_get_errno() -> i32 {
-    sched::current().last_error()
+    sched::current().kept.last_error()
 }
 
 /// As [`sys_get_errno`].
 #[unsafe(no_mangle)]
 pub extern "C" fn sys_errno() -> i32 {
-    sched::current().last_error()
+    sched::current().kept.last_error()
 }

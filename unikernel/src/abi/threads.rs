@@ -33,6 +33,7 @@ fn join(tid: Tid) -> Result<i32, Errno> {
     // A thread that is not found has ended: numbers are never used again.
     if let Some(thread) = sched::find(tid) {
         thread
+            .kept
             .ended
             .wait_until(None, || sched::find(tid).is_none().then_some(()));
     }
@@ -111,9 +112,7 @@ pub extern "C" fn sys_wakeup_taskt(tid: Tid) {
 /// The calling thread's priority, 0 to 31.
 #[unsafe(no_mangle)]
 pub extern "C" fn sys_get_priority() -> u8 {
-    sched::current()
-        .priority
-        .load(core::sync::atomic::Ordering::Relaxed)
+    sched::current().priority().number()
 }
 
 /// Changes a thread's priority.

@@ -57,7 +57,7 @@ impl From<darner_ramfs::Error> for Errno {
 /// The thread's last error is set as well.
 pub fn answer(result: Result<i32, Errno>) -> i32 {
     result.unwrap_or_else(|Errno(code)| {
-        sched::current().errno.store(code, Ordering::Relaxed);
+        sched::current().kept.errno.store(code, Ordering::Relaxed);
         -code
     })
 }

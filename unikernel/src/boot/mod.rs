@@ -278,13 +278,14 @@ extern "C" fn kernel_main() -> ! {
     for word in &params.unknown {
         log::warn!("the command line option {word} is not known or has a bad value; it is ignored");
     }
-    sched::init(platform.apic_ids.len().max(1));
     let most = if cfg!(feature = "smp") {
         crate::arch::percpu::MAX_CPUS
     } else {
         1
     };
-    smp::start(&platform.apic_ids, params.max_cpus.min(most));
+    let others = smp::others(&platform.apic_ids, params.max_cpus.min(most));
+    sched::init(1 + others.len());
+    smp::start(&others);
     if let Some(line) = &platform.serial {
         console::enable_input(line);
     }

@@ -1,21 +1,21 @@
-//! A thread and what it owns.
+//! What the kernel keeps of a thread, besides what the scheduler knows.
 
 use alloc::sync::Arc;
 use core::alloc::Layout;
-use core::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicI32, Ordering};
 
+use super::machine::Kernel;
+use super::wait::WaitQueue;
 use crate::abi::process;
 use crate::memory::program_heap;
 use crate::memory::stacks::{KernelStack, ProgramStack};
 use crate::sync::Lock;
 
-use super::wait::WaitQueue;
-
 /// A thread's number. Never used again.
 pub type Tid = u32;
 
-/// The highest priority is 31.
-pub const PRIORITIES: usize = 32;
+/// A thread, as the kernel's queues and tables hold it.
+pub type ThreadRef = Arc<darner_lwkt::Thread<Kernel>>;
 
 /// Why a thread could not be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,46 +24,27 @@ pub enum SpawnError {
     NoMemory,
 }
 
-/// A thread. Shared by the run queues, the wait queues and the thread table.
-pub struct Thread {
+/// The kernel's part of a thread.
+pub struct Kept {
     /// Its number.
     pub tid: Tid,
-    /// 0 to 31.
-    pub priority: AtomicU8,
     /// The error number of its last failed call.
     pub errno: AtomicI32,
     /// Woken when it has ended.
     pub ended: WaitQueue,
     /// Where it runs in kernel code that an interrupt brought it to.
     pub kernel_stack: KernelStack,
-    /// Changed only under the scheduler's lock (or before the thread is known).
-    pub(super) state: Lock<Context>,
+    /// The base of its thread-local variables.
+    pub(super) thread_pointer: u64,
     /// What is to be given back when it has ended.
     pub(super) owned: Lock<Option<Owned>>,
 }
 
-/// The part of a thread that the scheduler owns.
-pub(super) struct Context {
-    pub stack_pointer: u64,
-    pub fs_base: u64,
-    pub status: Status,
-    /// A wake-up that came before the block it is for.
-    pub wake_pending: bool,
-    /// The CPU whose queues (run or timer) it is in, or that runs it.
-    pub cpu: usize,
-    /// Its entry in that CPU's timer queue.
-    pub timer: Option<(u64, u64)>,
-    /// The last block ended by its deadline.
-    pub timed_out: bool,
-}
-
-/// Where a thread is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Status {
-    Running,
-    Ready,
-    Blocked,
-    Ended,
+impl Kept {
+    /// The thread's saved error number.
+    pub fn last_error(&self) -> i32 {
+        self.errno.load(Ordering::Relaxed)
+    }
 }
 
 /// Memory of a thread in the program's part of the address space.
@@ -132,13 +113,3 @@ impl Tls {
         }))
     }
 }
-
-impl Thread {
-    /// The thread's saved error number.
-    pub fn last_error(&self) -> i32 {
-        self.errno.load(Ordering::Relaxed)
-    }
-}
-
-/// A thread as the queues hold it.
-pub type ThreadRef = Arc<Thread>;

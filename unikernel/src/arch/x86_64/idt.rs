@@ -10,8 +10,13 @@
 //!   code is the program's (not the kernel's, which is never preempted), the
 //!   saved registers are first copied to the thread's kernel stack, because the
 //!   interrupt stack belongs to the next interrupt as soon as we switch away.
-//!   There the vector state is saved too (the program may be using it; the kernel
-//!   never does), the scheduler runs, and the way back is the same in reverse.
+//!   There interrupts are on again and the vector state is saved too (the program may
+//!   be using it; the kernel never does), the scheduler runs, and the way back is the
+//!   same in reverse.
+//!
+//! What the handlers have to do is noted first ([`Deferred`]). In a critical section
+//! that is all, and its end does the rest; else it is done here, in a section of its
+//! own.
 
 use core::arch::{global_asm, naked_asm};
 use core::sync::atomic::Ordering;
@@ -23,14 +28,14 @@ use x86_64::structures::idt::InterruptDescriptorTable;
 use super::cpu;
 use super::faults;
 use super::gdt::{IST_DOUBLE_FAULT, IST_FAULT, IST_INTERRUPT, IST_NMI};
-use super::percpu::{KERNEL_STACK, this_cpu};
+use super::percpu::{Deferred, KERNEL_STACK, this_cpu};
 use super::{apic, tlb};
-use crate::{boot, console, sched};
+use crate::{boot, sched};
 
 /// The timer of this CPU.
 pub const TIMER: u8 = 0x30;
-/// Look at the run queue: something was put there.
-pub const RESCHEDULE: u8 = 0x31;
+/// Messages of other CPUs, or threads, wait for this one.
+pub const MESSAGE: u8 = 0x31;
 /// Flush TLB entries. Answered at once, whatever the CPU is doing.
 pub const SHOOTDOWN: u8 = 0x32;
 /// COM1 has input.
@@ -157,6 +162,8 @@ unsafe extern "C" fn interrupt_entry() {
         "mov rsp, rdi",
         "mov ecx, {frame_words}",
         "rep movsq",
+        // The interrupt stack is free for the next one.
+        "sti",
         // The vector state goes below, 64-aligned; its size is known at boot.
         "mov rbx, rsp",
         "call {vector_bytes}",
@@ -168,6 +175,7 @@ unsafe extern "C" fn interrupt_entry() {
         "call {preempt}",
         "mov rdi, r12",
         "call {load_vector}",
+        "cli",
         "mov rsp, rbx",
         "2:",
         "pop r15
@@ -232,35 +240,29 @@ unsafe extern "C" fn load_vector(area: *const u8) {
 
 /// Runs the handler of an interrupt; true: preempt the interrupted program code.
 extern "C" fn interrupt(frame: &TrapFrame) -> bool {
+    let cpu = this_cpu();
     match frame.vector as u8 {
-        TIMER => {
-            apic::end_of_interrupt();
-            sched::on_timer();
-        }
-        RESCHEDULE => {
-            apic::end_of_interrupt();
-            sched::on_reschedule();
-        }
+        TIMER => cpu.defer(Deferred::Timer),
+        MESSAGE => cpu.defer(Deferred::Messages),
+        SERIAL => cpu.defer(Deferred::Serial),
         SHOOTDOWN => {
             tlb::answer();
             apic::end_of_interrupt();
-        }
-        SERIAL => {
-            apic::end_of_interrupt();
-            console::on_input();
+            return false;
         }
         HALT => loop {
             x86_64::instructions::interrupts::disable();
             x86_64::instructions::hlt();
         },
-        SPURIOUS => {}
-        vector => {
-            log::warn!("interrupt {vector:#x} has no handler");
-            apic::end_of_interrupt();
-        }
+        SPURIOUS => return false,
+        vector => log::warn!("interrupt {vector:#x} has no handler"),
     }
-    let cpu = this_cpu();
-    if !cpu.resched.load(Ordering::Relaxed) || cpu.kernel_stack.load(Ordering::Relaxed) == 0 {
+    apic::end_of_interrupt();
+    if cpu.is_critical() {
+        return false;
+    }
+    sched::do_deferred();
+    if !cpu.is_deferred(Deferred::Switch) || cpu.kernel_stack.load(Ordering::Relaxed) == 0 {
         return false;
     }
     let in_program = !boot::is_kernel_text(frame.rip);

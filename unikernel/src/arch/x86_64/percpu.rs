@@ -7,7 +7,7 @@
 use alloc::boxed::Box;
 use core::arch::asm;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use x86_64::VirtAddr;
 use x86_64::registers::model_specific::GsBase;
@@ -19,6 +19,19 @@ use crate::sync::Lock;
 /// The most CPUs a node may have.
 pub const MAX_CPUS: usize = 64;
 
+/// What an interrupt wants that a critical section has to end for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deferred {
+    /// Messages, or threads that have arrived.
+    Messages = 1,
+    /// The timer has fired.
+    Timer = 2,
+    /// COM1 has input.
+    Serial = 4,
+    /// Another thread should run.
+    Switch = 8,
+}
+
 /// What one CPU owns.
 #[repr(C)]
 pub struct PerCpu {
@@ -27,11 +40,14 @@ pub struct PerCpu {
     /// The thread that runs here; the idle context has 0.
     tid: AtomicU32,
     index: u32,
+    /// How many critical sections the CPU is in. Changed by the CPU alone, in one
+    /// instruction, so that it needs no atomic operation.
+    critical: AtomicU32,
+    /// What has been put off until the CPU is in none: [`Deferred`] bits.
+    deferred: AtomicU32,
     /// Top of the kernel stack of the thread that runs here (0: may not be
     /// preempted). Read by the interrupt entry.
     pub kernel_stack: AtomicU64,
-    /// An interrupt asked for a switch that could not be done where it came.
-    pub resched: AtomicBool,
     /// The TLB shootdown that this CPU has seen last.
     pub tlb_seen: AtomicU64,
     /// Interrupt controller of this CPU.
@@ -52,6 +68,9 @@ static ONLINE: AtomicUsize = AtomicUsize::new(0);
 /// Byte offset of the thread id, for [`current_tid`].
 pub const TID: usize = offset_of!(PerCpu, tid);
 const _: () = assert!(TID == 8, "the thread id is where the accessor reads it");
+const INDEX: usize = offset_of!(PerCpu, index);
+const CRITICAL: usize = offset_of!(PerCpu, critical);
+const DEFERRED: usize = offset_of!(PerCpu, deferred);
 /// Byte offset of [`PerCpu::kernel_stack`], for the interrupt entry.
 pub const KERNEL_STACK: usize = offset_of!(PerCpu, kernel_stack);
 
@@ -62,8 +81,9 @@ impl PerCpu {
             this: core::ptr::null(),
             tid: AtomicU32::new(0),
             index,
+            critical: AtomicU32::new(0),
+            deferred: AtomicU32::new(0),
             kernel_stack: AtomicU64::new(0),
-            resched: AtomicBool::new(false),
             tlb_seen: AtomicU64::new(0),
             local: Lock::new(local),
             apic_id,
@@ -94,10 +114,63 @@ impl PerCpu {
         self.index as usize
     }
 
-    /// Says which thread runs here now.
-    pub fn set_tid(&self, tid: u32) {
-        self.tid.store(tid, Ordering::Relaxed);
+    /// Puts something off. Interrupt handlers and critical sections of this CPU.
+    pub fn defer(&self, what: Deferred) {
+        self.deferred.fetch_or(what as u32, Ordering::Relaxed);
     }
+
+    /// Whether `what` has been put off.
+    pub fn is_deferred(&self, what: Deferred) -> bool {
+        self.deferred.load(Ordering::Relaxed) & what as u32 != 0
+    }
+
+    /// Whether `what` had been put off; it is the caller's to do now.
+    pub fn take_deferred(&self, what: Deferred) -> bool {
+        self.is_deferred(what)
+            && self.deferred.fetch_and(!(what as u32), Ordering::Relaxed) & what as u32 != 0
+    }
+
+    /// Whether this CPU is in a critical section.
+    pub fn is_critical(&self) -> bool {
+        self.critical.load(Ordering::Relaxed) != 0
+    }
+
+    /// Says which thread runs here now, and where its kernel stack ends; 0 and 0:
+    /// the idle context.
+    #[inline(always)]
+    pub fn set_running(&self, tid: u32, kernel_stack: u64) {
+        self.tid.store(tid, Ordering::Relaxed);
+        self.kernel_stack.store(kernel_stack, Ordering::Relaxed);
+    }
+}
+
+/// Enters a critical section of the calling CPU: one instruction.
+#[inline(always)]
+pub fn enter_critical() {
+    // SAFETY: GS points at the CPU's block; the count has this offset in it. Memory
+    // accesses stay within the section: the compiler takes this for one.
+    unsafe { asm!("inc dword ptr gs:[{}]", const CRITICAL, options(nostack)) };
+}
+
+/// Leaves a critical section of the calling CPU; whether something may have been put
+/// off.
+#[inline(always)]
+#[must_use]
+pub fn exit_critical() -> bool {
+    let deferred: u32;
+    // SAFETY: as for `enter_critical`. The two fields need not be read together: what
+    // is put off after this is put off by nobody, the CPU being in no section.
+    unsafe {
+        asm!(
+            "dec dword ptr gs:[{critical}]",
+            "mov {deferred:e}, gs:[{offset}]",
+            critical = const CRITICAL,
+            offset = const DEFERRED,
+            deferred = out(reg) deferred,
+            options(nostack)
+        )
+    };
+    deferred != 0
 }
 
 /// The calling CPU's block. The caller must not migrate while it uses it:
@@ -110,6 +183,17 @@ pub fn this_cpu() -> &'static PerCpu {
     unsafe { asm!("mov {}, gs:[0]", out(reg) block, options(nostack, preserves_flags, readonly)) };
     // SAFETY: as above; blocks are never freed.
     unsafe { &*block }
+}
+
+/// The calling CPU's number, in one instruction.
+#[inline(always)]
+pub fn this_index() -> usize {
+    let index: u32;
+    // SAFETY: GS points at the CPU's block, where the number has this offset.
+    unsafe {
+        asm!("mov {:e}, gs:[{}]", out(reg) index, const INDEX, options(nostack, preserves_flags, readonly))
+    };
+    index as usize
 }
 
 /// The calling CPU's number, or 0 before it has a block.

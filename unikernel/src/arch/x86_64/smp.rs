@@ -5,6 +5,7 @@
 //! stack that the boot CPU has left in the trampoline's mailbox. CPUs are started
 //! one by one, so one mailbox is enough.
 
+use alloc::vec::Vec;
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
@@ -15,7 +16,7 @@ use super::percpu::{PerCpu, this_cpu};
 use super::{cpu, percpu, timer};
 use crate::memory::paging;
 use crate::memory::stacks::KernelStack;
-use crate::{sched, time};
+use crate::{panic, sched, time};
 
 /// Where the trampoline is copied: conventional memory that no firmware keeps.
 pub const TRAMPOLINE: u64 = 0x8000;
@@ -98,37 +99,37 @@ unsafe extern "C" {
 static STARTING: AtomicPtr<PerCpu> = AtomicPtr::new(core::ptr::null_mut());
 static UP: AtomicBool = AtomicBool::new(false);
 
-/// Starts the CPUs with the given controller ids (the boot CPU's own is
-/// skipped), at most until `limit` CPUs run. Boot CPU, once.
-pub fn start(apic_ids: &[u32], limit: usize) {
+/// The controller ids of the CPUs to start: all of `apic_ids` but the boot CPU's own,
+/// so many that `limit` CPUs run. Boot CPU.
+pub fn others(apic_ids: &[u32], limit: usize) -> Vec<u32> {
     let me = this_cpu().apic_id;
-    let wanted = apic_ids
-        .iter()
-        .copied()
-        .filter(|&id| id != me)
-        .take(limit.saturating_sub(1));
-    let mut wanted = wanted.peekable();
-    if wanted.peek().is_none() {
+    let limit = limit.min(percpu::MAX_CPUS);
+    let others = apic_ids.iter().copied().filter(|&id| id != me);
+    others.take(limit.saturating_sub(1)).collect()
+}
+
+/// Starts the CPUs with these controller ids, all or the node is refused: the
+/// scheduler counts on them. Boot CPU, once.
+pub fn start(apic_ids: &[u32]) {
+    if apic_ids.is_empty() {
         return;
     }
     let (root, _) = Cr3::read();
     let root = root.start_address().as_u64();
     if root >= 1 << 32 {
-        log::error!("the page tables are at {root:#x}, above 4 GiB: no other CPU can be started");
-        return;
+        panic::refuse(format_args!(
+            "the page tables are at {root:#x}, above 4 GiB, where CPUs cannot start from; \
+             give the VM memory below 4 GiB, or one CPU"
+        ));
     }
     paging::map_low_page(TRAMPOLINE);
-    for apic_id in wanted {
-        let index = percpu::online();
-        if index == percpu::MAX_CPUS {
-            log::warn!("more than {} CPUs: the rest stay off", percpu::MAX_CPUS);
-            break;
-        }
+    for (index, &apic_id) in (1..).zip(apic_ids) {
         let Some(stack) = KernelStack::new() else {
-            log::warn!("no memory for the stack of CPU {index}: it stays off");
-            break;
+            panic::refuse(format_args!(
+                "there is no memory for the stack of CPU {index}; give the VM more memory, or fewer CPUs"
+            ));
         };
-        start_one(index as u32, apic_id, root, stack.top());
+        start_one(index, apic_id, root, stack.top());
         // The stack is the CPU's idle context from here on.
         core::mem::forget(stack);
     }

@@ -11,9 +11,9 @@ use core::arch::naked_asm;
 ///
 /// # Safety
 /// `load` must come from an earlier `switch` (or [`prepare`]) of a context that
-/// runs nowhere; the scheduler lock is held and interrupts are off.
+/// runs nowhere; in a critical section, with interrupts on.
 #[unsafe(naked)]
-pub unsafe extern "C" fn switch(save: *mut u64, load: u64) {
+pub unsafe extern "C" fn switch(save: *mut usize, load: usize) {
     naked_asm!(
         "push rbx",
         "push rbp",

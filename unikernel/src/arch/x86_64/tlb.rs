@@ -55,6 +55,14 @@ pub fn shootdown(start: u64, pages: u64) {
     }
 }
 
+/// Answers a shootdown that the vector could not bring: for loops that wait for
+/// other CPUs with interrupts off.
+pub fn answer_if_asked() {
+    if this_cpu().tlb_seen.load(Ordering::Relaxed) < GENERATION.load(Ordering::Acquire) {
+        answer();
+    }
+}
+
 /// The vector's handler.
 pub fn answer() {
     let generation = GENERATION.load(Ordering::Acquire);

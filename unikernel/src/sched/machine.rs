@@ -1,0 +1,250 @@
+//! The real machine, as `darner_lwkt` sees it.
+
+use darner_lwkt::{Hardware, IpiQueues, Machine, MayBlock, Nanos, Park, Scheduler, Thread};
+use spin::Once;
+use x86_64::VirtAddr;
+use x86_64::instructions::interrupts;
+use x86_64::registers::model_specific::FsBase;
+use x86_64::registers::segmentation::{FS, Segment64};
+
+use super::thread::{Kept, ThreadRef};
+use crate::arch::percpu::{self, Deferred, this_cpu};
+use crate::arch::{apic, cpu, idt, switch, timer, tlb};
+use crate::console;
+use crate::time::monotonic_ns;
+
+/// Messages that each CPU can have under way.
+const ENVELOPES: usize = 256;
+/// When to try again to switch away from a thread that was found in the kernel.
+const RETRY: Nanos = 20_000;
+
+/// The CPUs of this node.
+pub struct Kernel;
+
+struct System {
+    scheduler: Scheduler<Kernel>,
+    messages: IpiQueues<Kernel>,
+}
+
+static SYSTEM: Once<System> = Once::new();
+static CPUS: Once<usize> = Once::new();
+
+/// Makes the scheduler and the message queues of `cpus` CPUs, all of which will run.
+/// Called once, at boot, on a CPU that has its block, before any other function of
+/// the scheduler.
+pub fn init(cpus: usize) {
+    CPUS.call_once(|| cpus);
+    SYSTEM.call_once(|| System {
+        scheduler: Scheduler::new(),
+        messages: IpiQueues::new(ENVELOPES),
+    });
+}
+
+#[inline(always)]
+fn system() -> &'static System {
+    SYSTEM
+        .get()
+        .expect("boot makes the scheduler before anything uses it")
+}
+
+/// The scheduler of this node's CPUs.
+#[inline(always)]
+pub fn scheduler() -> &'static Scheduler<Kernel> {
+    &system().scheduler
+}
+
+// SAFETY: a CPU's number is that of its block, which GS leads to. In a critical
+// section interrupt handlers only note what they want, and nothing switches away
+// but the section's own code.
+unsafe impl Machine for Kernel {
+    #[inline(always)]
+    fn cpu() -> usize {
+        percpu::this_index()
+    }
+
+    fn cpus() -> usize {
+        *CPUS.get().expect("boot says how many there are")
+    }
+
+    #[inline(always)]
+    fn enter_critical() {
+        percpu::enter_critical();
+    }
+
+    #[inline(always)]
+    fn exit_critical() {
+        if percpu::exit_critical() {
+            end_of_section();
+        }
+    }
+
+    #[inline(always)]
+    fn is_critical() -> bool {
+        this_cpu().is_critical()
+    }
+
+    fn interrupt(target: usize) {
+        apic::send(target, idt::MESSAGE);
+    }
+
+    fn pause() {
+        if !interrupts::are_enabled() {
+            tlb::answer_if_asked();
+        }
+        core::hint::spin_loop();
+    }
+
+    fn now() -> Nanos {
+        monotonic_ns()
+    }
+}
+
+// SAFETY: `switch` saves what a call keeps, and the scheduler is the one there is.
+unsafe impl Hardware for Kernel {
+    type Kept = Kept;
+
+    #[inline(always)]
+    fn scheduler() -> &'static Scheduler<Self> {
+        scheduler()
+    }
+
+    #[inline(always)]
+    fn messages() -> &'static IpiQueues<Self> {
+        &system().messages
+    }
+
+    #[inline(always)]
+    fn prepare(thread: Option<&Thread<Self>>) {
+        let block = this_cpu();
+        block.take_deferred(Deferred::Switch);
+        match thread {
+            Some(thread) => {
+                block.set_running(thread.kept.tid, thread.kept.kernel_stack.top());
+                load_thread_pointer(thread.kept.thread_pointer);
+            }
+            None => block.set_running(0, 0),
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn switch(save: *mut usize, load: usize) {
+        debug_assert!(
+            interrupts::are_enabled(),
+            "contexts are switched with interrupts on"
+        );
+        // SAFETY: passed on to the caller.
+        unsafe { switch::switch(save, load) };
+    }
+
+    fn set_timer(at: Option<Nanos>) {
+        timer::set(at);
+    }
+
+    fn request_switch() {
+        this_cpu().defer(Deferred::Switch);
+    }
+}
+
+impl Park for Kernel {
+    type Thread = Parked;
+
+    fn current() -> Parked {
+        Parked(super::current())
+    }
+
+    fn park(deadline: Option<Nanos>) {
+        super::block_current(deadline);
+    }
+
+    fn unpark(thread: &Parked) {
+        scheduler().unpark(&thread.0);
+    }
+}
+
+/// A thread that can be unparked.
+#[derive(Clone)]
+pub struct Parked(ThreadRef);
+
+impl PartialEq for Parked {
+    fn eq(&self, other: &Self) -> bool {
+        alloc::sync::Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+fn load_thread_pointer(base: u64) {
+    let base = VirtAddr::new_truncate(base);
+    if cpu::has_fsgsbase() {
+        // SAFETY: CR4.FSGSBASE is set; the base is the thread's own block.
+        unsafe { FS::write_base(base) };
+    } else {
+        FsBase::write(base);
+    }
+}
+
+/// Leave to wait, for the kernel's calls.
+///
+/// # Safety
+/// As for [`MayBlock::assume`].
+#[inline(always)]
+pub(super) unsafe fn leave() -> MayBlock<Kernel> {
+    // SAFETY: passed on to the caller.
+    unsafe { MayBlock::assume() }
+}
+
+/// Does what was put off in the critical section that has just ended.
+#[cold]
+fn end_of_section() {
+    let cpu = this_cpu();
+    // With interrupts off the caller holds a lock that handlers take, too. What is
+    // left is done at the end of the next section.
+    if cpu.is_critical() || !interrupts::are_enabled() {
+        return;
+    }
+    do_deferred();
+    if cpu.is_deferred(Deferred::Switch) {
+        preempt();
+    }
+}
+
+/// Does what interrupts have put off. Interrupt handlers, and ends of critical
+/// sections; in none itself.
+pub fn do_deferred() {
+    // In a section of its own, so that the ends of those within do not come here.
+    percpu::enter_critical();
+    loop {
+        let cpu = this_cpu();
+        let mut anything = false;
+        if cpu.take_deferred(Deferred::Messages) {
+            Kernel::messages().poll();
+            scheduler().poll();
+            anything = true;
+        }
+        if cpu.take_deferred(Deferred::Timer) {
+            // The tick brings passive messages, too.
+            Kernel::messages().poll();
+            scheduler().on_timer();
+            anything = true;
+        }
+        if cpu.take_deferred(Deferred::Serial) {
+            console::on_input();
+            anything = true;
+        }
+        if !anything {
+            break;
+        }
+    }
+    let _ = percpu::exit_critical();
+}
+
+/// Called by the interrupt entry, on the thread's kernel stack, when the program was
+/// interrupted and another thread should run.
+pub extern "C" fn preempt() {
+    this_cpu().take_deferred(Deferred::Switch);
+    scheduler().preempt();
+}
+
+/// An interrupt found the kernel running when it wanted a switch: try again soon, the
+/// kernel's calls are short. Interrupt context.
+pub fn retry_soon() {
+    scheduler().retry_soon(RETRY);
+}
