@@ -26,3 +26,4 @@ mod platform;
 mod sched;
 mod sync;
 mod time;
+mod trace;

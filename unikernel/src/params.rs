@@ -18,6 +18,8 @@ pub struct Params {
     pub stderr: Option<u16>,
     /// Debug console port for control records; none are written when absent.
     pub control: Option<u16>,
+    /// Debug console port for the trace; nothing is traced when absent.
+    pub trace: Option<u16>,
     /// Port of the debug-exit device.
     pub exit: Option<u16>,
     /// Standard input comes in length-prefixed frames.
@@ -47,6 +49,7 @@ fn parse(line: &str) -> Params {
         log: LevelFilter::Warn,
         stderr: None,
         control: None,
+        trace: None,
         exit: None,
         framed_stdin: false,
         max_cpus: usize::MAX,
@@ -81,6 +84,9 @@ fn parse(line: &str) -> Params {
                 .is_some(),
             "control" => parse_port(value)
                 .map(|port| params.control = Some(port))
+                .is_some(),
+            "trace" => parse_port(value)
+                .map(|port| params.trace = Some(port))
                 .is_some(),
             "exit" => parse_port(value)
                 .map(|port| params.exit = Some(port))

@@ -36,6 +36,7 @@ use crate::critical::{Critical, MayBlock};
 use crate::machine::Machine;
 use crate::sync::Racy;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
+use crate::trace::Event;
 
 /// Words that a message's closure may capture.
 pub const MESSAGE_WORDS: usize = 5;
@@ -303,6 +304,7 @@ impl<M: Machine> IpiQueues<M> {
             queue.waiting.fetch_add(1, Ordering::Relaxed);
             queue.arrived.push(envelope);
         }
+        M::trace(Event::MessageSent { target });
     }
 
     /// Sees to it that CPU `target` looks at its messages, and at what else waits
@@ -510,6 +512,10 @@ unsafe fn run_message<M, F>(
     M: Machine,
     F: FnOnce(Delivery<'_, M>) + Send + 'static,
 {
+    // SAFETY: the caller's envelope is there until the handler gives it up.
+    M::trace(Event::MessageRun {
+        home: unsafe { envelope.as_ref() }.home,
+    });
     // SAFETY: the closure is moved out once; the envelope is empty after that.
     let message = unsafe {
         envelope

@@ -1,5 +1,7 @@
 //! What this crate asks of the machine.
 
+use crate::trace::Event;
+
 /// Nanoseconds of the machine's monotonic clock.
 pub type Nanos = u64;
 
@@ -40,6 +42,10 @@ pub unsafe trait Machine: Sized + 'static {
 
     /// The time now.
     fn now() -> Nanos;
+
+    /// Is told what happens, for traces.
+    #[inline(always)]
+    fn trace(_event: Event) {}
 }
 
 /// Blocking, as the scheduler offers it to ports, tokens and locks.

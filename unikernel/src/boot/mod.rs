@@ -30,7 +30,7 @@ use crate::arch::{cpu, smp, timer};
 use crate::control::{KERNEL_TSC, LOADER_TSC};
 use crate::layout::{IMAGE_BASE, LARGE_PAGE, PAGE, align_down, align_up};
 use crate::memory::{frames, paging, stacks};
-use crate::{abi, console, logging, panic, params, platform, sched, time};
+use crate::{abi, console, logging, panic, params, platform, sched, time, trace};
 
 hermit_entry::define_abi_tag!();
 hermit_entry::define_entry_version!();
@@ -284,6 +284,7 @@ extern "C" fn kernel_main() -> ! {
         1
     };
     let others = smp::others(&platform.apic_ids, params.max_cpus.min(most));
+    trace::init(1 + others.len());
     sched::init(1 + others.len());
     smp::start(&others);
     if let Some(line) = &platform.serial {

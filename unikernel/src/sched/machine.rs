@@ -1,5 +1,6 @@
 //! The real machine, as `darner_lwkt` sees it.
 
+use darner_lwkt::trace::Event;
 use darner_lwkt::{Hardware, IpiQueues, Machine, MayBlock, Nanos, Park, Scheduler, Thread};
 use spin::Once;
 use x86_64::VirtAddr;
@@ -12,6 +13,7 @@ use crate::arch::percpu::{self, Deferred, this_cpu};
 use crate::arch::{apic, cpu, idt, switch, timer, tlb};
 use crate::console;
 use crate::time::monotonic_ns;
+use crate::trace::{self, Kind};
 
 /// Messages that each CPU can have under way.
 const ENVELOPES: usize = 256;
@@ -97,6 +99,11 @@ unsafe impl Machine for Kernel {
     fn now() -> Nanos {
         monotonic_ns()
     }
+
+    #[inline(always)]
+    fn trace(event: Event) {
+        trace::lwkt_event(event);
+    }
 }
 
 // SAFETY: `switch` saves what a call keeps, and the scheduler is the one there is.
@@ -117,6 +124,8 @@ unsafe impl Hardware for Kernel {
     fn prepare(thread: Option<&Thread<Self>>) {
         let block = this_cpu();
         block.take_deferred(Deferred::Switch);
+        let tid = thread.map_or(0, |thread| thread.kept.tid);
+        trace::event(Kind::Switch, u64::from(tid));
         match thread {
             Some(thread) => {
                 block.set_running(thread.kept.tid, thread.kept.kernel_stack.top());

@@ -7,6 +7,7 @@ use x86_64::registers::control::Cr2;
 use super::idt::TrapFrame;
 use super::percpu;
 use crate::memory::{paging, stacks};
+use crate::trace::{self, Kind};
 use crate::{boot, console, layout, panic, sched};
 
 /// Exit status of a program that an exception ended, as a shell shows SIGSEGV.
@@ -23,6 +24,9 @@ const FETCH: u64 = 16;
 /// with interrupts off.
 pub extern "C" fn exception(frame: &TrapFrame) -> ! {
     panic::claim_last_words();
+    if percpu::online() > 0 {
+        trace::event(Kind::Fault, frame.vector);
+    }
     let mut text = ArrayText::new();
     describe(frame, &mut text);
     let who = if boot::is_kernel_text(frame.rip) {

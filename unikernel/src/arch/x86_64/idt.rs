@@ -30,6 +30,7 @@ use super::faults;
 use super::gdt::{IST_DOUBLE_FAULT, IST_FAULT, IST_INTERRUPT, IST_NMI};
 use super::percpu::{Deferred, KERNEL_STACK, this_cpu};
 use super::{apic, tlb};
+use crate::trace::{self, Kind};
 use crate::{boot, sched};
 
 /// The timer of this CPU.
@@ -240,6 +241,13 @@ unsafe extern "C" fn load_vector(area: *const u8) {
 
 /// Runs the handler of an interrupt; true: preempt the interrupted program code.
 extern "C" fn interrupt(frame: &TrapFrame) -> bool {
+    trace::event(Kind::Interrupt, frame.vector);
+    let preempts = handle(frame);
+    trace::event(Kind::InterruptEnd, frame.vector);
+    preempts
+}
+
+fn handle(frame: &TrapFrame) -> bool {
     let cpu = this_cpu();
     match frame.vector as u8 {
         TIMER => cpu.defer(Deferred::Timer),
