@@ -1,17 +1,12 @@
 //! Programs for the guest: finding one by name or path, and building it.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
-use serde_json::Value;
-
-use crate::command::{self, Guarded};
 use crate::error::{Context, Error, Result};
+use crate::guest_cargo::{self, TARGET};
 use crate::kernel::Profile;
 use crate::toolchain::Toolchain;
 use crate::workspace;
-
-const TARGET: &str = "x86_64-unknown-hermit";
 
 /// A crate that can be built for the guest.
 #[derive(Clone, Debug)]
@@ -86,31 +81,9 @@ impl App {
     }
 
     /// Runs cargo and finds the program among what it made.
-    fn finish(&self, mut cargo: std::process::Command) -> Result<PathBuf> {
-        let mut child = Guarded::spawn(
-            cargo
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .args(["--message-format", "json-render-diagnostics"]),
-        )?;
-        // cargo's messages come to an end when it does.
-        let messages = match child.0.stdout.take() {
-            Some(stdout) => std::thread::spawn(move || std::io::read_to_string(stdout)),
-            None => return Err(Error::failed("cargo was started without its output")),
-        };
-        let status = child.wait(&cargo)?;
-        let messages = messages
-            .join()
-            .map_err(|_| Error::failed("the reader of cargo's messages panicked"))?
-            .context(|| "read cargo's messages".into())?;
-        if !status.success() {
-            return Err(Error::failed(format!(
-                "the program `{}` did not build ({status}): `{}`",
-                self.name,
-                command::shown(&cargo)
-            )));
-        }
-        self.choose(&executables(&messages))
+    fn finish(&self, cargo: std::process::Command) -> Result<PathBuf> {
+        let what = format!("the program `{}`", self.name);
+        self.choose(&guest_cargo::executables(cargo, &[], &what)?)
     }
 
     fn cargo(
@@ -120,25 +93,14 @@ impl App {
         profile: Profile,
     ) -> Result<std::process::Command> {
         let here = self.manifest.parent().unwrap_or(root);
-        let target_dir = workspace::target_dir(root);
-        let xtask = std::env::current_exe().context(|| "find xtask's own executable".into())?;
         // Cargo's configuration, with the flag for frame pointers, is found
         // from the folder that it runs in.
-        let mut cargo = toolchain.cargo_build_std(if self.ours { root } else { here });
-        cargo
-            .env("DARNER_XTASK", xtask)
-            .env("DARNER_KERNEL_TARGET_DIR", target_dir.join("kernel"))
-            .args([
-                "-Zbuild-std=std,panic_abort",
-                "--target",
-                TARGET,
-                "--profile",
-                profile.name(),
-            ])
-            .arg("--manifest-path")
-            .arg(&self.manifest);
+        let folder = if self.ours { root } else { here };
+        let mut cargo =
+            guest_cargo::command(toolchain, root, folder, "build", "std,panic_abort", profile)?;
+        cargo.arg("--manifest-path").arg(&self.manifest);
         if self.ours {
-            cargo.arg("--target-dir").arg(&target_dir);
+            cargo.arg("--target-dir").arg(workspace::target_dir(root));
         } else {
             cargo.args([
                 "--config",
@@ -170,16 +132,6 @@ impl App {
     }
 }
 
-/// The executables that cargo's messages, one JSON object a line, tell of.
-fn executables(messages: &str) -> Vec<PathBuf> {
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["reason"] == "compiler-artifact")
-        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .collect()
-}
-
 /// The `name` in a manifest's `[package]`.
 fn package_name(manifest: &Path) -> Result<String> {
     let text =
@@ -192,17 +144,4 @@ fn package_name(manifest: &Path) -> Result<String> {
         .find_map(|line| line.strip_prefix("name")?.trim_start().strip_prefix('='))
         .map(|value| value.trim().trim_matches('"').to_owned())
         .ok_or_else(|| Error::usage(format!("found no package name in {}", manifest.display())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::executables;
-
-    #[test]
-    fn executables_are_found_among_cargos_messages() {
-        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\n\
-                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/hello\"}\n\
-                        {\"reason\":\"build-finished\",\"success\":true}\n";
-        assert_eq!(executables(messages), [std::path::Path::new("/t/hello")]);
-    }
 }

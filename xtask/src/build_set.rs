@@ -50,6 +50,11 @@ impl BuildSet {
     /// Builds a program.
     pub fn program(&self, app: &App, profile: Profile) -> Result<Program> {
         let elf = app.build(&self.toolchain, &self.root, profile)?;
+        self.stripped(&app.name, elf)
+    }
+
+    /// The program of that name, made of the linker's file.
+    pub fn stripped(&self, name: &str, elf: PathBuf) -> Result<Program> {
         let stripped = elf.with_extension("stripped");
         command::run(
             self.toolchain
@@ -59,7 +64,7 @@ impl BuildSet {
                 .arg(&stripped),
         )?;
         Ok(Program {
-            name: app.name.clone(),
+            name: name.to_owned(),
             elf,
             stripped,
         })

@@ -21,6 +21,8 @@ mod build_set;
 #[cfg(feature = "full")]
 mod doctor;
 #[cfg(feature = "full")]
+mod guest_cargo;
+#[cfg(feature = "full")]
 mod initrd;
 #[cfg(feature = "full")]
 mod interrupt;

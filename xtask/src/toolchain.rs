@@ -143,10 +143,15 @@ impl Toolchain {
 
     /// [`Self::cargo`] with the stable compiler's leave to build the standard
     /// library from source.
-    pub fn cargo_build_std(&self, dir: &Path) -> Command {
+    pub fn cargo_with_std(&self, dir: &Path, subcommand: &str) -> Command {
         let mut command = self.cargo(dir);
-        command.env("RUSTC_BOOTSTRAP", "1").arg("build");
+        command.env("RUSTC_BOOTSTRAP", "1").arg(subcommand);
         command
+    }
+
+    /// `cargo build` in the way of [`Self::cargo_with_std`].
+    pub fn cargo_build_std(&self, dir: &Path) -> Command {
+        self.cargo_with_std(dir, "build")
     }
 }
 

@@ -9,6 +9,7 @@ mod image;
 mod matrix;
 mod runner;
 mod scenario;
+mod std_tests;
 mod suite;
 
 use crate::error::{Error, Result};
@@ -26,7 +27,7 @@ pub fn run(mut parser: lexopt::Parser) -> Result<u8> {
             other => return Err(other.unexpected().into()),
         }
     }
-    let mut cases = all();
+    let mut cases = all()?;
     if !filters.is_empty() {
         cases.retain(|case| {
             filters
@@ -53,12 +54,13 @@ pub fn run(mut parser: lexopt::Parser) -> Result<u8> {
     Ok(u8::from(failed > 0))
 }
 
-fn all() -> Vec<Case> {
+fn all() -> Result<Vec<Case>> {
     let mut cases = host::cases();
     cases.extend(image::cases());
     cases.extend(matrix::cases());
     cases.extend(failing::cases());
     cases.extend(command_line::cases());
     cases.extend(bench::cases());
-    cases
+    cases.extend(std_tests::cases()?);
+    Ok(cases)
 }

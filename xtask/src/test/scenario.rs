@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use super::case::{Case, Failure, Verdict};
-use super::suite::Suite;
+use super::suite::{Given, Suite};
 use crate::initrd::Share;
 use crate::kernel::Profile;
 use crate::run;
-use crate::vm::{self, Config, Death, End, Guest, Machine, Outcome, Streams};
+use crate::vm::{Config, Death, End, Machine, Outcome};
 
 /// How long a VM may take, unless a test says otherwise. An emulated CPU on a
 /// busy machine is slow.
@@ -212,24 +212,13 @@ impl Scenario {
 
     fn run(&self, suite: &Suite) -> Verdict {
         let program = suite.program(self.program, self.profile)?;
-        let initrd = suite.path(&format!("{}.tar", self.name.replace('/', "-")));
-        suite.set.initrd(&initrd, &program, &self.shares)?;
-        let guest = Guest {
-            loader: suite.set.loader.clone(),
-            initrd: initrd.clone(),
-            name: program.name.clone(),
-            log: None,
-            env: self.env.clone(),
-            args: self.args.clone(),
+        let given = Given {
+            args: &self.args,
+            env: &self.env,
+            shares: &self.shares,
+            input: &self.input,
         };
-        let outcome = vm::run(
-            &suite.set.qemu,
-            &self.config,
-            &guest,
-            Streams::kept(self.input.clone()),
-        );
-        let _ = std::fs::remove_file(&initrd);
-        let outcome = outcome?;
+        let outcome = suite.boot(&self.name, &program, &self.config, given)?;
         let backtrace = run::backtrace(&suite.set, &program, &outcome)?.unwrap_or_default();
         match self.judge(suite, &outcome, &backtrace) {
             Ok(()) => Ok(()),

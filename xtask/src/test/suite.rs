@@ -7,9 +7,24 @@ use std::sync::{Mutex, PoisonError};
 use crate::app::App;
 use crate::build_set::{BuildSet, Program};
 use crate::error::{Context, Result};
+use crate::initrd::Share;
 use crate::kernel::Profile;
+use crate::vm::{self, Config, Guest, Outcome, Streams};
 
 type Programs = HashMap<(String, &'static str), std::result::Result<Program, String>>;
+
+/// What a program gets when it is started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given<'a> {
+    /// Its arguments.
+    pub args: &'a [String],
+    /// Its environment variables, `KEY=VALUE`.
+    pub env: &'a [String],
+    /// Files and folders of the host.
+    pub shares: &'a [Share],
+    /// Its standard input.
+    pub input: &'a [u8],
+}
 
 /// The surroundings of all tests.
 pub struct Suite {
@@ -39,15 +54,23 @@ impl Suite {
 
     /// The program of that name, built for the guest the first time.
     pub fn program(&self, name: &str, profile: Profile) -> std::result::Result<Program, String> {
+        self.built(name, profile, || {
+            App::find(&self.set.root, name).and_then(|app| self.set.program(&app, profile))
+        })
+    }
+
+    /// The program of that name, made by `build` the first time.
+    pub fn built(
+        &self,
+        name: &str,
+        profile: Profile,
+        build: impl FnOnce() -> Result<Program>,
+    ) -> std::result::Result<Program, String> {
         // One build at a time: cargo would make the second one wait anyhow.
         let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
         programs
             .entry((name.to_owned(), profile.name()))
-            .or_insert_with(|| {
-                App::find(&self.set.root, name)
-                    .and_then(|app| self.set.program(&app, profile))
-                    .map_err(|error| error.to_string())
-            })
+            .or_insert_with(|| build().map_err(|error| error.to_string()))
             .clone()
     }
 
@@ -61,6 +84,32 @@ impl Suite {
                     .map_err(|error| error.to_string())
             })
             .clone()
+    }
+
+    /// Runs a program in a VM to its end; all that it prints is kept. `name` is
+    /// the test's: no two that run at the same time may have the same.
+    pub fn boot(
+        &self,
+        name: &str,
+        program: &Program,
+        config: &Config,
+        given: Given,
+    ) -> Result<Outcome> {
+        let initrd = self.path(&format!("{}.tar", name.replace('/', "-")));
+        self.set.initrd(&initrd, program, given.shares)?;
+        let guest = Guest {
+            loader: self.set.loader.clone(),
+            initrd: initrd.clone(),
+            name: program.name.clone(),
+            log: None,
+            env: given.env.to_vec(),
+            args: given.args.to_vec(),
+        };
+        let streams = Streams::kept(given.input);
+        let outcome = vm::run(&self.set.qemu, config, &guest, streams);
+        // It goes with the folder, too; it is just large.
+        let _ = std::fs::remove_file(&initrd);
+        outcome
     }
 
     /// A path in the tests' folder.

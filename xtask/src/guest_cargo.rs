@@ -1,0 +1,95 @@
+//! cargo for programs: how it is called to build one for the guest, and what
+//! its messages say that it made.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::command::{self, Guarded};
+use crate::error::{Context, Error, Result};
+use crate::kernel::Profile;
+use crate::toolchain::Toolchain;
+use crate::workspace;
+
+/// What programs are compiled for.
+pub const TARGET: &str = "x86_64-unknown-hermit";
+
+/// `cargo SUBCOMMAND`, run in `folder`, where it finds its configuration. It
+/// builds the crates `std` of the standard library and, for a program that
+/// depends on `hermit`, the kernel: by this very xtask, in the folder that all
+/// programs share.
+pub fn command(
+    toolchain: &Toolchain,
+    root: &Path,
+    folder: &Path,
+    subcommand: &str,
+    std: &str,
+    profile: Profile,
+) -> Result<Command> {
+    let xtask = std::env::current_exe().context(|| "find xtask's own executable".into())?;
+    let mut cargo = toolchain.cargo_with_std(folder, subcommand);
+    cargo
+        .env("DARNER_XTASK", xtask)
+        .env(
+            "DARNER_KERNEL_TARGET_DIR",
+            workspace::target_dir(root).join("kernel"),
+        )
+        .arg(format!("-Zbuild-std={std}"))
+        .args(["--target", TARGET, "--profile", profile.name()]);
+    Ok(cargo)
+}
+
+/// Runs a build to its end; gives the executables that it made. `what` is for
+/// the error, as in "the program `hello`". The command must not have arguments
+/// behind `--`: those come in `last`.
+pub fn executables(mut cargo: Command, last: &[String], what: &str) -> Result<Vec<PathBuf>> {
+    cargo
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .args(["--message-format", "json-render-diagnostics"]);
+    if !last.is_empty() {
+        cargo.arg("--").args(last);
+    }
+    let mut child = Guarded::spawn(&mut cargo)?;
+    // cargo's messages come to an end when it does.
+    let messages = match child.0.stdout.take() {
+        Some(stdout) => std::thread::spawn(move || std::io::read_to_string(stdout)),
+        None => return Err(Error::failed("cargo was started without its output")),
+    };
+    let status = child.wait(&cargo)?;
+    let messages = messages
+        .join()
+        .map_err(|_| Error::failed("the reader of cargo's messages panicked"))?
+        .context(|| "read cargo's messages".into())?;
+    if !status.success() {
+        return Err(Error::failed(format!(
+            "{what} did not build ({status}): `{}`",
+            command::shown(&cargo)
+        )));
+    }
+    Ok(made(&messages))
+}
+
+/// The executables that cargo's messages, one JSON object a line, tell of.
+fn made(messages: &str) -> Vec<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["reason"] == "compiler-artifact")
+        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::made;
+
+    #[test]
+    fn executables_are_found_among_cargos_messages() {
+        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\n\
+                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/hello\"}\n\
+                        {\"reason\":\"build-finished\",\"success\":true}\n";
+        assert_eq!(made(messages), [std::path::Path::new("/t/hello")]);
+    }
+}

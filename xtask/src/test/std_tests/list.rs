@@ -1,0 +1,207 @@
+//! The list of test programs, ci/std-tests.toml, and what it leaves out.
+
+use std::path::{Component, Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::{Context, Error, Result};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    suite: Vec<TestSuite>,
+}
+
+/// One test program.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestSuite {
+    /// What it is called here.
+    pub name: String,
+    /// Its first file, as seen from the sources' folder `library`.
+    pub source: PathBuf,
+    /// Unstable features that it uses without naming them.
+    #[serde(default)]
+    pub features: Vec<String>,
+    /// What is left out of it.
+    #[serde(default)]
+    pub skip: Vec<Skip>,
+}
+
+/// Tests that are left out.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Skip {
+    /// The part of their names that they have in common.
+    pub name: String,
+    /// How many they are.
+    #[serde(default = "one")]
+    pub count: usize,
+    /// Why they are left out.
+    pub why: String,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// Reads the list in the file at `path`.
+pub fn read(path: &Path) -> Result<Vec<TestSuite>> {
+    let text = std::fs::read_to_string(path).context(|| format!("read {}", path.display()))?;
+    parse(&text).context(|| format!("make sense of {}", path.display()))
+}
+
+fn parse(text: &str) -> Result<Vec<TestSuite>> {
+    let list: List = toml::from_str(text).map_err(|error| Error::usage(error.to_string()))?;
+    for (index, suite) in list.suite.iter().enumerate() {
+        suite.check()?;
+        if list.suite[..index]
+            .iter()
+            .any(|other| other.name == suite.name)
+        {
+            return Err(Error::usage(format!("found two suites `{}`", suite.name)));
+        }
+    }
+    Ok(list.suite)
+}
+
+impl TestSuite {
+    /// Refuses what cannot have been meant.
+    fn check(&self) -> Result<()> {
+        let refused = |what: &str| Err(Error::usage(format!("suite `{}`: {what}", self.name)));
+        // It names folders, a package and one of cargo's targets.
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if self.name.is_empty() || !self.name.chars().all(is_plain) {
+            return refused("expected a name of letters, digits, `-` and `_`");
+        }
+        let is_inside = |part: Component| matches!(part, Component::Normal(_));
+        if self.source.as_os_str().is_empty() || !self.source.components().all(is_inside) {
+            return refused("expected a source below the folder `library`");
+        }
+        for skip in &self.skip {
+            if skip.name.is_empty() || skip.count == 0 || skip.why.trim().is_empty() {
+                return refused("a skip needs a name, a reason, and a count above 0");
+            }
+        }
+        Ok(())
+    }
+
+    /// How many of the tests are left out. An error unless every entry stands
+    /// for exactly as many as it says.
+    pub fn skipped(&self, tests: &[String]) -> std::result::Result<usize, String> {
+        for skip in &self.skip {
+            let found: Vec<&str> = tests
+                .iter()
+                .filter(|test| skip.matches(test))
+                .map(String::as_str)
+                .collect();
+            if found.len() != skip.count {
+                return Err(format!(
+                    "the skip `{}` stands for {} tests, expected {}: {}",
+                    skip.name,
+                    found.len(),
+                    skip.count,
+                    found.join(", ")
+                ));
+            }
+        }
+        let is_skipped = |test: &&String| self.skip.iter().any(|skip| skip.matches(test));
+        Ok(tests.iter().filter(is_skipped).count())
+    }
+}
+
+impl Skip {
+    /// Whether libtest's `--skip` with this name leaves out the test.
+    fn matches(&self, test: &str) -> bool {
+        test.contains(&self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TestSuite, parse};
+
+    const LIST: &str = r#"
+        [[suite]]
+        name = "sync"
+        source = "std/tests/sync/lib.rs"
+        features = ["sync_poison_mod"]
+
+        [[suite.skip]]
+        name = "::poisons"
+        count = 2
+        why = "a panic ends the program"
+
+        [[suite.skip]]
+        name = "mutex::poisons"
+        why = "the same once more"
+
+        [[suite]]
+        name = "time"
+        source = "std/tests/time.rs"
+    "#;
+
+    fn suites() -> Vec<TestSuite> {
+        parse(LIST).unwrap()
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn the_list_is_read() {
+        let suites = suites();
+        assert_eq!(suites.len(), 2);
+        assert_eq!(suites[0].features, ["sync_poison_mod"]);
+        assert_eq!(suites[0].skip[0].count, 2);
+        assert_eq!(suites[0].skip[1].count, 1);
+        assert!(suites[1].features.is_empty() && suites[1].skip.is_empty());
+    }
+
+    #[test]
+    fn the_repositorys_list_is_sound() {
+        let root = crate::workspace::root().unwrap();
+        assert!(
+            !super::read(&root.join("ci/std-tests.toml"))
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn what_cannot_have_been_meant_is_refused() {
+        for (from, to) in [
+            ("features", "feature"),
+            ("why = ", "because = "),
+            ("name = \"time\"", "name = \"sync\""),
+            ("name = \"time\"", "name = \"../time\""),
+            ("std/tests/time.rs", "/std/tests/time.rs"),
+            ("std/tests/time.rs", "std/../../time.rs"),
+            ("count = 2", "count = 0"),
+            ("a panic ends the program", " "),
+            ("::poisons\"\n        count", "\"\n        count"),
+        ] {
+            let text = LIST.replacen(from, to, 1);
+            assert_ne!(text, LIST, "{from} is not in the list");
+            assert!(parse(&text).is_err(), "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn a_test_counts_once_however_often_it_is_named() {
+        let tests = names(&["mutex::poisons", "rwlock::poisons", "rwlock::poison"]);
+        assert_eq!(suites()[0].skipped(&tests), Ok(2));
+        assert_eq!(suites()[1].skipped(&tests), Ok(0));
+    }
+
+    #[test]
+    fn a_wrong_count_says_what_was_found() {
+        let tests = names(&["mutex::poisons", "rwlock::poisons", "once::poisons"]);
+        let error = suites()[0].skipped(&tests).unwrap_err();
+        for part in ["::poisons", "3 tests", "expected 2", "once::poisons"] {
+            assert!(error.contains(part), "no `{part}` in: {error}");
+        }
+        assert!(suites()[0].skipped(&[]).unwrap_err().contains("0 tests"));
+    }
+}
