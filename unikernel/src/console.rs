@@ -7,8 +7,10 @@ use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use spin::mutex::SpinMutex;
 use uart_16550::backend::PioBackend;
-use uart_16550::spec::registers::IER;
+use uart_16550::spec::registers::{IER, offsets};
+
 use uart_16550::{Config, Uart16550};
+use x86_64::instructions::port::Port;
 
 use crate::arch::{apic, idt};
 use crate::control::{self, DebugPort};
@@ -99,16 +101,31 @@ pub fn init(params: &Params) {
 /// Routes COM1's interrupt here, so that readers can sleep. Boot.
 pub fn enable_input(line: &InterruptLine) {
     apic::route(line.ioapic, line.pin, idt::SERIAL, line.active_low);
-    if let Some(uart) = UART.lock().as_mut() {
-        uart.enable_interrupts(IER::DATA_READY);
+    if UART.lock().is_some() {
         INPUT_ENABLED.store(true, Ordering::Relaxed);
     }
     // What came before the device was set up is lost: say from when on it is not.
     control::record(format_args!("stdin"));
 }
 
+/// Has the device interrupt when there is input, or not. It does so only while
+/// somebody waits: input that nobody reads would have it interrupt at every byte that
+/// is written (QEMU does).
+///
+/// Needs no lock: nothing else writes this register once the device is set up.
+fn interrupt_on_input(wanted: bool) {
+    let enabled = if wanted {
+        IER::DATA_READY
+    } else {
+        IER::empty()
+    };
+    // SAFETY: COM1's interrupt enable register; the vector has a handler.
+    unsafe { Port::new(COM1 + offsets::IER as u16).write(enabled.bits()) };
+}
+
 /// COM1's interrupt handler: the reader fetches the bytes itself.
 pub fn on_input() {
+    interrupt_on_input(false);
     READERS.wake_all();
     abi::event::readiness_changed();
 }
@@ -160,9 +177,17 @@ fn drain(input: &mut Input) {
 
 /// Input is there, or has ended: a read would not block.
 pub fn stdin_ready() -> bool {
-    let mut input = INPUT.lock();
-    drain(&mut input);
-    !input.ready.is_empty() || input.ended
+    let is_ready = {
+        let mut input = INPUT.lock();
+        drain(&mut input);
+        !input.ready.is_empty() || input.ended
+    };
+    if !is_ready && INPUT_ENABLED.load(Ordering::Relaxed) {
+        // The caller may be about to wait for it. What has come meanwhile
+        // interrupts at once.
+        interrupt_on_input(true);
+    }
+    is_ready
 }
 
 /// Reads standard input. Blocks until there is a byte, unless `nonblocking`;
@@ -178,6 +203,9 @@ pub fn read_stdin(buffer: &mut [u8], nonblocking: bool) -> Result<usize, i32> {
             drain(&mut input);
         }
         if input.ready.is_empty() && !input.ended {
+            if !nonblocking && INPUT_ENABLED.load(Ordering::Relaxed) {
+                interrupt_on_input(true);
+            }
             return None;
         }
         let count = buffer.len().min(input.ready.len());

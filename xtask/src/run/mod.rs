@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::build_set::{BuildSet, Program};
 use crate::error::{Context, Result};
 use crate::symbolize;
+use crate::trace;
 use crate::vm::{self, Death, End, Guest, Input, Outcome, Output, Streams};
 use crate::workspace;
 
@@ -22,7 +23,15 @@ const DIED: u8 = 70;
 
 /// Does what the command line after `run` says; gives the status to exit with.
 pub fn run(parser: lexopt::Parser) -> Result<u8> {
-    let options = Options::parse(parser)?;
+    start(Options::parse(parser, false)?)
+}
+
+/// Does what the command line after `trace` says: as [`run`], and writes a trace.
+pub fn trace(parser: lexopt::Parser) -> Result<u8> {
+    start(Options::parse(parser, true)?)
+}
+
+fn start(mut options: Options) -> Result<u8> {
     // A mistyped name costs no build.
     let app = App::find(&workspace::root()?, &options.app)?;
     let set = BuildSet::ready()?;
@@ -55,8 +64,15 @@ pub fn run(parser: lexopt::Parser) -> Result<u8> {
         boot_line: true,
         verbose: options.verbose,
     };
+    if options.trace.is_some() {
+        options.config.trace = Some(folder.path().join("trace"));
+    }
     let outcome = vm::run(&set.qemu, &options.config, &guest, streams)?;
-    explain(&set, &program, &outcome)
+    let status = explain(&set, &program, &outcome)?;
+    if let (Some(raw), Some(out)) = (&options.config.trace, &options.trace) {
+        trace::convert(raw, out)?;
+    }
+    Ok(status)
 }
 
 /// Says what there is to say of a guest's end; gives the status to exit with.

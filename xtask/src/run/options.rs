@@ -1,5 +1,6 @@
 //! The command line of `xtask run`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::prelude::*;
@@ -27,13 +28,16 @@ pub struct Options {
     pub shares: Vec<Share>,
     /// The kernel's log level.
     pub log: Option<String>,
+    /// Where the trace goes, if there is to be one.
+    pub trace: Option<PathBuf>,
     /// Whether to show QEMU's command line.
     pub verbose: bool,
 }
 
 impl Options {
-    /// Reads the command line after `run`.
-    pub fn parse(mut parser: lexopt::Parser) -> Result<Self> {
+    /// Reads the command line after `run`, or after `trace` (`traced`).
+    pub fn parse(mut parser: lexopt::Parser, traced: bool) -> Result<Self> {
+        let mut trace = None;
         let mut app = None;
         let mut args = Vec::new();
         let mut profile = Profile::Release;
@@ -76,6 +80,7 @@ impl Options {
                         )));
                     }
                 }
+                Long("out") if traced => trace = Some(PathBuf::from(parser.value()?)),
                 Short('v') | Long("verbose") => verbose = true,
                 Value(name) if app.is_none() => app = Some(name.string()?),
                 Value(word) => {
@@ -86,6 +91,11 @@ impl Options {
                 }
                 other => return Err(other.unexpected().into()),
             }
+        }
+        if traced && trace.is_none() {
+            return Err(Error::usage(
+                "found no --out, expected `cargo xtask trace APP --out FILE.json`",
+            ));
         }
         config.more_args = more_args()?;
         config.check()?;
@@ -98,6 +108,7 @@ impl Options {
             env,
             shares,
             log,
+            trace,
             verbose,
         })
     }
@@ -165,7 +176,7 @@ mod tests {
     use crate::vm::Machine;
 
     fn parse(words: &[&str]) -> crate::error::Result<Options> {
-        Options::parse(lexopt::Parser::from_args(words))
+        Options::parse(lexopt::Parser::from_args(words), false)
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::error::Result;
 /// Ports of the devices by which the guest talks to xtask.
 const STDERR_PORT: &str = "0xe9";
 const CONTROL_PORT: &str = "0xea";
+const TRACE_PORT: &str = "0xeb";
 const EXIT_PORT: &str = "0xf4";
 
 /// The channels' sockets, in the VM's folder.
@@ -67,6 +68,15 @@ pub fn qemu(program: &Path, config: &Config, guest: &Guest, folder: &Path) -> Re
         "-device",
         &format!("isa-debug-exit,iobase={EXIT_PORT},iosize=0x04"),
     ]);
+    if let Some(trace) = &config.trace {
+        let mut file = OsString::from("file,id=trace,path=");
+        file.push(trace);
+        qemu.arg("-chardev").arg(file);
+        qemu.args([
+            "-device",
+            &format!("isa-debugcon,iobase={TRACE_PORT},chardev=trace"),
+        ]);
+    }
     if config.gdb {
         qemu.args(["-gdb", "tcp:127.0.0.1:1234", "-S"]);
     }
@@ -74,13 +84,13 @@ pub fn qemu(program: &Path, config: &Config, guest: &Guest, folder: &Path) -> Re
         .arg(&guest.loader)
         .arg("-initrd")
         .arg(&guest.initrd);
-    qemu.arg("-append").arg(kernel(guest));
+    qemu.arg("-append").arg(kernel(config, guest));
     qemu.args(&config.more_args);
     Ok(qemu)
 }
 
 /// What the kernel reads: its options, `--`, the program's arguments.
-fn kernel(guest: &Guest) -> String {
+fn kernel(config: &Config, guest: &Guest) -> String {
     let mut words = vec![
         format!("name={}", guest.name),
         format!("stderr={STDERR_PORT}"),
@@ -88,6 +98,7 @@ fn kernel(guest: &Guest) -> String {
         format!("exit={EXIT_PORT}"),
         "stdin=framed".into(),
     ];
+    words.extend(config.trace.iter().map(|_| format!("trace={TRACE_PORT}")));
     words.extend(guest.log.iter().map(|level| format!("log={level}")));
     words.extend(guest.env.iter().map(|variable| format!("env={variable}")));
     words.push("--".into());
@@ -104,7 +115,7 @@ fn kernel(guest: &Guest) -> String {
 #[cfg(test)]
 mod tests {
     use super::kernel;
-    use crate::vm::config::Guest;
+    use crate::vm::config::{Config, Guest};
 
     #[test]
     fn arguments_survive_the_way_to_the_guest() {
@@ -116,7 +127,7 @@ mod tests {
             env: vec!["GREETING=good day".into()],
             args: vec!["a b".into(), "it's".into(), "--".into(), String::new()],
         };
-        let words = shell_words::split(&kernel(&guest)).unwrap();
+        let words = shell_words::split(&kernel(&Config::default(), &guest)).unwrap();
         assert!(words.contains(&"env=GREETING=good day".to_owned()));
         let start = words.iter().position(|word| word == "--").unwrap();
         assert_eq!(words[start + 1..], guest.args[..]);

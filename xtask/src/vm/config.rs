@@ -66,6 +66,8 @@ pub struct Config {
     pub icount: bool,
     /// Whether to wait for a debugger before the first instruction.
     pub gdb: bool,
+    /// Where the guest's trace goes, as the kernel writes it.
+    pub trace: Option<PathBuf>,
     /// More options for QEMU, after all others.
     pub more_args: Vec<String>,
     /// When to give up.
@@ -82,6 +84,7 @@ impl Default for Config {
             cpu_model: "max".into(),
             icount: false,
             gdb: false,
+            trace: None,
             more_args: Vec::new(),
             timeout: None,
         }

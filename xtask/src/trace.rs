@@ -1,0 +1,273 @@
+//! `xtask trace`: turns the kernel's dump of events into the JSON that Perfetto and
+//! Chrome's tracing page show ("Trace Event Format", Google, 2016).
+//!
+//! Each CPU is a line of its own: the threads that ran on it, one after the other,
+//! with the interrupts that came in on top of them, and marks for messages and ports.
+
+#[cfg(test)]
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::error::{Context, Error, Result};
+
+const MAGIC: &[u8] = b"DRNTRACE";
+const KIND_SHIFT: u32 = 56;
+
+/// One event of a CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Record {
+    /// The time-stamp counter.
+    when: u64,
+    kind: u8,
+    argument: u64,
+}
+
+/// The events of one CPU, oldest first.
+#[derive(Debug, PartialEq, Eq)]
+struct Cpu {
+    number: u64,
+    /// How many older events were overwritten.
+    lost: u64,
+    records: Vec<Record>,
+}
+
+/// What the kernel left.
+#[derive(Debug, PartialEq, Eq)]
+struct Dump {
+    tsc_khz: u64,
+    cpus: Vec<Cpu>,
+}
+
+/// Turns the dump at `raw` into JSON at `out`, and says what it holds.
+pub fn convert(raw: &Path, out: &Path) -> Result<()> {
+    let bytes = std::fs::read(raw).context(|| "read the guest's trace".into())?;
+    let dump = Dump::parse(&bytes)?;
+    let file = std::fs::File::create(out).context(|| format!("create {}", out.display()))?;
+    let mut file = std::io::BufWriter::new(file);
+    let trace = json!({ "displayTimeUnit": "ns", "traceEvents": dump.events() });
+    serde_json::to_writer(&mut file, &trace)
+        .map_err(std::io::Error::from)
+        .and_then(|()| file.flush())
+        .context(|| format!("write {}", out.display()))?;
+    eprintln!("xtask: {}", dump.summary(out));
+    Ok(())
+}
+
+impl Dump {
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let Some(rest) = bytes.strip_prefix(MAGIC) else {
+            return Err(Error::failed(format!(
+                "found {} bytes that are no trace: the guest ended before it could write one",
+                bytes.len()
+            )));
+        };
+        let mut words = rest
+            .chunks_exact(8)
+            .map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()));
+        let mut word = move || {
+            words.next().ok_or_else(|| {
+                Error::failed("the guest's trace ends in the middle: the guest was killed")
+            })
+        };
+        let tsc_khz = word()?.max(1);
+        let total = rest.len() / 8;
+        let mut read = 1;
+        let mut cpus = Vec::new();
+        while read < total {
+            let (number, lost, count) = (word()?, word()?, word()?);
+            let mut records = Vec::new();
+            for _ in 0..count {
+                let (when, what) = (word()?, word()?);
+                let kind = (what >> KIND_SHIFT) as u8;
+                let argument = what & ((1 << KIND_SHIFT) - 1);
+                records.push(Record {
+                    when,
+                    kind,
+                    argument,
+                });
+            }
+            read += 3 + 2 * count as usize;
+            cpus.push(Cpu {
+                number,
+                lost,
+                records,
+            });
+        }
+        Ok(Self { tsc_khz, cpus })
+    }
+
+    fn summary(&self, out: &Path) -> String {
+        let kept: usize = self.cpus.iter().map(|cpu| cpu.records.len()).sum();
+        let lost: u64 = self.cpus.iter().map(|cpu| cpu.lost).sum();
+        let mut text = format!(
+            "{kept} events of {} CPUs are in {}",
+            self.cpus.len(),
+            out.display()
+        );
+        if lost > 0 {
+            let _ = write!(text, " ({lost} older ones were overwritten)");
+        }
+        text
+    }
+
+    /// The events as Chrome has them: times in microseconds.
+    fn events(&self) -> Vec<Value> {
+        let us = |ticks: u64| ticks as f64 * 1000.0 / self.tsc_khz as f64;
+        let mut events = vec![json!({
+            "ph": "M", "name": "process_name", "pid": 0, "args": { "name": "node 0" },
+        })];
+        for cpu in &self.cpus {
+            let line = cpu.number;
+            events.push(json!({
+                "ph": "M", "name": "thread_name", "pid": 0, "tid": line,
+                "args": { "name": format!("CPU {line}") },
+            }));
+            let slice = |name: &str, category: &str, from: u64, to: u64| {
+                json!({
+                    "ph": "X", "name": name, "cat": category, "pid": 0, "tid": line,
+                    "ts": us(from), "dur": us(to.saturating_sub(from)),
+                })
+            };
+            let mark = |name: String, category: &str, at: u64| {
+                json!({
+                    "ph": "i", "s": "t", "name": name, "cat": category, "pid": 0, "tid": line,
+                    "ts": us(at),
+                })
+            };
+            let end = cpu.records.last().map_or(0, |record| record.when);
+            let mut running: Option<Record> = None;
+            let mut interrupts = Vec::new();
+            for &record in &cpu.records {
+                match record.kind {
+                    SWITCH => {
+                        if let Some(before) = running.replace(record) {
+                            events.push(slice(
+                                &thread(before.argument),
+                                "thread",
+                                before.when,
+                                record.when,
+                            ));
+                        }
+                    }
+                    SENT => events.push(mark(
+                        format!("message to CPU {}", record.argument),
+                        "ipi",
+                        record.when,
+                    )),
+                    RUN => events.push(mark(
+                        format!("message of CPU {}", record.argument),
+                        "ipi",
+                        record.when,
+                    )),
+                    PUT => events.push(mark("put".into(), "port", record.when)),
+                    REPLY => events.push(mark("reply".into(), "port", record.when)),
+                    INTERRUPT => interrupts.push(record),
+                    INTERRUPT_END => {
+                        if let Some(begin) = interrupts.pop() {
+                            let name = format!("interrupt {:#x}", begin.argument);
+                            events.push(slice(&name, "interrupt", begin.when, record.when));
+                        }
+                    }
+                    FAULT => events.push(mark(
+                        format!("exception {}", record.argument),
+                        "fault",
+                        record.when,
+                    )),
+                    other => events.push(mark(format!("event {other}"), "unknown", record.when)),
+                }
+            }
+            if let Some(last) = running {
+                events.push(slice(&thread(last.argument), "thread", last.when, end));
+            }
+        }
+        events
+    }
+
+    /// The numbers of the threads that ran.
+    #[cfg(test)]
+    fn threads(&self) -> BTreeSet<u64> {
+        let records = self.cpus.iter().flat_map(|cpu| &cpu.records);
+        records
+            .filter(|record| record.kind == SWITCH)
+            .map(|record| record.argument)
+            .collect()
+    }
+}
+
+const SWITCH: u8 = 1;
+const SENT: u8 = 2;
+const RUN: u8 = 3;
+const PUT: u8 = 4;
+const REPLY: u8 = 5;
+const INTERRUPT: u8 = 6;
+const INTERRUPT_END: u8 = 7;
+const FAULT: u8 = 8;
+
+fn thread(number: u64) -> String {
+    match number {
+        0 => "idle".into(),
+        number => format!("thread {number}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Dump, INTERRUPT, INTERRUPT_END, KIND_SHIFT, MAGIC, SWITCH};
+
+    fn dump(words: &[u64]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        bytes
+    }
+
+    fn what(kind: u8, argument: u64) -> u64 {
+        u64::from(kind) << KIND_SHIFT | argument
+    }
+
+    #[test]
+    fn threads_and_interrupts_become_slices() {
+        let bytes = dump(&[
+            1000,
+            0,
+            7,
+            4,
+            100,
+            what(SWITCH, 5),
+            200,
+            what(INTERRUPT, 0x30),
+            250,
+            what(INTERRUPT_END, 0x30),
+            400,
+            what(SWITCH, 0),
+            1,
+            0,
+            0,
+        ]);
+        let dump = Dump::parse(&bytes).unwrap();
+        assert_eq!((dump.cpus.len(), dump.cpus[0].lost), (2, 7));
+        assert_eq!(dump.threads().into_iter().collect::<Vec<_>>(), [0, 5]);
+        let events = dump.events();
+        let named = |name: &str| events.iter().find(|event| event["name"] == name).unwrap();
+        assert_eq!(
+            (
+                named("thread 5")["ts"].as_f64(),
+                named("thread 5")["dur"].as_f64()
+            ),
+            (Some(100.0), Some(300.0))
+        );
+        assert_eq!(named("interrupt 0x30")["dur"].as_f64(), Some(50.0));
+        assert_eq!(named("idle")["tid"], 0);
+    }
+
+    #[test]
+    fn what_is_cut_off_is_refused() {
+        assert!(Dump::parse(b"").is_err());
+        let whole = dump(&[1000, 0, 0, 1, 100, what(SWITCH, 5)]);
+        assert!(Dump::parse(&whole).is_ok());
+        assert!(Dump::parse(&whole[..whole.len() - 8]).is_err());
+    }
+}
