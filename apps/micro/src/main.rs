@@ -14,8 +14,13 @@ use std::process::ExitCode;
 #[cfg(target_os = "hermit")]
 use hermit as _;
 
+mod clock;
 mod counter;
 mod getpid;
+mod locks;
+mod round_trips;
+mod spawn;
+mod yields;
 
 /// Something to measure.
 struct Measurement {
@@ -26,12 +31,51 @@ struct Measurement {
     run: fn() -> f64,
 }
 
+/// Shortens the list below.
+const fn measurement(name: &'static str, about: &'static str, run: fn() -> f64) -> Measurement {
+    Measurement { name, about, run }
+}
+
 /// All there is to measure.
-const MEASUREMENTS: &[Measurement] = &[Measurement {
-    name: "getpid",
-    about: "a call of the system that does next to nothing",
-    run: getpid::run,
-}];
+const MEASUREMENTS: &[Measurement] = &[
+    measurement(
+        "getpid",
+        "a call of the system that does next to nothing",
+        getpid::run,
+    ),
+    measurement(
+        "yield_alone",
+        "a yield with no other thread to run",
+        yields::alone,
+    ),
+    measurement("yield_pair", "a yield to another thread", yields::pair),
+    measurement(
+        "mutex_uncontended",
+        "taking and giving back a mutex that nobody else wants",
+        locks::mutex_uncontended,
+    ),
+    measurement(
+        "spawn_join",
+        "a thread that does nothing, from its start to its join",
+        spawn::join,
+    ),
+    measurement(
+        "park_rtt",
+        "two threads that unpark each other, there and back",
+        round_trips::park,
+    ),
+    measurement(
+        "condvar_rtt",
+        "the same with a mutex and a condition variable",
+        round_trips::condvar,
+    ),
+    measurement(
+        "mpsc_rtt",
+        "the same with a message through a channel each way",
+        round_trips::mpsc,
+    ),
+    measurement("instant_now", "the time now", clock::instant_now),
+];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -49,7 +93,7 @@ fn main() -> ExitCode {
 fn usage() -> ExitCode {
     eprintln!("usage: micro MEASUREMENT");
     for Measurement { name, about, .. } in MEASUREMENTS {
-        eprintln!("  {name:<12} {about}");
+        eprintln!("  {name:<18} {about}");
     }
     ExitCode::from(2)
 }

@@ -4,8 +4,11 @@
 //! can be counted instead of timed, it is: counts are the same on every machine.
 
 pub mod boot;
+mod counted;
 mod figure;
 mod guests;
+pub mod lwkt;
+mod micro;
 mod table;
 
 pub use figure::Figure;
@@ -24,11 +27,18 @@ struct Group {
 }
 
 /// All groups.
-const GROUPS: &[Group] = &[Group {
-    name: "boot",
-    about: "size, memory and instructions until a program prints its first line",
-    measure: boot::measure,
-}];
+const GROUPS: &[Group] = &[
+    Group {
+        name: "boot",
+        about: "size, memory and instructions until a program prints its first line",
+        measure: boot::measure,
+    },
+    Group {
+        name: "lwkt",
+        about: "instructions of yielding, waiting, waking, starting threads",
+        measure: lwkt::measure,
+    },
+];
 
 /// What the command line after `bench` asks for.
 #[derive(Default)]

@@ -1,11 +1,11 @@
 //! What it takes until a program prints its first line: `apps/hello`, optimised.
 
-mod counted;
 mod memory;
 
 use super::figure::{Figure, Goal};
 use super::guests::{Guests, Packed};
-use crate::error::{Context, Error, Result};
+use super::{counted, micro};
+use crate::error::{Context, Result};
 use crate::vm::Machine;
 
 /// The Hermit unikernel, its own `hello` measured in the same ways.
@@ -59,42 +59,11 @@ fn elf_bytes(hello: &Packed) -> Result<Figure> {
 /// What a call of the system costs that does next to nothing, with the loop that
 /// makes it.
 fn getpid(guests: &Guests<'_>) -> Result<Figure> {
-    let micro = guests.pack("micro")?;
-    let said = counted::output(guests, &micro, Machine::Q35, &["getpid"])?;
-    let value = measured(&said, "getpid").ok_or_else(|| {
-        Error::failed(format!(
-            "found `{said}`, expected a line `getpid NUMBER` from the program `micro`"
-        ))
-    })?;
-    // Reading the counter and the kernel's timer interrupt, some hundred instructions
-    // in a million calls, are no part of a call: they end behind the third decimal.
-    let value = (value * 1000.0).round() / 1000.0;
+    let program = guests.pack("micro")?;
+    let value = micro::instructions(guests, &program, &["getpid"])?;
     Ok(
         Figure::new("boot/getpid_instructions", value, "instructions")
             .peer(HERMIT, 5.0)
             .goal(Goal::AtMost(5.0)),
     )
-}
-
-/// The number behind `name` on a line of what the program `micro` said.
-fn measured(said: &str, name: &str) -> Option<f64> {
-    said.lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
-        .and_then(|number| number.parse().ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::measured;
-
-    #[test]
-    fn a_measurement_is_found_by_its_name() {
-        assert_eq!(
-            measured("getpids 3\ngetpid 5.000007\n", "getpid"),
-            Some(5.000_007)
-        );
-        assert_eq!(measured("getpid\n", "getpid"), None);
-        assert_eq!(measured("getpid fast\n", "getpid"), None);
-        assert_eq!(measured("", "getpid"), None);
-    }
 }
