@@ -47,6 +47,8 @@ pub enum Kind {
     Interrupt = 6,
     /// Its handler is done (its vector).
     InterruptEnd = 7,
+    /// The message interrupt was raised (on CPU).
+    Interrupted = 9,
     /// An exception, the last event of all (its vector).
     Fault = 8,
 }
@@ -90,6 +92,7 @@ pub fn event(kind: Kind, argument: u64) {
 pub fn lwkt_event(event_of_lwkt: Event) {
     match event_of_lwkt {
         Event::MessageSent { target } => event(Kind::MessageSent, target as u64),
+        Event::Interrupted { target } => event(Kind::Interrupted, target as u64),
         Event::MessageRun { home } => event(Kind::MessageRun, home as u64),
         Event::Put => event(Kind::Put, 0),
         Event::Reply => event(Kind::Reply, 0),

@@ -37,6 +37,8 @@ mod symbolize;
 #[cfg(feature = "full")]
 mod test;
 #[cfg(feature = "full")]
+mod trace;
+#[cfg(feature = "full")]
 mod vm;
 
 use std::process::ExitCode;
@@ -81,6 +83,7 @@ fn full(command: &str, parser: lexopt::Parser) -> Result<u8> {
     interrupt::watch()?;
     match command {
         "run" => run::run(parser),
+        "trace" => run::trace(parser),
         "test" => test::run(parser),
         "bench" => bench::run(parser),
         "doctor" => doctor::run(),
@@ -106,6 +109,8 @@ cargo xtask run APP [OPTIONS] [-- ARGS]   run a program (a name of apps/, or a p
     --env KEY=VALUE     an environment variable
     --file HOST:GUEST   a file for the guest       --dir HOST:GUEST  a folder for the guest
     -v                  show QEMU's command line
+cargo xtask trace APP --out FILE.json     as run, and write what each CPU did when (for
+                                          ui.perfetto.dev, or chrome://tracing)
 cargo xtask test [FILTER...] [--list]     run the tests whose names contain a filter (all)
 cargo xtask bench [GROUP] [--json]        measure a group of figures (none: list the groups)
 cargo xtask doctor                        what is there and what is missing

@@ -158,6 +158,11 @@ impl Dump {
                         "ipi",
                         record.when,
                     )),
+                    INTERRUPTED => events.push(mark(
+                        format!("interrupt to CPU {}", record.argument),
+                        "ipi",
+                        record.when,
+                    )),
                     RUN => events.push(mark(
                         format!("message of CPU {}", record.argument),
                         "ipi",
@@ -206,6 +211,7 @@ const REPLY: u8 = 5;
 const INTERRUPT: u8 = 6;
 const INTERRUPT_END: u8 = 7;
 const FAULT: u8 = 8;
+const INTERRUPTED: u8 = 9;
 
 fn thread(number: u64) -> String {
     match number {

@@ -313,6 +313,7 @@ impl<M: Machine> IpiQueues<M> {
     pub fn notify(&self, target: usize) {
         // Whoever clears the flag sees what was queued before it was set.
         if !self.queues[target].in_flight.swap(true, Ordering::AcqRel) {
+            M::trace(Event::Interrupted { target });
             M::interrupt(target);
         }
     }

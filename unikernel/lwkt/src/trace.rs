@@ -10,6 +10,11 @@ pub enum Event {
         /// That CPU.
         target: usize,
     },
+    /// The message interrupt was raised on a CPU.
+    Interrupted {
+        /// That CPU.
+        target: usize,
+    },
     /// A message begins to run.
     MessageRun {
         /// The CPU whose envelope it came in.

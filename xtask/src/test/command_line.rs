@@ -51,6 +51,7 @@ pub fn cases() -> Vec<Case> {
                 "QEMU ended without",
             )
         }),
+        Case::new("xtask/trace", trace),
         Case::new("xtask/doctor", |suite| {
             let output = xtask(suite, &["doctor"])?;
             match String::from_utf8_lossy(&output.stdout).contains("accelerator") {
@@ -121,6 +122,22 @@ fn streams(suite: &Suite) -> Verdict {
         1 => Ok(()),
         count => Err(format!("found {count} boot lines, expected one:\n{stderr}"))?,
     }
+}
+
+/// The trace is JSON, with a line for each CPU, and shows the threads.
+fn trace(suite: &Suite) -> Verdict {
+    let path = suite.path("trace.json");
+    let out = path.display().to_string();
+    let output = xtask(suite, &["trace", "hello", "--smp", "2", "--out", &out])?;
+    expect(&output, 0, "events of 2 CPUs")?;
+    let trace: serde_json::Value = serde_json::from_slice(&fs::read(&path)?)?;
+    let events = trace["traceEvents"].as_array().ok_or("found no events")?;
+    for name in ["thread 1", "thread 2", "idle", "interrupt to CPU 1"] {
+        if !events.iter().any(|event| event["name"] == name) {
+            Err(format!("found no `{name}` among {} events", events.len()))?;
+        }
+    }
+    expect(&xtask(suite, &["trace", "hello"])?, 2, "--out")
 }
 
 /// A signal ends xtask with the shell's status for it, and QEMU with it.

@@ -18,6 +18,8 @@ pub fn cases() -> Vec<Case> {
             let packages = ["--package", "darner-loader", "--package", "darner-builtins"];
             cargo_test(suite, &[&packages[..], &["--lib"]].concat())
         }),
+        // Every order of what CPUs do to each other's queues and locks.
+        Case::alone("host/loom", loom),
         Case::alone("host/apps", |suite| {
             let apps = crate::app::list(&suite.set.root)?;
             let packages: Vec<&str> = apps
@@ -27,6 +29,19 @@ pub fn cases() -> Vec<Case> {
             cargo_test(suite, &packages)
         }),
     ]
+}
+
+/// The model checks, which are the tests of crates compiled for loom. Optimised:
+/// there are very many orders.
+fn loom(suite: &Suite) -> Verdict {
+    let root = &suite.set.root;
+    let mut cargo = suite.set.toolchain.cargo(root);
+    cargo
+        .env("RUSTFLAGS", "--cfg loom")
+        .args(["test", "--quiet", "--release", "--package", "darner-lwkt"])
+        .args(["--lib", "--target-dir"])
+        .arg(workspace::target_dir(root).join("loom"));
+    command::run(&mut cargo).map_err(Into::into)
 }
 
 fn cargo_test(suite: &Suite, packages: &[&str]) -> Verdict {

@@ -6,6 +6,7 @@ mod command_line;
 mod failing;
 mod host;
 mod image;
+mod lint;
 mod matrix;
 mod runner;
 mod scenario;
@@ -56,6 +57,7 @@ pub fn run(mut parser: lexopt::Parser) -> Result<u8> {
 
 fn all() -> Result<Vec<Case>> {
     let mut cases = host::cases();
+    cases.extend(lint::cases());
     cases.extend(image::cases());
     cases.extend(matrix::cases());
     cases.extend(failing::cases());

@@ -1,0 +1,47 @@
+//! Form and lints of the whole repository, as they have to be for a change to land.
+
+use std::process::Command;
+
+use super::case::{Case, Verdict};
+use super::suite::Suite;
+use crate::command;
+use crate::workspace;
+
+/// Built for targets of their own only.
+const FREESTANDING: [&str; 3] = ["darner-kernel", "darner-loader", "darner-builtins"];
+
+/// All of them.
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::alone("lint/format", |suite| {
+            let mut cargo = suite.set.toolchain.cargo(&suite.set.root);
+            command::run(cargo.args(["fmt", "--all", "--check"])).map_err(Into::into)
+        }),
+        Case::alone("lint/host", |suite| {
+            let mut cargo = suite.set.toolchain.cargo(&suite.set.root);
+            cargo.args(["clippy", "--workspace", "--all-targets"]);
+            for package in FREESTANDING {
+                cargo.args(["--exclude", package]);
+            }
+            clippy(suite, &mut cargo, "host")
+        }),
+        Case::alone("lint/kernel", |suite| {
+            let mut cargo = suite.set.toolchain.cargo(&suite.set.root);
+            cargo
+                .env("RUSTC_BOOTSTRAP", "1")
+                .args(["clippy", "-Zbuild-std=core,alloc"])
+                .args(["--target", "x86_64-unknown-none"])
+                .args(["--package", "darner-kernel", "--package", "darner-loader"]);
+            clippy(suite, &mut cargo, "kernel")
+        }),
+    ]
+}
+
+/// Warnings are errors.
+fn clippy(suite: &Suite, cargo: &mut Command, folder: &str) -> Verdict {
+    let target_dir = workspace::target_dir(&suite.set.root)
+        .join("clippy")
+        .join(folder);
+    cargo.arg("--quiet").arg("--target-dir").arg(target_dir);
+    command::run(cargo.args(["--", "-D", "warnings"])).map_err(Into::into)
+}
