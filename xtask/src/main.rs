@@ -57,6 +57,15 @@ fn main() -> ExitCode {
 
 /// Does what the command line says; gives the status to exit with.
 fn dispatch() -> Result<u8> {
+    // What follows `--` is the program's.
+    let ours = std::env::args_os().skip(1).take_while(|word| word != "--");
+    if ours
+        .into_iter()
+        .any(|word| word == "--help" || word == "-h")
+    {
+        print!("{HELP}");
+        return Ok(0);
+    }
     let mut parser = lexopt::Parser::from_env();
     let command = match parser.next()? {
         Some(lexopt::Arg::Value(command)) => command.to_string_lossy().into_owned(),

@@ -51,6 +51,14 @@ pub fn cases() -> Vec<Case> {
                 "QEMU ended without",
             )
         }),
+        Case::new("xtask/help", |suite| {
+            let output = xtask(suite, &["run", "hello", "--help"])?;
+            expect(&output, 0, "")?;
+            match String::from_utf8_lossy(&output.stdout).contains("--smp N") {
+                true => expect(&xtask(suite, &["run", "hello", "--smp"])?, 2, "--smp"),
+                false => Err("--help says nothing of --smp")?,
+            }
+        }),
         Case::new("xtask/trace", trace),
         Case::new("xtask/doctor", |suite| {
             let output = xtask(suite, &["doctor"])?;
