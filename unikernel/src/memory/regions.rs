@@ -4,6 +4,7 @@
 //! on both sides. Freed addresses are kept in a list and used again.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use super::frames;
 use super::paging::{self, Rights};
@@ -140,26 +141,75 @@ pub struct NotARegion;
 
 /// Unmaps the whole region at `start`, of `bytes`. Thread context, no lock held.
 pub fn unmap(start: u64, bytes: u64) -> Result<(), NotARegion> {
-    let bytes = align_up(bytes, PAGE);
+    unmap_all(&[(start, bytes)])
+}
+
+/// Unmaps whole regions, given by start and bytes, all or none: the other CPUs are
+/// disturbed once. Thread context, no lock held.
+pub fn unmap_all(regions: &[(u64, u64)]) -> Result<(), NotARegion> {
+    let regions = || {
+        regions
+            .iter()
+            .map(|&(start, bytes)| (start, align_up(bytes, PAGE)))
+    };
     {
         let mut table = TABLE.lock();
-        if table.used.get(&start) != Some(&bytes) {
+        if regions().any(|(start, bytes)| table.used.get(&start) != Some(&bytes)) {
             return Err(NotARegion);
         }
-        table.used.remove(&start);
+        for (start, _) in regions() {
+            table.used.remove(&start);
+        }
     }
-    let end = start + bytes;
-    // Frames may be used again only when no CPU can reach them: unmap, shoot
-    // down, free. The frames wait in batches of what a list on the stack holds.
+    // Frames may be used again only when no CPU can reach them: unmap, shoot down,
+    // free. Without memory for a list of them, a few at a time.
+    let pages = regions().map(|(_, bytes)| bytes / PAGE).sum::<u64>() as usize;
+    let mut frames = Vec::new();
+    if frames.try_reserve_exact(pages).is_ok() {
+        for (start, bytes) in regions() {
+            frames.extend(
+                (start..start + bytes)
+                    .step_by(PAGE as usize)
+                    .filter_map(take_frame),
+            );
+        }
+        if regions().len() == 1 {
+            regions().for_each(|(start, bytes)| tlb::shootdown(start, bytes / PAGE));
+        } else {
+            tlb::shootdown_all();
+        }
+        frames.into_iter().for_each(frames::free_page);
+    } else {
+        for (start, bytes) in regions() {
+            unmap_in_batches(start, start + bytes);
+        }
+    }
+    let mut table = TABLE.lock();
+    for (start, bytes) in regions() {
+        table.give(start - GUARD, bytes + 2 * GUARD);
+    }
+    Ok(())
+}
+
+/// Takes the frame of the page at `at` out of the tables. Pages without rights are
+/// not present, but keep theirs.
+fn take_frame(at: u64) -> Option<u64> {
+    paging::unmap_page(at).or_else(|| {
+        paging::protect_page(at, Rights::Const).ok()?;
+        paging::unmap_page(at)
+    })
+}
+
+/// Unmaps the pages of `start..end` and frees their frames, with no more memory than
+/// a list on the stack.
+fn unmap_in_batches(start: u64, end: u64) {
     let mut batch = [0u64; 64];
     let mut at = start;
     while at < end {
         let first = at;
         let mut count = 0;
         while at < end && count < batch.len() {
-            // Pages without rights are not present, but keep their frame.
-            paging::protect_page(at, Rights::Const).ok();
-            if let Some(frame) = paging::unmap_page(at) {
+            if let Some(frame) = take_frame(at) {
                 batch[count] = frame;
                 count += 1;
             }
@@ -170,8 +220,6 @@ pub fn unmap(start: u64, bytes: u64) -> Result<(), NotARegion> {
             frames::free_page(frame);
         }
     }
-    TABLE.lock().give(start - GUARD, bytes + 2 * GUARD);
-    Ok(())
 }
 
 /// Changes the rights of pages within one region. Thread context, no lock held.

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use super::frames;
@@ -66,8 +66,9 @@ impl Drop for KernelStack {
 
 /// Program stacks in use and kept: bottom and bytes, for naming overflows.
 static PROGRAM_STACKS: Lock<BTreeMap<u64, u64>> = Lock::new(BTreeMap::new());
-/// Stacks of ended threads, for new ones.
-static KEPT: Lock<Vec<(u64, u64)>> = Lock::new(Vec::new());
+/// Stacks of ended threads, for new ones: those that were given up last are at the
+/// end.
+static KEPT: Lock<VecDeque<(u64, u64)>> = Lock::new(VecDeque::new());
 /// How many stacks are kept.
 const MOST_KEPT: usize = 32;
 
@@ -84,8 +85,9 @@ impl ProgramStack {
         let bytes = align_up(bytes.max(LEAST_PROGRAM_STACK), PAGE);
         {
             let mut kept = KEPT.lock();
-            if let Some(index) = kept.iter().position(|&(_, length)| length == bytes) {
-                let (bottom, bytes) = kept.swap_remove(index);
+            if let Some(index) = kept.iter().rposition(|&(_, length)| length == bytes)
+                && let Some((bottom, bytes)) = kept.remove(index)
+            {
                 return Some(Self { bottom, bytes });
             }
         }
@@ -102,33 +104,79 @@ impl ProgramStack {
         self.bottom + self.bytes
     }
 
-    /// Gives the stack up: kept for the next thread, or unmapped. Thread context,
-    /// interrupts on, no lock held, and not the stack that the caller runs on.
-    pub fn release(self) {
-        {
+    /// Gives the stack up: it is kept for the next thread, and the one that has been
+    /// kept for longest goes to `discarded` where there are many. Thread context, no
+    /// lock held, and not the stack that the caller runs on.
+    pub fn release(self, discarded: &mut Discarded) {
+        let oldest = {
             let mut kept = KEPT.lock();
-            if kept.len() < MOST_KEPT {
-                kept.push((self.bottom, self.bytes));
-                return;
+            kept.push_back((self.bottom, self.bytes));
+            match kept.len() > MOST_KEPT {
+                true => kept.pop_front(),
+                false => None,
             }
+        };
+        if let Some(stack) = oldest {
+            discarded.push(stack);
         }
-        unmap(self.bottom, self.bytes);
     }
 }
 
-fn unmap(bottom: u64, bytes: u64) {
-    PROGRAM_STACKS.lock().remove(&bottom);
-    if regions::unmap(bottom, bytes).is_err() {
-        log::error!("the stack at {bottom:#x} is not a region");
+/// Stacks that nobody will use again. They are unmapped together, when there are many
+/// or this is dropped: each time disturbs all CPUs. Thread context, interrupts on, no
+/// lock held.
+pub struct Discarded {
+    stacks: [(u64, u64); Self::MOST],
+    count: usize,
+}
+
+impl Discarded {
+    const MOST: usize = 64;
+
+    /// None yet.
+    pub fn new() -> Self {
+        Self {
+            stacks: [(0, 0); Self::MOST],
+            count: 0,
+        }
+    }
+
+    fn push(&mut self, stack: (u64, u64)) {
+        self.stacks[self.count] = stack;
+        self.count += 1;
+        if self.count == Self::MOST {
+            self.unmap();
+        }
+    }
+
+    fn unmap(&mut self) {
+        let stacks = &self.stacks[..core::mem::take(&mut self.count)];
+        if stacks.is_empty() {
+            return;
+        }
+        {
+            let mut known = PROGRAM_STACKS.lock();
+            for (bottom, _) in stacks {
+                known.remove(bottom);
+            }
+        }
+        if regions::unmap_all(stacks).is_err() {
+            log::error!("a stack is not a region: {stacks:x?}");
+        }
+    }
+}
+
+impl Drop for Discarded {
+    fn drop(&mut self) {
+        self.unmap();
     }
 }
 
 /// Unmaps all stacks that are kept: memory is short.
 pub fn release_kept() {
     let kept = core::mem::take(&mut *KEPT.lock());
-    for (bottom, bytes) in kept {
-        unmap(bottom, bytes);
-    }
+    let mut discarded = Discarded::new();
+    kept.into_iter().for_each(|stack| discarded.push(stack));
 }
 
 /// A guard that an access has hit.

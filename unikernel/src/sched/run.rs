@@ -11,7 +11,7 @@ use super::thread::{Kept, Owned, SpawnError, ThreadRef, Tid, Tls};
 use super::wait::WaitQueue;
 use crate::arch::percpu;
 use crate::arch::switch::prepare;
-use crate::memory::stacks::{KernelStack, ProgramStack};
+use crate::memory::stacks::{Discarded, KernelStack, ProgramStack};
 use crate::sync::Lock;
 use crate::time::monotonic_ns;
 
@@ -45,7 +45,7 @@ pub fn spawn(
     let tls = match Tls::new() {
         Ok(tls) => tls,
         Err(error) => {
-            stack.release();
+            stack.release(&mut Discarded::new());
             return Err(error);
         }
     };
@@ -54,7 +54,7 @@ pub fn spawn(
             .filter(|&tid| i32::try_from(tid).is_ok())
     };
     let Ok(last) = LAST_TID.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) else {
-        Owned { stack, tls }.release();
+        Owned { stack, tls }.release(&mut Discarded::new());
         return Err(SpawnError::NoMemory);
     };
     let tid = last + 1;
@@ -95,10 +95,11 @@ pub fn exit_current() -> ! {
 /// context, interrupts on, no lock held. Returns whether there was any.
 pub fn reap() -> bool {
     let mut any = false;
+    let mut discarded = Discarded::new();
     while let Some(thread) = scheduler().take_ended() {
         let owned = thread.kept.owned.lock().take();
         if let Some(owned) = owned {
-            owned.release();
+            owned.release(&mut discarded);
         }
         any = true;
     }
@@ -113,6 +114,17 @@ pub fn current() -> ThreadRef {
 /// The thread with that number, unless it has ended.
 pub fn find(tid: Tid) -> Option<ThreadRef> {
     THREADS.lock().get(&tid).cloned()
+}
+
+/// Waits until the thread has ended. Not its own; thread context, no lock held.
+pub fn join(tid: Tid) {
+    // One that is not found has ended: numbers are never used again.
+    if let Some(thread) = find(tid) {
+        thread
+            .kept
+            .ended
+            .wait_until(None, || find(tid).is_none().then_some(()));
+    }
 }
 
 /// Number of the thread that runs here, or 0, also before there are threads. Any

@@ -8,7 +8,7 @@ use super::machine::Kernel;
 use super::wait::WaitQueue;
 use crate::abi::process;
 use crate::memory::program_heap;
-use crate::memory::stacks::{KernelStack, ProgramStack};
+use crate::memory::stacks::{Discarded, KernelStack, ProgramStack};
 use crate::sync::Lock;
 
 /// A thread's number. Never used again.
@@ -55,8 +55,8 @@ pub(super) struct Owned {
 
 impl Owned {
     /// Gives the memory back. Not on the stack in question, no lock held.
-    pub fn release(self) {
-        self.stack.release();
+    pub fn release(self, discarded: &mut Discarded) {
+        self.stack.release(discarded);
         if let Some(tls) = self.tls {
             // SAFETY: the block came from this heap with this layout, and the only
             // thread that used it has ended.

@@ -55,6 +55,11 @@ pub fn shootdown(start: u64, pages: u64) {
     }
 }
 
+/// Makes every CPU forget everything. As for [`shootdown`].
+pub fn shootdown_all() {
+    shootdown(0, MOST_PAGES + 1);
+}
+
 /// Answers a shootdown that the vector could not bring: for loops that wait for
 /// other CPUs with interrupts off.
 pub fn answer_if_asked() {
