@@ -11,6 +11,7 @@ mod matrix;
 mod runner;
 mod scenario;
 mod std_tests;
+mod stress;
 mod suite;
 
 use crate::error::{Error, Result};
@@ -61,6 +62,7 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(image::cases());
     cases.extend(matrix::cases());
     cases.extend(failing::cases());
+    cases.extend(stress::cases());
     cases.extend(command_line::cases());
     cases.extend(bench::cases());
     cases.extend(std_tests::cases()?);
