@@ -42,13 +42,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> io::Result<Self> {
-        // A unikernel has a file system to itself; elsewhere there are others.
-        let root = if cfg!(target_os = "hermit") {
-            "/".into()
-        } else {
-            std::env::temp_dir()
-        };
-        let path = root.join(format!("std-tour-{}-{name}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("std-tour-{}-{name}", std::process::id()));
         fs::create_dir(&path)?;
         Ok(Self(path))
     }

@@ -21,6 +21,9 @@ static FILES: Lock<Option<Files>> = Lock::new(None);
 /// Woken when a file is no longer held.
 static RELEASED: WaitQueue = WaitQueue::new();
 
+/// The folder that `std::env::temp_dir` tells programs to use.
+const TEMPORARY: &[u8] = b"/tmp";
+
 /// Makes the file system and fills it from the archive. Called once, at boot.
 pub fn init(archive: Option<&'static [u8]>, now_ns: u64) {
     let mut system = FileSystem::new(now_ns).expect("memory for the file system's root");
@@ -33,6 +36,11 @@ pub fn init(archive: Option<&'static [u8]>, now_ns: u64) {
             Ok(summary) => log::debug!("{} files from the archive", summary.files),
             Err(error) => log::error!("the program will miss files: {error}"),
         }
+    }
+    match system.mkdir(TEMPORARY, 0o777, now_ns) {
+        // The archive may bring its own.
+        Ok(()) | Err(Error::Exists) => {}
+        Err(error) => log::error!("there is no folder for temporary files: {error}"),
     }
     *FILES.lock() = Some(Files {
         system,
