@@ -148,6 +148,11 @@ pub struct IpiQueues<M: Machine> {
     many: usize,
     /// Held by the one who gathers all CPUs.
     gathering: AtomicBool,
+    /// How often a CPU has come to a meeting, and how often one has done there what it
+    /// came for. They are never set back, so that a CPU that still looks at them does
+    /// not keep the next meeting waiting.
+    come: AtomicUsize,
+    done: AtomicUsize,
 }
 
 // SAFETY: an envelope and what it holds belong to one owner at a time: the sender,
@@ -187,6 +192,8 @@ impl<M: Machine> IpiQueues<M> {
                 .collect(),
             many: (envelopes / 4).max(1),
             gathering: AtomicBool::new(false),
+            come: AtomicUsize::new(0),
+            done: AtomicUsize::new(0),
         }
     }
 
@@ -196,8 +203,9 @@ impl<M: Machine> IpiQueues<M> {
     where
         F: FnOnce(Delivery<'_, M>) + Send + 'static,
     {
-        self.send_waiting(leave, target, message);
-        self.notify(target);
+        if self.send_waiting(leave, target, message) {
+            self.notify(target);
+        }
     }
 
     /// Has `message` run on CPU `target` without interrupting it for that; see the
@@ -206,7 +214,9 @@ impl<M: Machine> IpiQueues<M> {
     where
         F: FnOnce(Delivery<'_, M>) + Send + 'static,
     {
-        self.send_waiting(leave, target, message);
+        if !self.send_waiting(leave, target, message) {
+            return;
+        }
         let queue = &self.queues[target];
         // Either this sees that the target idles, or the target sees the message.
         fence(Ordering::SeqCst);
@@ -229,8 +239,9 @@ impl<M: Machine> IpiQueues<M> {
         Ok(())
     }
 
-    /// Queues the message and raises nothing.
-    fn send_waiting<F>(&self, leave: &MayBlock<M>, target: usize, message: F)
+    /// Queues the message and raises nothing. Whether it has yet to run: to the calling
+    /// CPU it has run.
+    fn send_waiting<F>(&self, leave: &MayBlock<M>, target: usize, message: F) -> bool
     where
         F: FnOnce(Delivery<'_, M>) + Send + 'static,
     {
@@ -238,10 +249,11 @@ impl<M: Machine> IpiQueues<M> {
             let section = Critical::enter();
             if let Some(envelope) = self.take_free(&section) {
                 self.post(envelope, target, message);
-                if target == section.cpu() {
+                let is_here = target == section.cpu();
+                if is_here {
                     self.serve(&section);
                 }
-                return;
+                return !is_here;
             }
             drop(section);
             self.hasten(leave);
@@ -396,35 +408,33 @@ impl<M: Machine> IpiQueues<M> {
             // Another one gathers, and may be waiting for this CPU.
             self.wait_a_moment(leave);
         }
+        let call: &(dyn Fn(usize) + Sync) = &call;
         let meeting = Meeting {
-            cpus: self.queues.len(),
-            come: AtomicUsize::new(0),
-            done: AtomicUsize::new(0),
-            gone: AtomicUsize::new(0),
-            call: &call,
+            // SAFETY: this function ends when all CPUs have called it for the only time.
+            call: unsafe {
+                core::mem::transmute::<
+                    &(dyn Fn(usize) + Sync),
+                    &'static (dyn Fn(usize) + Sync + 'static),
+                >(call)
+            },
+            // At the end of each meeting both counts are the same multiple.
+            all: self.come.load(Ordering::Relaxed) + self.queues.len(),
         };
-        // SAFETY: this function ends after every attendant has counted itself as
-        // gone, which is the last that it does with the meeting.
-        let shared =
-            unsafe { core::mem::transmute::<&Meeting<'_>, &'static Meeting<'static>>(&meeting) };
         // In one section: the CPU that this thread attends for must not change.
         let section = loop {
             let section = Critical::enter();
-            if self.invite(&section, shared) {
+            if self.invite(&section, meeting) {
                 break section;
             }
             drop(section);
             self.hasten(leave);
         };
-        meeting.attend::<M>(section.cpu());
-        while meeting.gone.load(Ordering::Acquire) < meeting.cpus {
-            M::pause();
-        }
+        self.attend(meeting, section.cpu());
         self.gathering.store(false, Ordering::Release);
     }
 
     /// Sends every other CPU to the meeting, or none: too few envelopes are here.
-    fn invite(&self, section: &Critical<M>, meeting: &'static Meeting<'static>) -> bool {
+    fn invite(&self, section: &Critical<M>, meeting: Meeting) -> bool {
         let mut taken = Chain(null_mut());
         for _ in 1..self.queues.len() {
             match self.take_free(section) {
@@ -440,38 +450,35 @@ impl<M: Machine> IpiQueues<M> {
         for target in (0..self.queues.len()).filter(|&cpu| cpu != section.cpu()) {
             if let Some(envelope) = taken.pop() {
                 self.post(envelope, target, move |delivery: Delivery<'_, M>| {
-                    meeting.attend::<M>(delivery.section().cpu());
+                    delivery.queues.attend(meeting, delivery.section.cpu());
                 });
                 self.notify(target);
             }
         }
         true
     }
-}
 
-/// Where all CPUs come together.
-struct Meeting<'a> {
-    cpus: usize,
-    come: AtomicUsize,
-    done: AtomicUsize,
-    gone: AtomicUsize,
-    call: &'a (dyn Fn(usize) + Sync),
-}
-
-impl Meeting<'_> {
-    fn attend<M: Machine>(&self, cpu: usize) {
-        self.wait_for_all::<M>(&self.come);
-        (self.call)(cpu);
-        self.wait_for_all::<M>(&self.done);
-        self.gone.fetch_add(1, Ordering::AcqRel);
+    fn attend(&self, meeting: Meeting, cpu: usize) {
+        Self::wait_for_all(&self.come, meeting.all);
+        (meeting.call)(cpu);
+        Self::wait_for_all(&self.done, meeting.all);
     }
 
-    fn wait_for_all<M: Machine>(&self, arrivals: &AtomicUsize) {
-        arrivals.fetch_add(1, Ordering::AcqRel);
-        while arrivals.load(Ordering::Acquire) < self.cpus {
+    fn wait_for_all(count: &AtomicUsize, all: usize) {
+        count.fetch_add(1, Ordering::AcqRel);
+        while count.load(Ordering::Acquire) < all {
             M::pause();
         }
     }
+}
+
+/// Where all CPUs come together.
+#[derive(Clone, Copy)]
+struct Meeting {
+    /// What each CPU is to call, once. Not for ever: until all have done so.
+    call: &'static (dyn Fn(usize) + Sync),
+    /// What the counts are when all are here.
+    all: usize,
 }
 
 impl<M: Machine> IpiQueue<M> {
@@ -513,10 +520,9 @@ unsafe fn run_message<M, F>(
     M: Machine,
     F: FnOnce(Delivery<'_, M>) + Send + 'static,
 {
-    // SAFETY: the caller's envelope is there until the handler gives it up.
-    M::trace(Event::MessageRun {
-        home: unsafe { envelope.as_ref() }.home,
-    });
+    // SAFETY: the envelope is there until the handler gives it up.
+    let home = unsafe { envelope.as_ref() }.home;
+    M::trace(Event::MessageRun { home });
     // SAFETY: the closure is moved out once; the envelope is empty after that.
     let message = unsafe {
         envelope

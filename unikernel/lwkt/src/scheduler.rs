@@ -589,12 +589,15 @@ impl<H: Hardware> Scheduler<H> {
     /// What the idle context does, over and over: runs threads while there are any.
     /// When it returns there was none; see [`Scheduler::may_halt`].
     pub fn idle(&self) {
-        H::messages().poll();
-        self.poll();
-        let section = Critical::enter();
-        if !self.local.get(&section).queue.is_empty() {
-            return self.switch_away(&section);
-        }
+        let section = loop {
+            H::messages().poll();
+            self.poll();
+            let section = Critical::enter();
+            if self.local.get(&section).queue.is_empty() {
+                break section;
+            }
+            self.switch_away(&section);
+        };
         let here = 1 << section.cpu();
         if self.idle.fetch_or(here, Ordering::SeqCst) & here == 0 {
             H::messages().set_idle(&section, true);
@@ -619,6 +622,11 @@ impl<H: Hardware> Scheduler<H> {
             cpu.arm(next);
         }
         !has_work
+    }
+
+    /// Whether CPU `cpu` has nothing to run. It may change at any time. Any context.
+    pub fn is_idle(&self, cpu: usize) -> bool {
+        self.idle.load(Ordering::Relaxed) & 1 << cpu != 0
     }
 
     /// Has the timer fire soon: the machine could not switch when it was asked to.

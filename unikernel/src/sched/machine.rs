@@ -218,31 +218,29 @@ fn end_of_section() {
 /// Does what interrupts have put off. Interrupt handlers, and ends of critical
 /// sections; in none itself.
 pub fn do_deferred() {
-    // In a section of its own, so that the ends of those within do not come here.
-    percpu::enter_critical();
     loop {
+        // In a section of its own, so that the ends of those within do not come here.
+        percpu::enter_critical();
         let cpu = this_cpu();
-        let mut anything = false;
         if cpu.take_deferred(Deferred::Messages) {
             Kernel::messages().poll();
             scheduler().poll();
-            anything = true;
         }
         if cpu.take_deferred(Deferred::Timer) {
             // The tick brings passive messages, too.
             Kernel::messages().poll();
             scheduler().on_timer();
-            anything = true;
         }
         if cpu.take_deferred(Deferred::Serial) {
             console::on_input();
-            anything = true;
         }
-        if !anything {
-            break;
+        // What has come meanwhile was put off by this section. A switch is up to the
+        // caller.
+        let deferred = percpu::exit_critical();
+        if !deferred || !cpu.is_any_deferred_but(Deferred::Switch) {
+            return;
         }
     }
-    let _ = percpu::exit_critical();
 }
 
 /// Called by the interrupt entry, on the thread's kernel stack, when the program was

@@ -191,6 +191,26 @@ mod every_order {
     }
 
     #[test]
+    fn cpus_meet_and_part() {
+        model(|| {
+            let called = Arc::new(AtomicUsize::new(0));
+            run::<2>(2, move |cpu, queues| {
+                if cpu == 1 {
+                    return serve_until(queues, || called.load(Ordering::Relaxed) == 4);
+                }
+                // The other CPU may still be about to leave the first meeting.
+                for meeting in 0..2 {
+                    queues.rendezvous(&leave(), |_| {
+                        let before = called.fetch_add(1, Ordering::Relaxed);
+                        assert_eq!(before / 2, meeting, "nobody is in the next meeting");
+                    });
+                    assert_eq!(called.load(Ordering::Relaxed) / 2, meeting + 1);
+                }
+            });
+        });
+    }
+
+    #[test]
     fn messages_both_ways_that_answer() {
         model(|| {
             // What has run on each CPU: the other's message, and the answer to its own.
@@ -289,6 +309,25 @@ mod storms {
                     seen.fetch_add(1, Ordering::Relaxed);
                 });
             }
+        });
+    }
+
+    #[test]
+    fn a_message_to_the_sender_runs_at_once_and_without_an_interrupt() {
+        run::<1>(1, |_, queues| {
+            let ran = Arc::new(AtomicUsize::new(0));
+            for passive in [false, true] {
+                let counted = ran.clone();
+                let message = move |_: Delivery<'_, _>| {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                };
+                match passive {
+                    true => queues.send_passive(&leave(), 0, message),
+                    false => queues.send(&leave(), 0, message),
+                }
+            }
+            assert_eq!(ran.load(Ordering::Relaxed), 2);
+            assert!(!line(0, |line| line.0.load(Ordering::Relaxed)));
         });
     }
 

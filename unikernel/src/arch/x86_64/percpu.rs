@@ -124,6 +124,11 @@ impl PerCpu {
         self.deferred.load(Ordering::Relaxed) & what as u32 != 0
     }
 
+    /// Whether anything besides `what` has been put off.
+    pub fn is_any_deferred_but(&self, what: Deferred) -> bool {
+        self.deferred.load(Ordering::Relaxed) & !(what as u32) != 0
+    }
+
     /// Whether `what` had been put off; it is the caller's to do now.
     pub fn take_deferred(&self, what: Deferred) -> bool {
         self.is_deferred(what)

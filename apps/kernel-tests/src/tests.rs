@@ -1,0 +1,83 @@
+//! What is tested, and how much of it.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::kernel;
+
+/// A test of the kernel.
+struct Test {
+    name: &'static str,
+    /// How much is done on so many CPUs.
+    amount: fn(u64) -> u64,
+    /// What the number is that it finds.
+    found: &'static str,
+}
+
+/// All there are.
+const TESTS: &[Test] = &[
+    Test {
+        name: "ipi-storm",
+        amount: |cpus| match (cpus, cfg!(debug_assertions)) {
+            (4, false) => 10_000_000,
+            (_, false) => 1_000_000,
+            (_, true) => 100_000,
+        },
+        found: "messages ran, none was lost, in order",
+    },
+    Test {
+        name: "rendezvous",
+        amount: |_| 1000,
+        found: "meetings of all CPUs",
+    },
+    Test {
+        name: "passive",
+        amount: |_| 20,
+        found: "ns was the longest delay on a busy CPU",
+    },
+    Test {
+        name: "migrate",
+        amount: |_| 10_000,
+        found: "migrations",
+    },
+    Test {
+        name: "tlb",
+        amount: |cpus| 8000 / cpus,
+        found: "messages ran beside the shootdowns, no translation was stale",
+    },
+];
+
+/// Runs the tests of these names, or all; 1 if one of them failed.
+pub fn run(names: &[&str]) -> ExitCode {
+    if let Some(unknown) = names
+        .iter()
+        .find(|&&name| TESTS.iter().all(|test| test.name != name))
+    {
+        eprintln!("found no test `{unknown}`");
+        eprintln!("usage: kernel-tests [TEST...], or kernel-tests measure NAME...; tests:");
+        for test in TESTS {
+            eprintln!("  {}", test.name);
+        }
+        return ExitCode::from(2);
+    }
+    let chosen = TESTS
+        .iter()
+        .filter(|test| names.is_empty() || names.contains(&test.name));
+    let failed = chosen.filter(|test| !test.run()).count();
+    ExitCode::from(u8::from(failed > 0))
+}
+
+impl Test {
+    /// Runs it and prints one line; whether all was well.
+    fn run(&self) -> bool {
+        let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64);
+        let begin = Instant::now();
+        let result = kernel::run(self.name, (self.amount)(cpus));
+        let ms = begin.elapsed().as_millis();
+        match &result {
+            Ok(found) => println!("ok     {} ({found} {}; {ms} ms)", self.name, self.found),
+            Err(error) => println!("FAILED {}: {error} ({ms} ms)", self.name),
+        }
+        result.is_ok()
+    }
+}

@@ -1,0 +1,101 @@
+//! Tests and measurements of what only the kernel can do: messages between CPUs,
+//! critical sections, migration, shootdowns.
+//!
+//! Only with the feature `selftest`. The program `kernel-tests` runs them, by name,
+//! through [`sys_selftest`]. A test that finds something wrong logs it as an error.
+
+mod gang;
+mod measure;
+mod migrate;
+mod passive;
+mod rendezvous;
+mod storm;
+mod tlb;
+
+use alloc::format;
+use alloc::string::String;
+
+use hermit_abi::{EIO, ENAMETOOLONG, ENOENT};
+
+use crate::abi::user::{self, Errno, UserSlice, answer};
+use crate::time::monotonic_ns;
+
+/// What is wrong, for the reader.
+type Failure = String;
+/// A number that the test or measurement found, as its entry in [`ALL`] says.
+type Found = Result<u64, Failure>;
+
+/// How long anything may take that must happen, in nanoseconds. A CPU of an emulated
+/// machine on a busy host may stand still for a second.
+const PATIENCE: u64 = 30_000_000_000;
+
+/// Tests and measurements: the name, and what runs it with the program's argument.
+const ALL: [(&str, fn(u64) -> Found); 8] = [
+    // So many messages; how many there were in the end.
+    ("ipi-storm", storm::run),
+    // So many meetings of all CPUs; how many there were.
+    ("rendezvous", rendezvous::run),
+    // So many passive messages of each kind; the longest delay on a busy CPU, in ns
+    // of its running time.
+    ("passive", passive::run),
+    // So many migrations; how many there were.
+    ("migrate", migrate::run),
+    // So many shootdowns by each CPU; how many messages ran meanwhile.
+    ("tlb", tlb::run),
+    // Ticks of so many pairs of entering and leaving a critical section.
+    ("critical_pair", measure::critical_pair),
+    // Ticks of so many messages of which each is the answer to the last.
+    ("ipi_pingpong", measure::ipi_pingpong),
+    // Ticks of so many messages that are sent without waiting.
+    ("ipi_pipelined", measure::ipi_pipelined),
+];
+
+/// The longest name that is looked for.
+const LONGEST_NAME: usize = 64;
+
+fn selftest(name: *const u8, len: usize, argument: u64, result: *mut u64) -> Result<i32, Errno> {
+    if len > LONGEST_NAME {
+        return Err(Errno(ENAMETOOLONG));
+    }
+    let mut buffer = [0; LONGEST_NAME];
+    let wanted = &mut buffer[..len];
+    UserSlice::new(name, len)?.copy_in(0, wanted);
+    let (name, run) = ALL
+        .into_iter()
+        .find(|(name, _)| name.as_bytes() == wanted)
+        .ok_or(Errno(ENOENT))?;
+    match run(argument) {
+        Ok(found) => user::write(result, found).map(|()| 0),
+        Err(failure) => {
+            log::error!("{name}: {failure}");
+            Err(Errno(EIO))
+        }
+    }
+}
+
+/// Runs the test or measurement of that name, and stores the number that it found.
+/// ENOENT: there is none of that name; EIO: it failed, and has logged why. Takes
+/// seconds. One at a time.
+#[unsafe(no_mangle)]
+pub extern "C" fn sys_selftest(
+    name: *const u8,
+    len: usize,
+    argument: u64,
+    result: *mut u64,
+) -> i32 {
+    answer(selftest(name, len, argument, result))
+}
+
+/// Waits until `condition`, without giving the CPU away, and without looking for
+/// messages: they have to come by themselves. An error after [`PATIENCE`].
+fn spin_until(what: &str, condition: impl Fn() -> bool) -> Result<(), Failure> {
+    let begin = monotonic_ns();
+    while !condition() {
+        let waited = monotonic_ns() - begin;
+        if waited > PATIENCE {
+            return Err(format!("waited {} ms for {what}", waited / 1_000_000));
+        }
+        core::hint::spin_loop();
+    }
+    Ok(())
+}
