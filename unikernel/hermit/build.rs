@@ -6,7 +6,7 @@ use std::process::Command;
 
 /// The features that the kernel knows: all of this crate's but those that mean
 /// something to this script alone.
-const KERNEL_FEATURES: [&str; 39] = [
+const KERNEL_FEATURES: [&str; 40] = [
     "acpi",
     "alloc-stats",
     "common-os",
@@ -29,6 +29,7 @@ const KERNEL_FEATURES: [&str; 39] = [
     "pci",
     "pci-ids",
     "rtl8139",
+    "selftest",
     "semihosting",
     "shell",
     "smp",

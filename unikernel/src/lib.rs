@@ -24,6 +24,8 @@ mod panic;
 mod params;
 mod platform;
 mod sched;
+#[cfg(feature = "selftest")]
+mod selftest;
 mod sync;
 mod time;
 mod trace;

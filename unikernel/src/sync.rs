@@ -52,29 +52,9 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Frees the lock that a context switch carried over from another thread.
-    ///
-    /// # Safety
-    /// The calling CPU must hold the lock and its guard must have been forgotten.
-    pub unsafe fn force_unlock(&self) {
-        // SAFETY: passed on to the caller.
-        unsafe { self.inner.force_unlock() }
-    }
-
     /// The protected value, without taking the lock.
     pub fn as_ptr(&self) -> *mut T {
         self.inner.as_mut_ptr()
-    }
-}
-
-impl<T> LockGuard<'_, T> {
-    /// Keeps the lock for whoever runs after a context switch, who frees it by
-    /// [`Lock::force_unlock`]. Returns whether interrupts are to be on again when
-    /// the calling thread comes back.
-    pub fn carry(self) -> bool {
-        let enabled = self.enabled;
-        core::mem::forget(self);
-        enabled
     }
 }
 

@@ -576,4 +576,8 @@ impl<M: Machine> Drop for IpiQueues<M> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::missing_const_for_thread_local,
+    reason = "loom's thread_local knows no const"
+)]
 mod tests;

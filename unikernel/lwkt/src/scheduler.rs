@@ -23,8 +23,9 @@
 //! # Time
 //!
 //! While a CPU runs threads it has a tick ([`TICK`]), at which threads of the same
-//! priority take turns. An idle CPU has none: its timer is set for the next deadline
-//! of a thread, if there is one.
+//! priority take turns. A thread that has to make way for one of higher priority keeps
+//! its turn: it is the next of its own. An idle CPU has no tick: its timer is set for
+//! the next deadline of a thread, if there is one.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -108,6 +109,10 @@ struct Cpu<H: Hardware> {
     ended: RunQueue<Thread<H>>,
     /// When the timer fires; [`Nanos::MAX`]: not at all.
     armed: Cell<Nanos>,
+    /// When the next tick is due, while threads run.
+    tick: Cell<Nanos>,
+    /// A tick has come since a thread lost its turn: the next to be preempted does.
+    turn_over: Cell<bool>,
 }
 
 // SAFETY: the pointers are counts of `Arc`s of `Sync` threads, which may move
@@ -162,7 +167,7 @@ impl<H: Hardware> Scheduler<H> {
         let target = on
             .filter(|&cpu| cpu < self.shared.len())
             .unwrap_or_else(|| self.place(section.cpu()));
-        thread.cpu.store(target, Ordering::Relaxed);
+        thread.set_cpu(target);
         if target == section.cpu() {
             self.make_ready(&section, thread);
         } else {
@@ -252,7 +257,7 @@ impl<H: Hardware> Scheduler<H> {
             .is_err()
         {
             // Unparked just now.
-            thread.token.store(EMPTY, Ordering::Relaxed);
+            thread.token.swap(EMPTY, Ordering::Acquire);
             thread.state.set(State::Running);
             drop(cpu.timers.remove(thread));
             return Wakeup::Unparked;
@@ -261,7 +266,9 @@ impl<H: Hardware> Scheduler<H> {
         if thread.timed_out.replace(false) {
             return Wakeup::TimedOut;
         }
-        thread.token.store(EMPTY, Ordering::Relaxed);
+        // Not a store: others may have unparked the thread after the one that woke it,
+        // and found that done. It goes on with what they did before, too.
+        thread.token.swap(EMPTY, Ordering::Acquire);
         Wakeup::Unparked
     }
 
@@ -276,7 +283,7 @@ impl<H: Hardware> Scheduler<H> {
         // SAFETY: a blocked thread keeps the scheduler's count of it, and the one who
         // takes its token from `PARKED` takes that. `as_ptr` is what `into_raw` gave.
         let ready = unsafe { Arc::from_raw(Arc::as_ptr(thread)) };
-        let owner = thread.cpu.load(Ordering::Relaxed);
+        let owner = thread.cpu();
         if owner == section.cpu() {
             self.wake(&section, ready);
         } else {
@@ -297,7 +304,7 @@ impl<H: Hardware> Scheduler<H> {
         let here = section.cpu();
         thread.state.set(State::Ready);
         if let Some(target) = thread.moves_to.take().filter(|&target| target != here) {
-            thread.cpu.store(target, Ordering::Relaxed);
+            thread.set_cpu(target);
             return self.arrive(target, thread);
         }
         let cpu = self.local.get(section);
@@ -368,13 +375,21 @@ impl<H: Hardware> Scheduler<H> {
     /// Lets another thread of at least the same priority run, if one waits here.
     #[inline]
     pub fn yield_now(&self, _leave: &MayBlock<H>) {
-        self.preempt();
+        self.give_way(true);
     }
 
-    /// [`Scheduler::yield_now`] for the machine: called after
-    /// [`Hardware::request_switch`], on the thread's own stack, when nothing forbids
-    /// to switch.
+    /// Lets another thread run if it should: one of higher priority, or of the same
+    /// when the running one's turn is over. The machine calls this after
+    /// [`Hardware::request_switch`], on the thread's own stack, when nothing forbids to
+    /// switch.
     pub fn preempt(&self) {
+        self.give_way(false);
+    }
+
+    /// [`Scheduler::yield_now`] if the running thread `yields`, else
+    /// [`Scheduler::preempt`].
+    #[inline]
+    fn give_way(&self, yields: bool) {
         let section = Critical::enter();
         let cpu = self.local.get(&section);
         let me = cpu.running.get();
@@ -390,14 +405,27 @@ impl<H: Hardware> Scheduler<H> {
             .filter(|&target| target != section.cpu())
         {
             thread.state.set(State::Ready);
-            thread.cpu.store(target, Ordering::Relaxed);
+            thread.set_cpu(target);
             cpu.departing.set(me);
-        } else if cpu.queue.best().is_some_and(|best| best >= priority) {
+        } else {
+            let Some(best) = cpu.queue.best().filter(|&best| best >= priority) else {
+                return;
+            };
+            let loses_turn = yields || cpu.turn_over.get();
+            if best == priority && !loses_turn {
+                return;
+            }
             thread.state.set(State::Ready);
             // SAFETY: the CPU's count becomes the queue's.
-            cpu.queue.push(unsafe { Arc::from_raw(me) }, priority);
-        } else {
-            return;
+            let thread = unsafe { Arc::from_raw(me) };
+            if loses_turn {
+                cpu.queue.push(thread, priority);
+            } else {
+                cpu.queue.push_front(thread, priority);
+            }
+            if !yields {
+                cpu.turn_over.set(false);
+            }
         }
         self.switch_away(&section);
     }
@@ -415,32 +443,36 @@ impl<H: Hardware> Scheduler<H> {
         self.yield_now(leave);
     }
 
-    /// Changes a thread's priority. Its CPU is asked to, if that is another one.
+    /// Changes a thread's priority. If it waits to run it goes behind the others of the
+    /// new one.
     pub fn set_priority(&self, leave: &MayBlock<H>, thread: Arc<Thread<H>>, priority: Priority) {
-        let owner = thread.cpu.load(Ordering::Relaxed);
+        // Here, not in the message: messages about a thread that moves may overtake
+        // each other, and what is set last is to stay.
+        thread.store_priority(priority);
+        let owner = thread.cpu();
         H::messages().send(leave, owner, move |delivery: Delivery<'_, H>| {
-            H::scheduler().change_priority(delivery, thread, priority);
+            H::scheduler().priority_changed(delivery, thread);
         });
     }
 
-    fn change_priority(
-        &self,
-        delivery: Delivery<'_, H>,
-        thread: Arc<Thread<H>>,
-        priority: Priority,
-    ) {
+    /// Puts a thread whose priority has changed where it belongs.
+    fn priority_changed(&self, delivery: Delivery<'_, H>, thread: Arc<Thread<H>>) {
         let section = delivery.section();
-        let owner = thread.cpu.load(Ordering::Relaxed);
+        let owner = thread.cpu();
         if owner != section.cpu() {
             // It has moved meanwhile: after it.
             return delivery.forward(owner, move |delivery| {
-                H::scheduler().change_priority(delivery, thread, priority);
+                H::scheduler().priority_changed(delivery, thread);
             });
         }
-        thread.store_priority(priority);
         let cpu = self.local.get(section);
-        if let Some(queued) = cpu.queue.remove(&thread) {
-            self.make_ready(section, queued);
+        let priority = thread.priority();
+        if let Some(queued) = cpu.queue.priority_of(&thread) {
+            if queued != priority
+                && let Some(thread) = cpu.queue.remove(&thread)
+            {
+                self.make_ready(section, thread);
+            }
         } else if ptr::eq(cpu.running.get(), Arc::as_ptr(&thread))
             && cpu.queue.best().is_some_and(|best| best > priority)
         {
@@ -521,7 +553,7 @@ impl<H: Hardware> Scheduler<H> {
         if !departing.is_null() {
             // SAFETY: the old side left its count there; its registers are saved.
             let thread = unsafe { Arc::from_raw(departing) };
-            self.arrive(thread.cpu.load(Ordering::Relaxed), thread);
+            self.arrive(thread.cpu(), thread);
         }
     }
 
@@ -548,12 +580,18 @@ impl<H: Hardware> Scheduler<H> {
         let running = cpu.running.get();
         if !running.is_null() {
             self.share(&section);
-            // SAFETY: the CPU holds a count of the thread that runs on it.
-            let priority = unsafe { &*running }.priority();
-            if cpu.queue.best().is_some_and(|best| best >= priority) {
-                H::request_switch();
+            if now >= cpu.tick.get() {
+                cpu.begin_tick(now);
+                cpu.turn_over.set(true);
+                // SAFETY: the CPU holds a count of the thread that runs on it.
+                let priority = unsafe { &*running }.priority();
+                if cpu.queue.best().is_some_and(|best| best >= priority) {
+                    H::request_switch();
+                }
             }
-            cpu.arm_within(now, TICK);
+            if cpu.tick.get() < cpu.armed.get() {
+                cpu.arm(cpu.tick.get());
+            }
         }
         if let Some(next) = cpu.timers.next().filter(|&next| next < cpu.armed.get()) {
             cpu.arm(next);
@@ -577,11 +615,22 @@ impl<H: Hardware> Scheduler<H> {
         }
     }
 
+    /// CPU `target` has asked for a thread: gives it one that this CPU can spare, if it
+    /// has not got one elsewhere.
+    fn answer(&self, section: &Critical<H>, target: usize) {
+        let cpu = self.local.get(section);
+        // An idle context is about to run one.
+        let spare = cpu.queue.len() > usize::from(cpu.running.get().is_null());
+        if spare && self.idle.load(Ordering::Relaxed) & 1 << target != 0 {
+            self.give(section, target);
+        }
+    }
+
     /// Gives a thread that waits here to CPU `target`, if there is one.
     fn give(&self, section: &Critical<H>, target: usize) {
         if let Some(thread) = self.local.get(section).queue.steal() {
             self.publish(section);
-            thread.cpu.store(target, Ordering::Relaxed);
+            thread.set_cpu(target);
             self.arrive(target, thread);
         }
     }
@@ -640,7 +689,17 @@ impl<H: Hardware> Scheduler<H> {
         self.idle
             .fetch_and(!(1 << section.cpu()), Ordering::Relaxed);
         H::messages().set_idle(section, false);
-        self.local.get(section).arm_within(H::now(), TICK);
+        let cpu = self.local.get(section);
+        let now = H::now();
+        cpu.begin_tick(now);
+        cpu.turn_over.set(false);
+        let others_idle = || self.idle.load(Ordering::Relaxed) != 0;
+        let delay = match !cpu.queue.is_empty() && others_idle() {
+            // They came together, when there was no thread yet to time.
+            true => SPILL,
+            false => TICK,
+        };
+        cpu.arm_within(now, delay);
     }
 
     /// Asks the CPU that most threads wait for to give one to this CPU.
@@ -653,7 +712,7 @@ impl<H: Hardware> Scheduler<H> {
         if let Some(busiest) = busiest.filter(|&cpu| waiting(cpu) > 0) {
             // Without an envelope it has to wait for that CPU's tick.
             let _ = H::messages().try_send(section, busiest, move |delivery: Delivery<'_, H>| {
-                H::scheduler().give(delivery.section(), here);
+                H::scheduler().answer(delivery.section(), here);
             });
         }
     }
@@ -684,7 +743,14 @@ impl<H: Hardware> Cpu<H> {
             departing: Cell::new(null()),
             ended: RunQueue::new(),
             armed: Cell::new(Nanos::MAX),
+            tick: Cell::new(0),
+            turn_over: Cell::new(false),
         }
+    }
+
+    /// The next tick is due a tick from `now`.
+    fn begin_tick(&self, now: Nanos) {
+        self.tick.set(now.saturating_add(TICK));
     }
 
     /// Sets the timer.
@@ -701,3 +767,10 @@ impl<H: Hardware> Cpu<H> {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::missing_const_for_thread_local,
+    reason = "shuttle's thread_local knows no const"
+)]
+mod tests;

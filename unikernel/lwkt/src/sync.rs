@@ -1,14 +1,17 @@
-//! Atomics and cells: the real ones, or those of loom, which tries every order.
+//! Atomics and cells: the real ones, or those of loom, which tries every order, or of
+//! shuttle, which tries many.
 
 #[cfg(not(loom))]
 use core::cell::UnsafeCell;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use core::sync::atomic;
 
 #[cfg(loom)]
 use loom::cell::UnsafeCell;
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic;
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::atomic;
 
 /// A cell whose accesses loom checks for races.
 pub(crate) struct Racy<T>(UnsafeCell<T>);

@@ -21,7 +21,7 @@ use crate::wheel::{Timed, Timer};
 /// [`Scheduler::start`]: crate::Scheduler::start
 pub struct Thread<H: Hardware> {
     /// The CPU that it belongs to. Changed by that CPU, while the thread is ready.
-    pub(crate) cpu: AtomicUsize,
+    cpu: AtomicUsize,
     /// Whether a wake-up is due: [`EMPTY`], [`PARKED`] or [`NOTIFIED`].
     pub(crate) token: AtomicU8,
     priority: AtomicU8,
@@ -95,8 +95,16 @@ impl<H: Hardware> Thread<H> {
     }
 
     /// The CPU that it belongs to; it may move at any time. Any context.
+    #[inline(always)]
     pub fn cpu(&self) -> usize {
-        self.cpu.load(Ordering::Relaxed)
+        self.cpu.load(Ordering::Acquire)
+    }
+
+    /// It belongs to CPU `cpu` from now on. That one may look at it as soon as it finds
+    /// that this is so, even before it arrives.
+    #[inline(always)]
+    pub(crate) fn set_cpu(&self, cpu: usize) {
+        self.cpu.store(cpu, Ordering::Release);
     }
 
     /// When its block ends at the latest, on its own CPU.

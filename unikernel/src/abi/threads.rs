@@ -30,13 +30,7 @@ fn join(tid: Tid) -> Result<i32, Errno> {
     if tid == current_tid() {
         return Err(Errno(EDEADLK));
     }
-    // A thread that is not found has ended: numbers are never used again.
-    if let Some(thread) = sched::find(tid) {
-        thread
-            .kept
-            .ended
-            .wait_until(None, || sched::find(tid).is_none().then_some(()));
-    }
+    sched::join(tid);
     Ok(0)
 }
 

@@ -16,7 +16,7 @@ use crate::time::monotonic_ns;
 use crate::trace::{self, Kind};
 
 /// Messages that each CPU can have under way.
-const ENVELOPES: usize = 256;
+pub const ENVELOPES: usize = 256;
 /// When to try again to switch away from a thread that was found in the kernel.
 const RETRY: Nanos = 20_000;
 
@@ -47,6 +47,23 @@ fn system() -> &'static System {
     SYSTEM
         .get()
         .expect("boot makes the scheduler before anything uses it")
+}
+
+/// How often the message interrupt has been raised on each CPU.
+#[cfg(feature = "selftest")]
+static RAISED: [core::sync::atomic::AtomicU64; percpu::MAX_CPUS] =
+    [const { core::sync::atomic::AtomicU64::new(0) }; percpu::MAX_CPUS];
+
+/// How often the message interrupt has been raised on CPU `target` since boot.
+#[cfg(feature = "selftest")]
+pub fn raised(target: usize) -> u64 {
+    RAISED[target].load(core::sync::atomic::Ordering::Relaxed)
+}
+
+/// The message queues of this node's CPUs.
+#[cfg(feature = "selftest")]
+pub fn messages() -> &'static IpiQueues<Kernel> {
+    Kernel::messages()
 }
 
 /// The scheduler of this node's CPUs.
@@ -86,6 +103,8 @@ unsafe impl Machine for Kernel {
     }
 
     fn interrupt(target: usize) {
+        #[cfg(feature = "selftest")]
+        RAISED[target].fetch_add(1, core::sync::atomic::Ordering::Relaxed);
         apic::send(target, idt::MESSAGE);
     }
 

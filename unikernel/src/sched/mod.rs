@@ -11,10 +11,12 @@ mod thread;
 mod wait;
 
 pub use self::futex::{FutexWait, futex_wait, futex_wake};
+#[cfg(feature = "selftest")]
+pub use self::machine::{ENVELOPES, Kernel, messages, raised, scheduler};
 pub use self::machine::{do_deferred, init, preempt, retry_soon};
 pub use self::run::{
-    block_current, current, find, reap, run_idle, set_priority, sleep_until, spawn, tid_for_report,
-    wake_thread, yield_now,
+    block_current, current, find, join, reap, run_idle, set_priority, sleep_until, spawn,
+    tid_for_report, wake_thread, yield_now,
 };
 pub use self::thread::Tid;
 pub use self::wait::WaitQueue;

@@ -158,6 +158,8 @@ pub fn run(messages: u64) -> Found {
         member.barrier()?;
         calm(storm)
     })?;
+    let interrupts: u64 = (0..Kernel::cpus()).map(sched::raised).sum();
+    log::debug!("{interrupts} message interrupts were raised since boot");
     let misordered = storm.sum(|tally| &tally.misordered);
     if misordered > 0 {
         return Err(format!("{misordered} messages came out of order"));
@@ -182,17 +184,17 @@ fn blow(storm: &'static Storm, member: &Member<'_>, share: u64) -> Result<(), Fa
             ..storm.letter(here, target, Stream::Thread)
         };
         sent += 1;
-        match random % 16 {
-            0..6 => {
+        match random % 64 {
+            0..4 => {
                 let letter = letter(0);
                 queues.send(&member.leave, target, move |delivery| letter.run(delivery));
             }
-            6..10 => {
+            4..48 => {
                 let letter = letter(0);
                 queues.send_passive(&member.leave, target, move |delivery| letter.run(delivery));
             }
-            10..15 => {
-                let bears = random % 16 == 14;
+            48..60 => {
+                let bears = random % 64 >= 56;
                 if !storm.try_send(&Critical::enter(), target, bears) {
                     sent -= 1;
                     queues.poll();

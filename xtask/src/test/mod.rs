@@ -6,6 +6,7 @@ mod command_line;
 mod failing;
 mod host;
 mod image;
+mod kernel;
 mod lint;
 mod matrix;
 mod runner;
@@ -61,6 +62,7 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(lint::cases());
     cases.extend(image::cases());
     cases.extend(matrix::cases());
+    cases.extend(kernel::cases());
     cases.extend(failing::cases());
     cases.extend(stress::cases());
     cases.extend(command_line::cases());

@@ -102,6 +102,12 @@ impl Scenario {
         self
     }
 
+    /// Lets its CPUs take turns, where they are emulated.
+    pub fn in_turns(mut self, in_turns: bool) -> Self {
+        self.config.in_turns = in_turns;
+        self
+    }
+
     /// Gives it so much memory.
     pub fn memory(mut self, mib: u64) -> Self {
         self.config.memory_mib = mib;

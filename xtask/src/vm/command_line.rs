@@ -42,7 +42,7 @@ pub fn qemu(program: &Path, config: &Config, guest: &Guest, folder: &Path) -> Re
     qemu.args(["-machine", config.machine.option()]);
     qemu.args(["-accel"]).arg(match accel {
         Accelerator::Kvm => "kvm",
-        Accelerator::Tcg if config.icount => "tcg,thread=single",
+        Accelerator::Tcg if config.icount || config.in_turns => "tcg,thread=single",
         Accelerator::Tcg => "tcg,thread=multi",
     });
     if config.icount {

@@ -64,6 +64,11 @@ pub struct Config {
     pub cpu_model: String,
     /// Whether time is counted in instructions.
     pub icount: bool,
+    /// Whether emulated CPUs take turns on one thread of the host, instead of each
+    /// having its own. One that waits for another then gives way at once, instead of
+    /// keeping a CPU of the host busy that the other may need. KVM knows nothing of
+    /// it.
+    pub in_turns: bool,
     /// Whether to wait for a debugger before the first instruction.
     pub gdb: bool,
     /// Where the guest's trace goes, as the kernel writes it.
@@ -83,6 +88,7 @@ impl Default for Config {
             memory_mib: 256,
             cpu_model: "max".into(),
             icount: false,
+            in_turns: false,
             gdb: false,
             trace: None,
             more_args: Vec::new(),

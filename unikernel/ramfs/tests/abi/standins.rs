@@ -29,10 +29,15 @@ pub mod sched {
     use super::time::monotonic_ns;
 
     thread_local! {
-        static CURRENT: Arc<Thread> = Arc::new(Thread { errno: AtomicI32::new(0) });
+        static CURRENT: Arc<Thread> = Arc::new(Thread { kept: Kept { errno: AtomicI32::new(0) } });
     }
 
     pub struct Thread {
+        pub kept: Kept,
+    }
+
+    /// The kernel's part of a thread.
+    pub struct Kept {
         pub errno: AtomicI32,
     }
 

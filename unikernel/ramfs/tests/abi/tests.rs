@@ -84,6 +84,7 @@ fn a_file_from_boot_to_end() {
     assert_eq!(open("/none", O_RDONLY), -ENOENT);
     assert_eq!(
         crate::sched::current()
+            .kept
             .errno
             .load(std::sync::atomic::Ordering::Relaxed),
         ENOENT

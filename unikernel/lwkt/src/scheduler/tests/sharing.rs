@@ -1,0 +1,340 @@
+//! On which CPUs threads run, and for how long. The clock stands still but for what the
+//! test lets pass.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::super::{SPILL, TICK};
+use super::clock::{Clock, driven};
+use super::machine::Host;
+use super::program::{
+    Latch, Ref, cpu, leave, migrate, now, park, park_until, spawn, spin_until, step, unpark,
+};
+use super::world::world;
+use crate::ipi::Delivery;
+use crate::machine::Nanos;
+
+const CPUS: usize = 4;
+
+/// Tells threads that compute to end.
+#[derive(Clone)]
+struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    fn new() -> Self {
+        Self(Arc::new(AtomicBool::new(false)))
+    }
+
+    fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn compute(&self) {
+        spin_until(|| self.0.load(Ordering::Relaxed));
+    }
+}
+
+/// Starts `count` threads that compute, on CPU `on` if that is given.
+fn compute(count: usize, on: Option<usize>, stop: &Stop) {
+    for _ in 0..count {
+        let stop = stop.clone();
+        spawn(10, on, move || stop.compute());
+    }
+}
+
+/// Lets `time` pass in small steps. No CPU may idle for longer than `limit` while a
+/// thread waits.
+fn watch(clock: &Clock, time: Nanos, limit: Nanos) {
+    let end = clock.now() + time;
+    let mut fair = clock.now();
+    while clock.now() < end {
+        clock.pass(SPILL / 4);
+        let waiting = clock.waiting();
+        if clock.busy() == CPUS || waiting.iter().sum::<usize>() == 0 {
+            fair = clock.now();
+        }
+        let unfair = clock.now() - fair;
+        assert!(
+            unfair <= limit,
+            "{} CPUs run threads, but on each wait {waiting:?}, for {unfair} ns",
+            clock.busy()
+        );
+    }
+}
+
+/// More threads than CPUs, all started on one: they are given away.
+#[test]
+fn a_busy_cpu_gives_to_idle_ones() {
+    let stop = Stop::new();
+    let threads = stop.clone();
+    driven(
+        CPUS,
+        move || compute(7, Some(0), &threads),
+        move |clock| {
+            watch(clock, 3 * TICK, 2 * SPILL);
+            stop.stop();
+        },
+    );
+}
+
+/// When the threads of a CPU have ended, it gets one of another's at once, without time
+/// passing.
+#[test]
+fn an_idle_cpu_asks_a_busy_one() {
+    let (short, long) = (Stop::new(), Stop::new());
+    let (short_threads, long_threads) = (short.clone(), long.clone());
+    driven(
+        CPUS,
+        move || {
+            compute(3, Some(0), &long_threads);
+            for cpu in 1..CPUS {
+                compute(1, Some(cpu), &short_threads);
+            }
+        },
+        move |clock| {
+            clock.settle();
+            short.stop();
+            clock.settle();
+            assert_eq!(clock.waiting(), [0; CPUS]);
+            assert_eq!(clock.busy(), CPUS);
+            long.stop();
+        },
+    );
+}
+
+/// New threads go to CPUs that have nothing to do, without time passing.
+#[test]
+fn new_threads_spread() {
+    let stop = Stop::new();
+    let threads = stop.clone();
+    driven(
+        CPUS,
+        move || {
+            // One runs already.
+            compute(CPUS - 1, None, &threads);
+        },
+        move |clock| {
+            clock.settle();
+            assert_eq!(clock.busy(), CPUS);
+            assert_eq!(clock.waiting(), [0; CPUS]);
+            stop.stop();
+        },
+    );
+}
+
+/// New threads go to those that have least to do.
+#[test]
+fn more_new_threads_spread() {
+    let stop = Stop::new();
+    let threads = stop.clone();
+    driven(
+        CPUS,
+        move || {
+            compute(CPUS - 1, None, &threads);
+            // Until all run.
+            while world()
+                .cpus
+                .iter()
+                .any(|cpu| !cpu.runs_thread.load(Ordering::Acquire))
+            {
+                step();
+            }
+            compute(CPUS, None, &threads);
+        },
+        move |clock| {
+            clock.settle();
+            assert_eq!(clock.waiting(), [1; CPUS]);
+            stop.stop();
+        },
+    );
+}
+
+/// Several threads of a CPU that idles are woken at the same time while others idle,
+/// too: it runs one and gives the rest away soon.
+#[test]
+fn a_cpu_that_was_idle_gives_to_idle_ones() {
+    let stop = Stop::new();
+    let threads = stop.clone();
+    driven(
+        CPUS,
+        move || {
+            let parked: Vec<_> = (0..3)
+                .map(|_| {
+                    let stop = threads.clone();
+                    spawn(10, Some(1), move || {
+                        park();
+                        stop.compute();
+                    })
+                })
+                .collect();
+            // Until all have parked where they were started.
+            let has_parked =
+                |thread: &Ref| thread.token.load(Ordering::Acquire) == crate::thread::PARKED;
+            spin_until(|| parked.iter().all(has_parked));
+            // In one section of CPU 1, so that none runs before all are ready.
+            assert!(parked.iter().all(|thread| thread.cpu() == 1));
+            world()
+                .messages
+                .send(&leave(), 1, move |_: Delivery<'_, Host>| {
+                    for thread in &parked {
+                        unpark(thread);
+                    }
+                });
+        },
+        move |clock| {
+            watch(clock, TICK / 2, 2 * SPILL);
+            assert_eq!(clock.busy(), CPUS);
+            stop.stop();
+        },
+    );
+}
+
+/// Threads of the same priority take turns by the tick, and for no other reason: not
+/// when a timer fires for somebody else.
+#[test]
+fn turns_are_as_long_as_a_tick() {
+    let stop = Stop::new();
+    let threads = stop.clone();
+    let turns = Arc::new(AtomicUsize::new(0));
+    let counted = turns.clone();
+    driven(
+        1,
+        move || {
+            // One that sleeps most of the time, and has little to do then.
+            let stop = threads.clone();
+            spawn(20, None, move || {
+                while !stop.0.load(Ordering::Relaxed) {
+                    park_until(now() + TICK / 50);
+                }
+            });
+            let last = Arc::new(AtomicUsize::new(0));
+            for number in 1..=2 {
+                let (stop, last, turns) = (threads.clone(), last.clone(), counted.clone());
+                spawn(10, None, move || {
+                    spin_until(|| {
+                        if last.swap(number, Ordering::Relaxed) != number {
+                            turns.fetch_add(1, Ordering::Relaxed);
+                        }
+                        stop.0.load(Ordering::Relaxed)
+                    });
+                });
+            }
+        },
+        move |clock| {
+            for _ in 0..20 * 20 {
+                clock.pass(TICK / 20);
+            }
+            // Three compute: the driver's thread takes its turns, too.
+            let turns = turns.load(Ordering::Relaxed);
+            assert!((10..=21).contains(&turns), "{turns} turns in 20 ticks");
+            stop.stop();
+        },
+    );
+}
+
+/// The same when the one that sleeps runs whenever the tick comes.
+#[test]
+fn turns_end_though_something_else_runs_at_the_tick() {
+    const EACH: usize = 30;
+    let stop = Stop::new();
+    let threads = stop.clone();
+    let seen = Arc::new([const { AtomicUsize::new(0) }; 2]);
+    let counted = seen.clone();
+    driven(
+        1,
+        move || {
+            // From a little before each tick to a little after it.
+            let stop = threads.clone();
+            spawn(20, None, move || {
+                let period = now();
+                for round in 1.. {
+                    if stop.0.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let start = period + round * TICK - TICK / 10;
+                    while now() < start {
+                        park_until(start);
+                    }
+                    spin_until(|| now() >= start + TICK / 5 || stop.0.load(Ordering::Relaxed));
+                }
+            });
+            for number in 0..2 {
+                let (stop, seen) = (threads.clone(), counted.clone());
+                spawn(10, None, move || {
+                    let mut last = 0;
+                    spin_until(|| {
+                        if now() != last {
+                            last = now();
+                            seen[number].fetch_add(1, Ordering::Relaxed);
+                        }
+                        stop.0.load(Ordering::Relaxed)
+                    });
+                });
+            }
+        },
+        move |clock| {
+            for _ in 0..EACH * 20 {
+                clock.pass(TICK / 20);
+            }
+            let seen = [0, 1].map(|number| seen[number].load(Ordering::Relaxed));
+            // Three compute.
+            assert!(
+                seen.iter().all(|&seen| seen > EACH * 2),
+                "the threads had {seen:?} of {} moments",
+                EACH * 20
+            );
+            stop.stop();
+        },
+    );
+}
+
+/// A passive message runs at the tick of a CPU that is busy.
+#[test]
+fn passive_messages_run_at_the_tick() {
+    let stop = Stop::new();
+    let threads = stop.clone();
+    let ran = Arc::new(AtomicBool::new(false));
+    let runs = ran.clone();
+    driven(
+        2,
+        move || {
+            compute(1, Some(1), &threads);
+            spin_until(|| world().cpus[1].runs_thread.load(Ordering::Acquire));
+            world()
+                .messages
+                .send_passive(&leave(), 1, move |_: Delivery<'_, Host>| {
+                    runs.store(true, Ordering::Relaxed);
+                });
+        },
+        move |clock| {
+            let start = clock.now();
+            while !ran.load(Ordering::Relaxed) {
+                assert!(clock.now() <= start + TICK, "a tick has passed");
+                clock.pass(TICK / 10);
+            }
+            stop.stop();
+        },
+    );
+}
+
+/// A thread that moves runs where it moved to, even if others have nothing to do.
+#[test]
+fn who_migrates_gets_there() {
+    driven(
+        CPUS,
+        || {
+            let latch = Latch::new(1);
+            let done = latch.clone();
+            spawn(10, None, move || {
+                for round in 0..2_000 {
+                    let target = round * 7 % CPUS;
+                    migrate(target);
+                    assert_eq!(cpu(), target, "after {round} rounds");
+                }
+                done.count();
+            });
+            latch.wait();
+        },
+        |_| {},
+    );
+}
