@@ -118,7 +118,7 @@ fn opposite_orders_and_a_third_do_not_deadlock() {
 
 #[test]
 fn threads_without_patience_do_not_deadlock() {
-    model(3, || {
+    model(2, || {
         fn both(first: &Token, second: &Token, holder: &mut Holder<'_, Threads>) {
             holder.exclusive(first, |mut first, holder| {
                 holder.exclusive(second, |_, holder| {
