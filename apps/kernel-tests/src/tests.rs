@@ -42,7 +42,7 @@ const TESTS: &[Test] = &[
     },
     Test {
         name: "tlb",
-        amount: |cpus| 2000 / cpus,
+        amount: |cpus| 800 / cpus,
         found: "messages ran beside the shootdowns, no translation was stale",
     },
 ];
