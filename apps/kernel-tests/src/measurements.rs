@@ -5,8 +5,11 @@ use std::process::ExitCode;
 use crate::kernel;
 
 /// The measurements, and how many operations each takes the ticks of.
-const MEASUREMENTS: [(&str, u64); 3] = [
+const MEASUREMENTS: [(&str, u64); 6] = [
     ("critical_pair", 160_000),
+    ("domsg_fast", 100_000),
+    ("port_queued", 10_000),
+    ("port_answered", 10_000),
     ("ipi_pingpong", 20_000),
     ("ipi_pipelined", 1_000_000),
 ];

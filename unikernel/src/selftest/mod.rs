@@ -30,7 +30,7 @@ type Found = Result<u64, Failure>;
 const PATIENCE: u64 = 30_000_000_000;
 
 /// Tests and measurements: the name, and what runs it with the program's argument.
-const ALL: [(&str, fn(u64) -> Found); 8] = [
+const ALL: [(&str, fn(u64) -> Found); 11] = [
     // So many messages; how many there were in the end.
     ("ipi-storm", storm::run),
     // So many meetings of all CPUs; how many there were.
@@ -44,6 +44,12 @@ const ALL: [(&str, fn(u64) -> Found); 8] = [
     ("tlb", tlb::run),
     // Ticks of so many pairs of entering and leaving a critical section.
     ("critical_pair", measure::critical_pair),
+    // Ticks of so many calls of a port that answers at once, more than without it.
+    ("domsg_fast", measure::domsg_fast),
+    // Ticks of so many messages through a port's queue.
+    ("port_queued", measure::port_queued),
+    // The same with an answer for each.
+    ("port_answered", measure::port_answered),
     // Ticks of so many messages of which each is the answer to the last.
     ("ipi_pingpong", measure::ipi_pingpong),
     // Ticks of so many messages that are sent without waiting.

@@ -1,9 +1,11 @@
-//! What threads cost: yielding, waiting for each other, starting and ending.
+//! What threads and messages cost: yielding, waiting for each other, starting and
+//! ending; critical sections, ports, messages between CPUs.
 
 use super::figure::{Figure, Goal};
-use super::guests::Guests;
+use super::guests::{Guests, Packed};
 use super::micro;
 use crate::error::Result;
+use crate::vm::Config;
 
 /// The Hermit unikernel; a std program measured in the same way.
 const HERMIT: &str = "hermit";
@@ -20,24 +22,61 @@ const FROM_STD: [(&str, f64, f64); 8] = [
     ("lwkt/instant_now", 30.0, 70.0),
 ];
 
+/// What the kernel measures of itself, by the program `kernel-tests`: the figure, and
+/// its goal.
+const IN_KERNEL: [(&str, Option<f64>); 4] = [
+    ("lwkt/critical_pair", Some(6.0)),
+    // Over a direct call.
+    ("lwkt/domsg_fast", Some(20.0)),
+    ("lwkt/port_queued", None),
+    ("lwkt/port_answered", None),
+];
+
 /// All figures of the group.
 pub fn measure(guests: &Guests<'_>) -> Result<Vec<Figure>> {
-    counted(guests)
+    let mut figures = counted(guests)?;
+    figures.push(pipelining(guests, &guests.pack("kernel-tests")?)?);
+    Ok(figures)
 }
 
 /// The figures that are counted: they are the same in every run and on every
 /// machine.
 pub fn counted(guests: &Guests<'_>) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
     let program = guests.pack("micro")?;
-    FROM_STD
-        .into_iter()
-        .map(|(name, goal, hermit)| {
-            let value = micro::instructions(guests, &program, &[measurement(name)])?;
-            Ok(Figure::new(name, value, "instructions")
-                .peer(HERMIT, hermit)
-                .goal(Goal::AtMost(goal)))
-        })
-        .collect()
+    for (name, goal, hermit) in FROM_STD {
+        let value = micro::instructions(guests, &program, &[measurement(name)])?;
+        let figure = Figure::new(name, value, "instructions").peer(HERMIT, hermit);
+        figures.push(figure.goal(Goal::AtMost(goal)));
+    }
+    let kernel = guests.pack("kernel-tests")?;
+    for (name, goal) in IN_KERNEL {
+        let value = micro::instructions(guests, &kernel, &["measure", measurement(name)])?;
+        let figure = Figure::new(name, value, "instructions");
+        figures.push(match goal {
+            Some(goal) => figure.goal(Goal::AtMost(goal)),
+            None => figure,
+        });
+    }
+    Ok(figures)
+}
+
+/// How many times as long a message between two CPUs takes when each is the answer to
+/// the last as when they are sent without waiting. DragonFly had about 20.
+fn pipelining(guests: &Guests<'_>, kernel: &Packed) -> Result<Figure> {
+    let two = Config {
+        cpus: 2,
+        ..Config::default()
+    };
+    let args = ["measure", "ipi_pingpong", "ipi_pipelined"];
+    let outcome = guests.run_well(kernel, &two, &args)?;
+    let said = String::from_utf8_lossy(&outcome.stdout);
+    let ratio = micro::found(&said, "ipi_pingpong")? / micro::found(&said, "ipi_pipelined")?;
+    Ok(Figure::new(
+        "lwkt/ipi_pipelined_over_pingpong",
+        (ratio * 10.0).round() / 10.0,
+        "times",
+    ))
 }
 
 /// What a program calls the measurement of this figure.

@@ -1,32 +1,18 @@
-//! What critical sections and messages cost, in ticks of the time-stamp counter.
+//! What messages between CPUs cost.
 
 use alloc::boxed::Box;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use darner_lwkt::{Critical, Delivery, Machine};
+use darner_lwkt::{Delivery, Machine};
 
-use super::gang::on_every_cpu;
-use super::{Found, spin_until};
+use super::super::gang::{Member, on_every_cpu};
+use super::super::{Found, spin_until};
 use crate::arch::cpu::tsc;
 use crate::sched::{self, Kernel};
 
 /// The CPUs between which messages go.
 const HERE: usize = 0;
 const THERE: usize = 1;
-
-/// Ticks of `pairs` pairs of entering and leaving a critical section, a multiple of
-/// 16.
-pub fn critical_pair(pairs: u64) -> Found {
-    const UNROLLED: u64 = 16;
-    let begin = tsc();
-    for _ in 0..pairs / UNROLLED {
-        // Unrolled by the compiler, so that the loop itself is little.
-        for _ in 0..UNROLLED {
-            drop(Critical::<Kernel>::enter());
-        }
-    }
-    Ok(tsc() - begin)
-}
 
 /// What has happened to the messages of a measurement.
 #[derive(Default)]
@@ -37,10 +23,7 @@ struct Progress {
 
 /// Has CPU [`HERE`] do `send` and measures how long that takes, until `messages` have
 /// run. The others run a thread meanwhile.
-fn measure(
-    messages: u64,
-    send: impl Fn(&'static Progress, &super::gang::Member<'_>) + Sync,
-) -> Found {
+fn measure(messages: u64, send: impl Fn(&'static Progress, &Member<'_>) + Sync) -> Found {
     if Kernel::cpus() <= THERE {
         return Err("this takes two CPUs".into());
     }
