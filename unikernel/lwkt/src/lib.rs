@@ -2,7 +2,7 @@
 //! a CPU is touched by that CPU alone, and others ask it by message.
 //!
 //! Nothing here knows a machine. The kernel implements [`Machine`] for the real
-//! one; tests implement it for threads of the host, and loom's.
+//! one; tests implement it for threads of the host, loom's and shuttle's.
 //!
 //! Reading order: [`machine`] (what is asked of the machine), [`critical`] (how a
 //! CPU keeps its data to itself), [`ipi`] (how it is asked), [`spin`] (short locks),
@@ -11,7 +11,7 @@
 //! [`list`] (elements linked without memory), [`run_queue`] (who runs next), [`wheel`]
 //! (timeouts).
 
-#![cfg_attr(not(any(test, loom)), no_std)]
+#![cfg_attr(not(any(test, loom, shuttle)), no_std)]
 
 extern crate alloc;
 

@@ -341,7 +341,7 @@ impl<H: Hardware> Scheduler<H> {
         let mut head = arrivals.load(Ordering::Relaxed);
         loop {
             // SAFETY: this holds the scheduler's count, and is the only one to do so.
-            unsafe { (*thread).next_arrival.set(head) };
+            unsafe { (*thread).next_arrival.with_mut(|next| *next = head) };
             match arrivals.compare_exchange(head, thread, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => break,
                 Err(now) => head = now,
@@ -361,13 +361,17 @@ impl<H: Hardware> Scheduler<H> {
         let mut in_order = null();
         while !arrived.is_null() {
             // SAFETY: the list holds a count of each, and is this function's alone.
-            let next = unsafe { &(*arrived).next_arrival };
-            (arrived, in_order) = (next.replace(in_order), arrived);
+            let next = unsafe {
+                let next = &(*arrived).next_arrival;
+                next.with_mut(|next| core::mem::replace(&mut *next, in_order))
+            };
+            (arrived, in_order) = (next, arrived);
         }
         while !in_order.is_null() {
             // SAFETY: as above; the count is taken over.
             let thread = unsafe { Arc::from_raw(in_order) };
-            in_order = thread.next_arrival.get();
+            // SAFETY: as above.
+            in_order = thread.next_arrival.with(|next| unsafe { *next });
             self.wake(&section, thread);
         }
     }

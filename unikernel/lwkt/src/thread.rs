@@ -8,6 +8,7 @@ use crate::list::Links;
 use crate::machine::Nanos;
 use crate::run_queue::{Priority, Queued};
 use crate::scheduler::Hardware;
+use crate::sync::Racy;
 use crate::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use crate::wheel::{Timed, Timer};
 
@@ -36,7 +37,7 @@ pub struct Thread<H: Hardware> {
     queued: Links<Self>,
     timer: Timer<Self>,
     /// The next in the list of threads that arrive at a CPU.
-    pub(crate) next_arrival: Cell<*const Self>,
+    pub(crate) next_arrival: Racy<*const Self>,
     /// What the machine keeps of it.
     pub kept: H::Kept,
 }
@@ -79,7 +80,7 @@ impl<H: Hardware> Thread<H> {
             saved: Cell::new(saved),
             queued: Links::new(),
             timer: Timer::new(),
-            next_arrival: Cell::new(null()),
+            next_arrival: Racy::new(null()),
             kept,
         })
     }

@@ -19,6 +19,9 @@ pub enum Many {}
 
 /// Takes messages from a port. When the last receiver of a port is dropped, the port
 /// is closed; see [`QueuePort::close`]. Messages that it has taken live on.
+///
+/// A thread that ends drops its receiver, and with it closes its port. Whoever ends
+/// threads without dropping what they own has to close their ports.
 pub struct Receiver<M: Park, Request, Reply, Kind = Sole> {
     queue: Arc<Queue<M, Request, Reply>>,
     hands: Arc<Hands<M>>,

@@ -1,4 +1,4 @@
-//! Every order of a few steps. CPU 0 runs a thread; the other CPU does one thing. A
+//! Every order of a few steps. CPU 0 runs a thread; the others do one thing each. A
 //! thread that is never woken leaves the model waiting for ever, which fails.
 
 use std::sync::Arc;
@@ -10,11 +10,16 @@ use crate::scheduler::Wakeup;
 use crate::sync::atomic::AtomicBool;
 
 /// Tries all orders of what a thread on CPU 0, CPU 0's idle context when that thread has
-/// blocked, and CPU 1 do, with up to `switches` switches away from one that could have
-/// gone on. What CPU 1 does ends with [`World::release`].
+/// blocked, and the `others` do, with up to `switches` switches away from one that could
+/// have gone on. What CPU 1 does calls [`World::release`].
 ///
 /// [`World::release`]: super::world::World::release
-fn model(switches: usize, thread: fn(&AtomicBool), idle: fn(&Ref), other: fn(&AtomicBool, &Ref)) {
+fn model(
+    switches: usize,
+    thread: fn(&AtomicBool),
+    idle: fn(&Ref),
+    others: &'static [fn(&AtomicBool, &Ref)],
+) {
     let orders = Arc::new(AtomicU64::new(0));
     let count = orders.clone();
     let mut builder = loom::model::Builder::new();
@@ -25,20 +30,27 @@ fn model(switches: usize, thread: fn(&AtomicBool), idle: fn(&Ref), other: fn(&At
         let config = Config {
             driven: true,
             drift: 0,
-            ..Config::of(2)
+            ..Config::of(1 + others.len())
         };
         run_first(config, || {
             let flag = Arc::new(AtomicBool::new(false));
             let threads_flag = flag.clone();
             let under_test = prepare(10, move || thread(&threads_flag));
             start(&under_test, Some(0));
-            let others_thread = under_test.clone();
-            let second = start_cpu(1, move || other(&flag, &others_thread));
+            let others: Vec<_> = (1..)
+                .zip(others)
+                .map(|(cpu, other)| {
+                    let (flag, under_test) = (flag.clone(), under_test.clone());
+                    start_cpu(cpu, move || other(&flag, &under_test))
+                })
+                .collect();
             world().scheduler.idle();
             idle(&under_test);
             drop(under_test);
             world().run_idle();
-            second.join().expect("contexts catch their panics");
+            for other in others {
+                other.join().expect("contexts catch their panics");
+            }
         });
     });
     println!("{} orders tried", orders.load(Relaxed));
@@ -59,13 +71,24 @@ fn set_and_unpark(flag: &AtomicBool, thread: &Ref) {
 
 #[test]
 fn a_wakeup_between_check_and_sleep() {
-    model(2, wait_for, |_| {}, set_and_unpark);
+    model(2, wait_for, |_| {}, &[set_and_unpark]);
 }
 
 /// Who has been woken by one must see what another did who woke it, too.
 #[test]
 fn two_wakeups() {
-    model(2, wait_for, unpark, set_and_unpark);
+    model(2, wait_for, unpark, &[set_and_unpark]);
+}
+
+/// The same when both come before it blocks.
+#[test]
+fn two_wakeups_between_check_and_sleep() {
+    model(
+        2,
+        wait_for,
+        |_| {},
+        &[set_and_unpark, |_, thread| unpark(thread)],
+    );
 }
 
 /// The deadline comes while another CPU unparks: that ends this block or the next.
@@ -81,10 +104,10 @@ fn a_wakeup_against_a_deadline() {
         |_| {
             world().pass(20);
         },
-        |_, thread| {
+        &[|_, thread| {
             unpark(thread);
             world().release();
-        },
+        }],
     );
 }
 
@@ -95,10 +118,10 @@ fn an_arrival_at_a_cpu_that_halts() {
         2,
         |_| {},
         |_| {},
-        |_, _| {
+        &[|_, _| {
             start(&prepare(10, || {}), Some(0));
             world().release();
-        },
+        }],
     );
 }
 
@@ -111,11 +134,11 @@ fn a_wakeup_against_a_migration() {
             migrate(1);
             wait_for(flag);
         },
-        |thread| unpark(thread),
-        |flag, _| {
+        unpark,
+        &[|flag, _| {
             flag.store(true, Relaxed);
             world().release();
             world().run_idle();
-        },
+        }],
     );
 }

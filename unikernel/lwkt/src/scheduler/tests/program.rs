@@ -1,5 +1,7 @@
 //! What the threads of a test call: the scheduler's functions, and some to wait with.
 
+#![cfg_attr(any(loom, shuttle), allow(dead_code, reason = "for some of the tests"))]
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -163,7 +165,7 @@ pub fn random(limit: usize) -> usize {
     #[cfg(shuttle)]
     {
         use shuttle::rand::{Rng, thread_rng};
-        return thread_rng().gen_range(0..limit);
+        thread_rng().gen_range(0..limit)
     }
     #[cfg(not(shuttle))]
     {

@@ -1,8 +1,8 @@
 //! On which CPUs threads run, and for how long. The clock stands still but for what the
 //! test lets pass.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::super::{SPILL, TICK};
 use super::clock::{Clock, driven};
@@ -11,8 +11,10 @@ use super::program::{
     Latch, Ref, cpu, leave, migrate, now, park, park_until, spawn, spin_until, step, unpark,
 };
 use super::world::world;
+use crate::critical::Critical;
 use crate::ipi::Delivery;
 use crate::machine::Nanos;
+use crate::thread::PARKED;
 
 const CPUS: usize = 4;
 
@@ -314,6 +316,97 @@ fn passive_messages_run_at_the_tick() {
             }
             stop.stop();
         },
+    );
+}
+
+/// A CPU that has nothing to run asks one that is about to run its only thread: that
+/// one keeps it.
+#[test]
+fn a_cpu_does_not_give_its_only_thread() {
+    driven(
+        3,
+        || {
+            let latch = Latch::new(1);
+            let done = latch.clone();
+            let thread = spawn(10, Some(1), move || {
+                park();
+                assert_eq!(cpu(), 1);
+                done.count();
+            });
+            spin_until(|| thread.token.load(Ordering::Acquire) == PARKED);
+            spin_until(|| world().scheduler.idle.load(Ordering::Acquire) == 0b110);
+            let message = move |delivery: Delivery<'_, Host>| {
+                unpark(&thread);
+                world().scheduler.answer(delivery.section(), 2);
+            };
+            world().messages.send(&leave(), 1, message);
+            latch.wait();
+        },
+        |_| {},
+    );
+}
+
+/// A CPU that has got a thread elsewhere meanwhile is not given what it asked for.
+#[test]
+fn a_busy_cpu_is_given_nothing() {
+    let stop = Stop::new();
+    let threads = stop.clone();
+    driven(
+        2,
+        move || {
+            compute(1, Some(1), &threads);
+            spin_until(|| world().scheduler.idle.load(Ordering::Acquire) == 0);
+            compute(1, Some(0), &threads);
+            let section = Critical::<Host>::enter();
+            world().scheduler.answer(&section, 1);
+        },
+        move |clock| {
+            clock.settle();
+            assert_eq!(clock.waiting(), [1, 0]);
+            stop.stop();
+        },
+    );
+}
+
+/// Threads that are woken from elsewhere run in the order in which they were.
+#[test]
+fn arrivals_are_queued_in_their_order() {
+    driven(
+        2,
+        || {
+            let latch = Latch::new(5);
+            let order = Arc::new(Mutex::new(Vec::new()));
+            let threads: Vec<_> = (0..5)
+                .map(|number| {
+                    let (done, order) = (latch.clone(), order.clone());
+                    spawn(10, Some(1), move || {
+                        park();
+                        order.lock().unwrap().push(number);
+                        done.count();
+                    })
+                })
+                .collect();
+            spin_until(|| {
+                let mut tokens = threads.iter().map(|thread| &thread.token);
+                tokens.all(|token| token.load(Ordering::Acquire) == PARKED)
+            });
+            // CPU 1 is kept busy until all have been woken.
+            let (busy, woken) = (Stop::new(), Stop::new());
+            let (is_busy, are_woken) = (busy.clone(), woken.clone());
+            let message = move |_: Delivery<'_, Host>| {
+                is_busy.stop();
+                while !are_woken.0.load(Ordering::Acquire) {
+                    std::thread::yield_now();
+                }
+            };
+            world().messages.send(&leave(), 1, message);
+            busy.compute();
+            threads.iter().for_each(unpark);
+            woken.0.store(true, Ordering::Release);
+            latch.wait();
+            assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4]);
+        },
+        |_| {},
     );
 }
 

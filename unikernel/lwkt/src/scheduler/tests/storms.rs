@@ -226,7 +226,7 @@ pub fn priorities(cpus: usize, threads: usize, rounds: usize) {
 }
 
 /// Threads send messages to all CPUs, active and passive, while they switch and move.
-/// Each runs once, and wakes its sender.
+/// Each runs once, and wakes its sender. Now and then all CPUs meet.
 pub fn messages(cpus: usize, threads: usize, rounds: usize) {
     run(Config::of(cpus), move || {
         Group::run(threads, move |_, _| {
@@ -245,6 +245,9 @@ pub fn messages(cpus: usize, threads: usize, rounds: usize) {
                     }
                 }
                 moves_sometimes();
+                if random(8) == 0 {
+                    world().messages.rendezvous(&leave(), |_| {});
+                }
                 while answers.load(Ordering::Relaxed) < round * cpus {
                     park();
                 }

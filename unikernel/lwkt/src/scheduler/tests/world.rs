@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use super::super::Scheduler;
 use super::context::{Context, End};
 use super::machine::{Host, reap};
+#[cfg(not(loom))]
 use super::program;
 use super::sys::{Condvar, Mutex, thread, thread_local};
 use crate::ipi::IpiQueues;
@@ -167,6 +168,7 @@ pub fn as_context(world: &'static World, cpu: usize, me: Arc<Context>, body: imp
 
 /// Runs a machine whose first thread, on CPU 0, is `boot`, until all threads have
 /// ended. Afterwards nothing of any thread may be left.
+#[cfg(not(loom))]
 pub fn run(config: Config, boot: impl FnOnce() + Send + 'static) {
     let cpus = config.cpus;
     run_first(config, || {
@@ -510,7 +512,7 @@ mod failure {
         }
     }
 
-    /// Fails a machine that runs for longer than a minute and a half.
+    /// Fails a machine that runs for longer than a minute.
     pub struct Watch {
         over: Option<Sender<()>>,
         watcher: Option<JoinHandle<()>>,
