@@ -49,6 +49,70 @@ pub fn monotonic_ns() -> u64 {
     ((u128::from(ticks) * u128::from(SCALE.load(Ordering::Relaxed))) >> 32) as u64
 }
 
+/// The second of monotonic time that a CPU is in: where it keeps this, it can tell the
+/// time without a division. Changed by its CPU alone, in thread context, which is not
+/// preempted in the kernel.
+pub struct Second {
+    number: AtomicU64,
+    /// Counter value at which the second is over.
+    end: AtomicU64,
+    /// The time then, in nanoseconds since the second began, as a 32.32 fixed-point
+    /// number.
+    at_end: AtomicU64,
+}
+
+impl Second {
+    const NS: u64 = 1_000_000_000;
+
+    /// One that is over.
+    pub const fn new() -> Self {
+        Self {
+            number: AtomicU64::new(0),
+            end: AtomicU64::new(0),
+            at_end: AtomicU64::new(0),
+        }
+    }
+
+    /// Seconds and nanoseconds since boot: [`monotonic_ns`], to the nanosecond. On the
+    /// CPU that this belongs to; thread context.
+    #[inline(always)]
+    pub fn now(&self) -> (u64, u32) {
+        let now = tsc();
+        let (after_end, is_before) = now.overflowing_sub(self.end.load(Ordering::Relaxed));
+        if is_before {
+            self.at(after_end)
+        } else {
+            self.begin(now)
+        }
+    }
+
+    /// The time so many ticks after the end, a negative number.
+    #[inline(always)]
+    fn at(&self, ticks: u64) -> (u64, u32) {
+        let ns = ticks
+            .wrapping_mul(SCALE.load(Ordering::Relaxed))
+            .wrapping_add(self.at_end.load(Ordering::Relaxed));
+        (self.number.load(Ordering::Relaxed), (ns >> 32) as u32)
+    }
+
+    /// Makes this the second of counter value `now`, and gives the time then.
+    #[cold]
+    #[inline(never)]
+    fn begin(&self, now: u64) -> (u64, u32) {
+        let base = BASE_TSC.load(Ordering::Relaxed);
+        let scale = u128::from(SCALE.load(Ordering::Relaxed));
+        let second = u128::from(Self::NS) << 32;
+        let number = u128::from(now.saturating_sub(base)) * scale / second;
+        let end = ((number + 1) * second).div_ceil(scale);
+        self.number.store(number as u64, Ordering::Relaxed);
+        self.end
+            .store(base.wrapping_add(end as u64), Ordering::Relaxed);
+        self.at_end
+            .store((end * scale - number * second) as u64, Ordering::Relaxed);
+        self.at(now.wrapping_sub(base.wrapping_add(end as u64)))
+    }
+}
+
 /// The counter value at which [`monotonic_ns`] will have reached `deadline`.
 pub fn tsc_at(deadline: u64) -> u64 {
     let ticks = u128::from(deadline) * u128::from(tsc_khz()) / 1_000_000;

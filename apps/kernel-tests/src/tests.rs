@@ -45,6 +45,11 @@ const TESTS: &[Test] = &[
         amount: |cpus| 800 / cpus,
         found: "messages ran beside the shootdowns, no translation was stale",
     },
+    Test {
+        name: "clock",
+        amount: |_| 2,
+        found: "readings of the clock",
+    },
 ];
 
 /// Runs the tests of these names, or all; 1 if one of them failed.

@@ -15,6 +15,7 @@ use core::sync::atomic::Ordering;
 use darner_ramfs::PATH_MAX;
 use hermit_abi::{EFAULT, ENAMETOOLONG, ENOMEM, IOV_MAX, iovec, pollfd, stat, timespec};
 
+use crate::layout::{SLICE_SIZE, SLICES_BASE};
 use crate::sched;
 
 /// Nothing of the program is below this address: a null pointer, or a small
@@ -23,6 +24,13 @@ const LOWEST: usize = 0x1000;
 /// The first address behind the lower half, which is the program's. What follows
 /// is not an address at all, then the kernel's private memory.
 const LOWER_HALF_END: usize = 1 << 47;
+/// The slices of the cluster heap, where all of the program's memory is but its image.
+/// They end in the middle of the lower half.
+const SLICES: usize = 64 * SLICE_SIZE as usize;
+/// More than any memory that begins in a slice needs, and so little that what begins
+/// there ends in the lower half.
+const MOST_BYTES: usize = SLICES / 2;
+const _: () = assert!(SLICES_BASE as usize + SLICES + MOST_BYTES <= LOWER_HALF_END);
 
 unsafe extern "C" {
     #[link_name = "__start_kdata"]
@@ -43,6 +51,12 @@ fn is_kernels(start: usize, end: usize) -> bool {
         || overlaps(&raw const KBSS_START, &raw const KBSS_END)
 }
 
+/// Whether an address is in the slices.
+#[inline(always)]
+fn is_in_slices(address: usize) -> bool {
+    address.wrapping_sub(SLICES_BASE as usize) < SLICES
+}
+
 /// A positive error number: why the program does not get what it asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errno(pub i32);
@@ -55,11 +69,17 @@ impl From<darner_ramfs::Error> for Errno {
 
 /// The result as programs get it: a value, or the error number made negative.
 /// The thread's last error is set as well.
+#[inline]
 pub fn answer(result: Result<i32, Errno>) -> i32 {
-    result.unwrap_or_else(|Errno(code)| {
-        sched::current().kept.errno.store(code, Ordering::Relaxed);
-        -code
-    })
+    result.unwrap_or_else(refuse)
+}
+
+/// [`answer`] for a call that failed.
+#[cold]
+#[inline(never)]
+fn refuse(Errno(code): Errno) -> i32 {
+    sched::current().kept.errno.store(code, Ordering::Relaxed);
+    -code
 }
 
 /// [`answer`] for a number of bytes or an offset.
@@ -82,13 +102,28 @@ impl UserSlice {
     /// The `len` bytes at `start`. EFAULT if the pointer is null, the range wraps
     /// around, or any of it lies outside the lower half or is the kernel's. No bytes are fine
     /// anywhere.
+    #[inline]
     pub fn new<T>(start: *const T, len: usize) -> Result<Self, Errno> {
-        let start = start.addr();
-        let end = start.checked_add(len).ok_or(Errno(EFAULT))?;
-        if len > 0 && (start < LOWEST || end > LOWER_HALF_END || is_kernels(start, end)) {
-            return Err(Errno(EFAULT));
+        let slice = Self {
+            start: start.addr(),
+            len,
+        };
+        if (is_in_slices(slice.start) && len <= MOST_BYTES) || slice.is_programs() {
+            Ok(slice)
+        } else {
+            Err(Errno(EFAULT))
         }
-        Ok(Self { start, len })
+    }
+
+    /// The check of [`UserSlice::new`] for memory anywhere.
+    #[cold]
+    #[inline(never)]
+    fn is_programs(self) -> bool {
+        let Some(end) = self.start.checked_add(self.len) else {
+            return false;
+        };
+        self.len == 0
+            || (self.start >= LOWEST && end <= LOWER_HALF_END && !is_kernels(self.start, end))
     }
 
     /// How many bytes it has.
@@ -224,6 +259,28 @@ pub fn write<T: Plain>(into: *mut T, value: T) -> Result<(), Errno> {
     // mapped faults and ends the program.
     unsafe { into.write_unaligned(value) };
     Ok(())
+}
+
+/// A place for a value in the slices, where it takes a few instructions to see that
+/// the memory is the program's. For calls that are made all the time; a value that is
+/// elsewhere takes [`read`] and [`write()`].
+#[derive(Clone, Copy)]
+pub struct InSlices<T>(*mut T);
+
+impl<T: Plain> InSlices<T> {
+    /// The place at `address`, if that is in the slices.
+    #[inline(always)]
+    pub fn new(address: *mut T) -> Option<Self> {
+        const { assert!(size_of::<T>() <= MOST_BYTES) };
+        is_in_slices(address.addr()).then_some(Self(address))
+    }
+
+    /// Stores a value there, as [`write()`] does.
+    #[inline(always)]
+    pub fn write(self, value: T) {
+        // SAFETY: as in `write`.
+        unsafe { self.0.write_unaligned(value) };
+    }
 }
 
 /// Copies a path, which ends at its first zero byte, without that byte.

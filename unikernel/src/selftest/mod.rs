@@ -4,6 +4,7 @@
 //! Only with the feature `selftest`. The program `kernel-tests` runs them, by name,
 //! through [`sys_selftest`]. A test that finds something wrong logs it as an error.
 
+mod clock;
 mod gang;
 mod measure;
 mod migrate;
@@ -30,7 +31,7 @@ type Found = Result<u64, Failure>;
 const PATIENCE: u64 = 30_000_000_000;
 
 /// Tests and measurements: the name, and what runs it with the program's argument.
-const ALL: [(&str, fn(u64) -> Found); 11] = [
+const ALL: [(&str, fn(u64) -> Found); 12] = [
     // So many messages; how many there were in the end.
     ("ipi-storm", storm::run),
     // So many meetings of all CPUs; how many there were.
@@ -42,6 +43,8 @@ const ALL: [(&str, fn(u64) -> Found); 11] = [
     ("migrate", migrate::run),
     // So many shootdowns by each CPU; how many messages ran meanwhile.
     ("tlb", tlb::run),
+    // So many seconds of reading the clock on each CPU; how many readings there were.
+    ("clock", clock::run),
     // Ticks of so many pairs of entering and leaving a critical section.
     ("critical_pair", measure::critical_pair),
     // Ticks of so many calls of a port that answers at once, more than without it.

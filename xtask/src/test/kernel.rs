@@ -4,7 +4,14 @@ use super::case::Case;
 use super::scenario::Scenario;
 
 /// As the program knows them.
-const TESTS: [&str; 5] = ["ipi-storm", "rendezvous", "passive", "migrate", "tlb"];
+const TESTS: [&str; 6] = [
+    "ipi-storm",
+    "rendezvous",
+    "passive",
+    "migrate",
+    "tlb",
+    "clock",
+];
 
 /// Each on 1, 2, 4 and 8 CPUs.
 pub fn cases() -> Vec<Case> {

@@ -10,6 +10,9 @@ mod tests;
 
 use standins::{console, sched, sync, time};
 
+#[path = "../../../src/layout.rs"]
+mod layout;
+
 #[path = "../../../src/abi"]
 mod abi {
     pub mod descriptors;

@@ -15,6 +15,7 @@ use x86_64::registers::model_specific::GsBase;
 use super::apic::LocalInterrupts;
 use super::gdt::Tables;
 use crate::sync::Lock;
+use crate::time::Second;
 
 /// The most CPUs a node may have.
 pub const MAX_CPUS: usize = 64;
@@ -50,6 +51,8 @@ pub struct PerCpu {
     pub kernel_stack: AtomicU64,
     /// The TLB shootdown that this CPU has seen last.
     pub tlb_seen: AtomicU64,
+    /// For telling the time.
+    pub second: Second,
     /// Interrupt controller of this CPU.
     pub local: Lock<LocalInterrupts>,
     /// The id of that controller.
@@ -85,6 +88,7 @@ impl PerCpu {
             deferred: AtomicU32::new(0),
             kernel_stack: AtomicU64::new(0),
             tlb_seen: AtomicU64::new(0),
+            second: Second::new(),
             local: Lock::new(local),
             apic_id,
             tables: Tables::create(),
