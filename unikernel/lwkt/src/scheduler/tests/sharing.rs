@@ -403,6 +403,8 @@ fn arrivals_are_queued_in_their_order() {
             busy.compute();
             threads.iter().for_each(unpark);
             woken.0.store(true, Ordering::Release);
+            // This CPU stays busy, or it would ask for one of them.
+            spin_until(|| order.lock().unwrap().len() == 5);
             latch.wait();
             assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4]);
         },
