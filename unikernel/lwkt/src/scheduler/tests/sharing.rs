@@ -103,7 +103,8 @@ fn an_idle_cpu_asks_a_busy_one() {
     );
 }
 
-/// New threads go to CPUs that have nothing to do, without time passing.
+/// New threads go to CPUs that have nothing to do. Where one is about to take up a
+/// thread it may get a second, until that is found.
 #[test]
 fn new_threads_spread() {
     let stop = Stop::new();
@@ -116,6 +117,7 @@ fn new_threads_spread() {
         },
         move |clock| {
             clock.settle();
+            watch(clock, 3 * TICK, TICK);
             assert_eq!(clock.busy(), CPUS);
             assert_eq!(clock.waiting(), [0; CPUS]);
             stop.stop();
