@@ -133,7 +133,9 @@ fn more_new_threads_spread() {
     driven(
         CPUS,
         move || {
-            compute(CPUS - 1, None, &threads);
+            for cpu in 1..CPUS {
+                compute(1, Some(cpu), &threads);
+            }
             // Until all run.
             while world()
                 .cpus
