@@ -26,11 +26,19 @@ impl Priority {
     ///
     /// # Panics
     /// When the number is more than 31; while compiling, if in a constant.
+    #[inline]
     pub const fn new(number: u8) -> Self {
         assert!(
             number < Self::COUNT as u8,
             "priorities are from 0 to 31, 31 being the highest"
         );
+        Self(number)
+    }
+
+    /// The priority of a number that came from [`Priority::number`].
+    #[inline(always)]
+    pub(crate) const fn again(number: u8) -> Self {
+        debug_assert!((number as usize) < Self::COUNT);
         Self(number)
     }
 

@@ -232,10 +232,10 @@ impl<H: Hardware> Scheduler<H> {
         // SAFETY: the CPU holds a count of the thread that runs on it; afterwards it
         // is held by whoever has the thread, who cannot drop it before it runs again.
         let thread = unsafe { &*me };
-        if thread.token.swap(EMPTY, Ordering::Acquire) == NOTIFIED {
-            return Wakeup::Unparked;
-        }
         if let Some(deadline) = deadline {
+            if thread.token.swap(EMPTY, Ordering::Acquire) == NOTIFIED {
+                return Wakeup::Unparked;
+            }
             let now = H::now();
             if deadline <= now {
                 return Wakeup::TimedOut;
@@ -250,20 +250,23 @@ impl<H: Hardware> Scheduler<H> {
                 cpu.arm(deadline);
             }
         }
-        thread.state.set(State::Blocked);
+        thread.enters(State::Blocked);
         if thread
             .token
             .compare_exchange(EMPTY, PARKED, Ordering::AcqRel, Ordering::Acquire)
             .is_err()
         {
-            // Unparked just now.
+            // Unparked before, or just now.
             thread.token.swap(EMPTY, Ordering::Acquire);
-            thread.state.set(State::Running);
-            drop(cpu.timers.remove(thread));
+            thread.enters(State::Running);
+            if deadline.is_some() {
+                drop(cpu.timers.remove(thread));
+            }
             return Wakeup::Unparked;
         }
         self.switch_away(&section);
-        if thread.timed_out.replace(false) {
+        if thread.timed_out.get() {
+            thread.timed_out.set(false);
             return Wakeup::TimedOut;
         }
         // Not a store: others may have unparked the thread after the one that woke it,
@@ -292,6 +295,7 @@ impl<H: Hardware> Scheduler<H> {
     }
 
     /// Makes a thread of this CPU ready that was blocked.
+    #[inline]
     fn wake(&self, section: &Critical<H>, thread: Arc<Thread<H>>) {
         if thread.deadline().is_some() {
             drop(self.local.get(section).timers.remove(&thread));
@@ -301,16 +305,11 @@ impl<H: Hardware> Scheduler<H> {
 
     /// Queues a thread that belongs to this CPU and can run.
     fn make_ready(&self, section: &Critical<H>, thread: Arc<Thread<H>>) {
-        let here = section.cpu();
-        thread.state.set(State::Ready);
-        if let Some(target) = thread.moves_to.take().filter(|&target| target != here) {
-            thread.set_cpu(target);
-            return self.arrive(target, thread);
-        }
+        thread.enters(State::Ready);
         let cpu = self.local.get(section);
         let priority = thread.priority();
         cpu.queue.push(thread, priority);
-        self.publish(section);
+        self.publish(section, cpu);
         let running = cpu.running.get();
         if running.is_null() {
             // The idle context looks before it halts.
@@ -327,11 +326,21 @@ impl<H: Hardware> Scheduler<H> {
 
     /// Tells the others how many threads wait here.
     #[inline(always)]
-    fn publish(&self, section: &Critical<H>) {
-        let waiting = self.local.get(section).queue.len();
-        self.shared[section.cpu()]
+    fn publish(&self, section: &Critical<H>, cpu: &Cpu<H>) {
+        let waiting = cpu.queue.len();
+        self.shared_here(section)
             .waiting
             .store(waiting, Ordering::Relaxed);
+    }
+
+    /// What others see of this CPU.
+    #[inline(always)]
+    fn shared_here(&self, section: &Critical<H>) -> &Shared<H> {
+        let cpu = section.cpu();
+        debug_assert!(cpu < self.shared.len(), "CPU {cpu} is not the scheduler's");
+        // SAFETY: there is one for each CPU, and `Machine` promises that numbers of
+        // CPUs are less than that.
+        unsafe { self.shared.get_unchecked(cpu) }
     }
 
     /// Gives a ready thread to its CPU `target`, which is another one.
@@ -379,7 +388,10 @@ impl<H: Hardware> Scheduler<H> {
     /// Lets another thread of at least the same priority run, if one waits here.
     #[inline]
     pub fn yield_now(&self, _leave: &MayBlock<H>) {
-        self.give_way(true);
+        let section = Critical::enter();
+        if !self.local.get(&section).queue.is_empty() {
+            self.give_way(section, true);
+        }
     }
 
     /// Lets another thread run if it should: one of higher priority, or of the same
@@ -387,14 +399,13 @@ impl<H: Hardware> Scheduler<H> {
     /// [`Hardware::request_switch`], on the thread's own stack, when nothing forbids to
     /// switch.
     pub fn preempt(&self) {
-        self.give_way(false);
+        self.give_way(Critical::enter(), false);
     }
 
     /// [`Scheduler::yield_now`] if the running thread `yields`, else
     /// [`Scheduler::preempt`].
-    #[inline]
-    fn give_way(&self, yields: bool) {
-        let section = Critical::enter();
+    #[inline(never)]
+    fn give_way(&self, section: Critical<H>, yields: bool) {
         let cpu = self.local.get(&section);
         let me = cpu.running.get();
         if me.is_null() {
@@ -403,48 +414,44 @@ impl<H: Hardware> Scheduler<H> {
         // SAFETY: the CPU holds a count of the thread that runs on it.
         let thread = unsafe { &*me };
         let priority = thread.priority();
-        if let Some(target) = thread
-            .moves_to
-            .take()
-            .filter(|&target| target != section.cpu())
-        {
-            thread.state.set(State::Ready);
-            thread.set_cpu(target);
-            cpu.departing.set(me);
+        let Some(best) = cpu.queue.best().filter(|&best| best >= priority) else {
+            return;
+        };
+        let loses_turn = yields || cpu.turn_over.get();
+        if best == priority && !loses_turn {
+            return;
+        }
+        thread.enters(State::Ready);
+        // SAFETY: the CPU's count becomes the queue's.
+        let thread = unsafe { Arc::from_raw(me) };
+        if loses_turn {
+            cpu.queue.push(thread, priority);
         } else {
-            let Some(best) = cpu.queue.best().filter(|&best| best >= priority) else {
-                return;
-            };
-            let loses_turn = yields || cpu.turn_over.get();
-            if best == priority && !loses_turn {
-                return;
-            }
-            thread.state.set(State::Ready);
-            // SAFETY: the CPU's count becomes the queue's.
-            let thread = unsafe { Arc::from_raw(me) };
-            if loses_turn {
-                cpu.queue.push(thread, priority);
-            } else {
-                cpu.queue.push_front(thread, priority);
-            }
-            if !yields {
-                cpu.turn_over.set(false);
-            }
+            cpu.queue.push_front(thread, priority);
+        }
+        if !yields {
+            cpu.turn_over.set(false);
         }
         self.switch_away(&section);
     }
 
     /// Moves the calling thread to another CPU.
-    pub fn migrate(&self, leave: &MayBlock<H>, target: usize) {
+    pub fn migrate(&self, _leave: &MayBlock<H>, target: usize) {
         assert!(target < self.shared.len(), "there is no CPU {target}");
-        {
-            let section = Critical::enter();
-            let me = self.local.get(&section).running.get();
-            assert!(!me.is_null(), "the idle context cannot move");
-            // SAFETY: the CPU holds a count of the thread that runs on it.
-            unsafe { &*me }.moves_to.set(Some(target));
+        let section = Critical::enter();
+        if target == section.cpu() {
+            return self.give_way(section, true);
         }
-        self.yield_now(leave);
+        let cpu = self.local.get(&section);
+        let me = cpu.running.get();
+        assert!(!me.is_null(), "the idle context cannot move");
+        // SAFETY: the CPU holds a count of the thread that runs on it, and leaves it to
+        // the new side of the switch.
+        let thread = unsafe { &*me };
+        thread.enters(State::Ready);
+        thread.set_cpu(target);
+        cpu.departing.set(me);
+        self.switch_away(&section);
     }
 
     /// Changes a thread's priority. If it waits to run it goes behind the others of the
@@ -493,7 +500,7 @@ impl<H: Hardware> Scheduler<H> {
         // SAFETY: the CPU's count becomes the list's. The thread's stack is in use
         // until the switch, and nobody looks at the list before: that takes the CPU.
         let thread = unsafe { Arc::from_raw(me) };
-        thread.state.set(State::Ended);
+        thread.enters(State::Ended);
         cpu.ended.push(thread, Priority::LOWEST);
         self.switch_away(&section);
         unreachable!("an ended thread does not run");
@@ -514,20 +521,17 @@ impl<H: Hardware> Scheduler<H> {
         let cpu = self.local.get(section);
         let previous = cpu.running.get();
         let next = cpu.queue.pop().map_or(null(), Arc::into_raw);
-        self.publish(section);
-        if ptr::eq(next, previous) {
-            if !next.is_null() {
-                // SAFETY: the count is the CPU's again.
-                unsafe { &*next }.state.set(State::Running);
-            }
-            return;
-        }
+        debug_assert!(
+            !ptr::eq(next, previous),
+            "what is switched away from is behind what is to run"
+        );
+        self.publish(section, cpu);
         cpu.running.set(next);
         // SAFETY: `next` comes with its count, which is the CPU's now.
         let next = unsafe { next.as_ref() };
         let load = match next {
             Some(thread) => {
-                thread.state.set(State::Running);
+                thread.enters(State::Running);
                 thread.saved.get()
             }
             None => cpu.idle_saved.get(),
@@ -553,8 +557,10 @@ impl<H: Hardware> Scheduler<H> {
     #[inline(always)]
     fn finish_switch(&self, section: &Critical<H>) {
         // Not the old side's CPU: the context may have been moved meanwhile.
-        let departing = self.local.get(section).departing.replace(null());
+        let cpu = self.local.get(section);
+        let departing = cpu.departing.get();
         if !departing.is_null() {
+            cpu.departing.set(null());
             // SAFETY: the old side left its count there; its registers are saved.
             let thread = unsafe { Arc::from_raw(departing) };
             self.arrive(thread.cpu(), thread);
@@ -632,8 +638,9 @@ impl<H: Hardware> Scheduler<H> {
 
     /// Gives a thread that waits here to CPU `target`, if there is one.
     fn give(&self, section: &Critical<H>, target: usize) {
-        if let Some(thread) = self.local.get(section).queue.steal() {
-            self.publish(section);
+        let cpu = self.local.get(section);
+        if let Some(thread) = cpu.queue.steal() {
+            self.publish(section, cpu);
             thread.set_cpu(target);
             self.arrive(target, thread);
         }

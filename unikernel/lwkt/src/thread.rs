@@ -26,11 +26,10 @@ pub struct Thread<H: Hardware> {
     /// Whether a wake-up is due: [`EMPTY`], [`PARKED`] or [`NOTIFIED`].
     pub(crate) token: AtomicU8,
     priority: AtomicU8,
-    pub(crate) state: Cell<State>,
+    /// For checks only: release builds do not keep it up.
+    state: Cell<State>,
     /// The last block ended by its deadline.
     pub(crate) timed_out: Cell<bool>,
-    /// The CPU that it is to move to when it leaves the one that it is on.
-    pub(crate) moves_to: Cell<Option<usize>>,
     /// Where its registers are while it does not run: the machine's business.
     pub(crate) saved: Cell<usize>,
     /// Its place in a run queue, or among the ended.
@@ -76,7 +75,6 @@ impl<H: Hardware> Thread<H> {
             priority: AtomicU8::new(priority.number()),
             state: Cell::new(State::Ready),
             timed_out: Cell::new(false),
-            moves_to: Cell::new(None),
             saved: Cell::new(saved),
             queued: Links::new(),
             timer: Timer::new(),
@@ -88,7 +86,21 @@ impl<H: Hardware> Thread<H> {
     /// Its priority. Any context.
     #[inline(always)]
     pub fn priority(&self) -> Priority {
-        Priority::new(self.priority.load(Ordering::Relaxed))
+        Priority::again(self.priority.load(Ordering::Relaxed))
+    }
+
+    /// Notes for checks where the thread is now. On its own CPU.
+    #[inline(always)]
+    pub(crate) fn enters(&self, state: State) {
+        if cfg!(any(test, debug_assertions)) {
+            self.state.set(state);
+        }
+    }
+
+    /// Where the thread is.
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> State {
+        self.state.get()
     }
 
     pub(crate) fn store_priority(&self, priority: Priority) {

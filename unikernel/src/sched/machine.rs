@@ -44,9 +44,13 @@ pub fn init(cpus: usize) {
 
 #[inline(always)]
 fn system() -> &'static System {
-    SYSTEM
-        .get()
-        .expect("boot makes the scheduler before anything uses it")
+    debug_assert!(
+        SYSTEM.is_completed(),
+        "boot makes the scheduler before anything uses it"
+    );
+    // SAFETY: boot calls `init` before it starts other CPUs, turns interrupts on or
+    // makes a thread; nothing else comes here.
+    unsafe { SYSTEM.get_unchecked() }
 }
 
 /// How often the message interrupt has been raised on each CPU.
@@ -92,9 +96,7 @@ unsafe impl Machine for Kernel {
 
     #[inline(always)]
     fn exit_critical() {
-        if percpu::exit_critical() {
-            end_of_section();
-        }
+        percpu::exit_critical(end_of_section);
     }
 
     #[inline(always)]
@@ -199,8 +201,8 @@ impl PartialEq for Parked {
     }
 }
 
-fn load_thread_pointer(base: u64) {
-    let base = VirtAddr::new_truncate(base);
+#[inline(always)]
+fn load_thread_pointer(base: VirtAddr) {
     if cpu::has_fsgsbase() {
         // SAFETY: CR4.FSGSBASE is set; the base is the thread's own block.
         unsafe { FS::write_base(base) };
@@ -225,7 +227,7 @@ fn end_of_section() {
     let cpu = this_cpu();
     // With interrupts off the caller holds a lock that handlers take, too. What is
     // left is done at the end of the next section.
-    if cpu.is_critical() || !interrupts::are_enabled() {
+    if !interrupts::are_enabled() {
         return;
     }
     do_deferred();
@@ -255,8 +257,9 @@ pub fn do_deferred() {
         }
         // What has come meanwhile was put off by this section. A switch is up to the
         // caller.
-        let deferred = percpu::exit_critical();
-        if !deferred || !cpu.is_any_deferred_but(Deferred::Switch) {
+        let mut again = false;
+        percpu::exit_critical(|| again = cpu.is_any_deferred_but(Deferred::Switch));
+        if !again {
             return;
         }
     }

@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use darner_lwkt::{Priority, Thread, Wakeup};
+use x86_64::VirtAddr;
 use x86_64::instructions::interrupts;
 
 use super::machine::{leave, scheduler};
@@ -65,7 +66,7 @@ pub fn spawn(
         errno: AtomicI32::new(0),
         ended: WaitQueue::new(),
         kernel_stack,
-        thread_pointer: tls.as_ref().map_or(0, |tls| tls.thread_pointer),
+        thread_pointer: VirtAddr::new_truncate(tls.as_ref().map_or(0, |tls| tls.thread_pointer)),
         owned: Lock::new(Some(Owned { stack, tls })),
     };
     let thread = Thread::new(priority_from(priority), stack_pointer as usize, kept);

@@ -4,6 +4,8 @@ use alloc::sync::Arc;
 use core::alloc::Layout;
 use core::sync::atomic::{AtomicI32, Ordering};
 
+use x86_64::VirtAddr;
+
 use super::machine::Kernel;
 use super::wait::WaitQueue;
 use crate::abi::process;
@@ -35,7 +37,7 @@ pub struct Kept {
     /// Where it runs in kernel code that an interrupt brought it to.
     pub kernel_stack: KernelStack,
     /// The base of its thread-local variables.
-    pub(super) thread_pointer: u64,
+    pub(super) thread_pointer: VirtAddr,
     /// What is to be given back when it has ended.
     pub(super) owned: Lock<Option<Owned>>,
 }

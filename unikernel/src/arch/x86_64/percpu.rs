@@ -41,8 +41,10 @@ pub struct PerCpu {
     /// The thread that runs here; the idle context has 0.
     tid: AtomicU32,
     index: u32,
-    /// How many critical sections the CPU is in. Changed by the CPU alone, in one
-    /// instruction, so that it needs no atomic operation.
+    /// How many critical sections the CPU is in, with [`NOTHING`] while nothing has been
+    /// put off: the end of the last section finds 0 if there is something to do.
+    /// Changed by the CPU alone, in one instruction, so that it needs no atomic
+    /// operation.
     critical: AtomicU32,
     /// What has been put off until the CPU is in none: [`Deferred`] bits.
     deferred: AtomicU32,
@@ -64,6 +66,9 @@ pub struct PerCpu {
 // SAFETY: `this` is constant; all that changes is atomic or behind a lock.
 unsafe impl Sync for PerCpu {}
 
+/// Marks the count of critical sections while nothing is put off.
+const NOTHING: u32 = 1 << 31;
+
 static BLOCKS: [AtomicPtr<PerCpu>; MAX_CPUS] =
     [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CPUS];
 static ONLINE: AtomicUsize = AtomicUsize::new(0);
@@ -73,7 +78,6 @@ pub const TID: usize = offset_of!(PerCpu, tid);
 const _: () = assert!(TID == 8, "the thread id is where the accessor reads it");
 const INDEX: usize = offset_of!(PerCpu, index);
 const CRITICAL: usize = offset_of!(PerCpu, critical);
-const DEFERRED: usize = offset_of!(PerCpu, deferred);
 /// Byte offset of [`PerCpu::kernel_stack`], for the interrupt entry.
 pub const KERNEL_STACK: usize = offset_of!(PerCpu, kernel_stack);
 
@@ -84,7 +88,7 @@ impl PerCpu {
             this: core::ptr::null(),
             tid: AtomicU32::new(0),
             index,
-            critical: AtomicU32::new(0),
+            critical: AtomicU32::new(NOTHING),
             deferred: AtomicU32::new(0),
             kernel_stack: AtomicU64::new(0),
             tlb_seen: AtomicU64::new(0),
@@ -120,7 +124,9 @@ impl PerCpu {
 
     /// Puts something off. Interrupt handlers and critical sections of this CPU.
     pub fn defer(&self, what: Deferred) {
+        // In this order: an interrupt in between does both itself.
         self.deferred.fetch_or(what as u32, Ordering::Relaxed);
+        self.critical.fetch_and(!NOTHING, Ordering::Relaxed);
     }
 
     /// Whether `what` has been put off.
@@ -134,14 +140,31 @@ impl PerCpu {
     }
 
     /// Whether `what` had been put off; it is the caller's to do now.
+    #[inline(always)]
     pub fn take_deferred(&self, what: Deferred) -> bool {
-        self.is_deferred(what)
-            && self.deferred.fetch_and(!(what as u32), Ordering::Relaxed) & what as u32 != 0
+        let taken = self.is_deferred(what);
+        if taken {
+            self.forget_deferred(what);
+        }
+        taken
+    }
+
+    #[cold]
+    fn forget_deferred(&self, what: Deferred) {
+        let before = self.deferred.fetch_and(!(what as u32), Ordering::Relaxed);
+        if before == what as u32 {
+            self.critical.fetch_or(NOTHING, Ordering::Relaxed);
+            // An interrupt may have put something off before that.
+            if self.deferred.load(Ordering::Relaxed) != 0 {
+                self.critical.fetch_and(!NOTHING, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Whether this CPU is in a critical section.
+    #[inline(always)]
     pub fn is_critical(&self) -> bool {
-        self.critical.load(Ordering::Relaxed) != 0
+        self.critical.load(Ordering::Relaxed) & !NOTHING != 0
     }
 
     /// Says which thread runs here now, and where its kernel stack ends; 0 and 0:
@@ -161,25 +184,21 @@ pub fn enter_critical() {
     unsafe { asm!("inc dword ptr gs:[{}]", const CRITICAL, options(nostack)) };
 }
 
-/// Leaves a critical section of the calling CPU; whether something may have been put
-/// off.
+/// Leaves a critical section of the calling CPU, in two instructions. Calls `put_off` if
+/// it was the last and something has been put off.
 #[inline(always)]
-#[must_use]
-pub fn exit_critical() -> bool {
-    let deferred: u32;
-    // SAFETY: as for `enter_critical`. The two fields need not be read together: what
-    // is put off after this is put off by nobody, the CPU being in no section.
+pub fn exit_critical(put_off: impl FnOnce()) {
+    // SAFETY: as for `enter_critical`. What an interrupt wants after this is put off by
+    // nobody, the CPU being in no section.
     unsafe {
         asm!(
-            "dec dword ptr gs:[{critical}]",
-            "mov {deferred:e}, gs:[{offset}]",
-            critical = const CRITICAL,
-            offset = const DEFERRED,
-            deferred = out(reg) deferred,
+            "dec dword ptr gs:[{}]",
+            "jz {}",
+            const CRITICAL,
+            label { put_off() },
             options(nostack)
         )
     };
-    deferred != 0
 }
 
 /// The calling CPU's block. The caller must not migrate while it uses it:

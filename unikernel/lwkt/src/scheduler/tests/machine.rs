@@ -141,8 +141,7 @@ unsafe impl Hardware for Host {
                 cpu_number(),
                 "runs on a CPU that it is not of"
             );
-            assert_eq!(thread.state.get(), State::Running);
-            assert!(thread.moves_to.get().is_none(), "runs here, and is to move");
+            assert_eq!(thread.state(), State::Running);
             assert!(thread.deadline().is_none(), "runs, and has a deadline");
         }
     }
@@ -267,7 +266,7 @@ pub fn take_interrupts(in_program: bool) {
 pub fn reap() {
     let world = world();
     while let Some(thread) = world.scheduler.take_ended() {
-        assert_eq!(thread.state.get(), State::Ended);
+        assert_eq!(thread.state(), State::Ended);
         thread.kept.context.end();
         let host = thread.kept.host.lock().unwrap().take();
         host.expect("it has been spawned")
