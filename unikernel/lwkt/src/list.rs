@@ -136,6 +136,13 @@ impl<A: Adapter> List<A> {
         self.ring.pop_back()
     }
 
+    /// Takes the first element out for which `is_it` says so; `is_it` leaves the list
+    /// alone. Takes time in proportion to those before it.
+    #[inline]
+    pub fn take_first(&self, is_it: impl FnMut(&A::Element) -> bool) -> Option<Arc<A::Element>> {
+        self.ring.take_first(is_it)
+    }
+
     /// Takes `element` out; `None` when it is not in this list.
     #[inline]
     pub fn remove(&self, element: &A::Element) -> Option<Arc<A::Element>> {
@@ -281,6 +288,28 @@ impl<A: Adapter> Ring<A> {
         // SAFETY: the ring's count keeps the first element; the one before it is the
         // last of the same ring.
         Some(unsafe { self.unlink(A::links(&*first).previous.get()) })
+    }
+
+    /// Takes the first element out for which `is_it` says so.
+    #[inline(always)]
+    fn take_first(&self, mut is_it: impl FnMut(&A::Element) -> bool) -> Option<Arc<A::Element>> {
+        let first = self.first.get();
+        if first.is_null() {
+            return None;
+        }
+        let mut at = first;
+        loop {
+            // SAFETY: it is in this ring, so the ring's count keeps it.
+            let element = unsafe { &*at };
+            if is_it(element) {
+                // SAFETY: as above.
+                return Some(unsafe { self.unlink(at) });
+            }
+            at = A::links(element).next.get();
+            if ptr::eq(at, first) {
+                return None;
+            }
+        }
     }
 
     /// Takes `element` out.

@@ -30,6 +30,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::cell::Cell;
+use core::mem::ManuallyDrop;
 use core::ptr::{self, null, null_mut};
 
 use crate::critical::{CpuLocal, Critical, MayBlock};
@@ -205,20 +206,28 @@ impl<H: Hardware> Scheduler<H> {
             .unwrap_or(here)
     }
 
+    /// Calls `call` with the thread that runs here, if it is not the idle context. Any
+    /// context but exceptions.
+    #[inline(always)]
+    pub fn with_current<R>(&self, call: impl FnOnce(&Arc<Thread<H>>) -> R) -> Option<R> {
+        let running = {
+            let section = Critical::enter();
+            self.local.get(&section).running.get()
+        };
+        if running.is_null() {
+            return None;
+        }
+        // SAFETY: the scheduler holds a count of a thread that has not ended. It cannot
+        // end meanwhile: it is the one that calls. The count is not given back here.
+        let thread = ManuallyDrop::new(unsafe { Arc::from_raw(running) });
+        Some(call(&thread))
+    }
+
     /// The thread that runs here, if it is not the idle context. Any context but
     /// exceptions.
     #[inline]
     pub fn current(&self) -> Option<Arc<Thread<H>>> {
-        let section = Critical::enter();
-        let running = self.local.get(&section).running.get();
-        if running.is_null() {
-            return None;
-        }
-        // SAFETY: the CPU holds a count of the thread that runs on it.
-        unsafe {
-            Arc::increment_strong_count(running);
-            Some(Arc::from_raw(running))
-        }
+        self.with_current(Arc::clone)
     }
 
     /// Blocks the calling thread until it is unparked or `deadline` has come; at

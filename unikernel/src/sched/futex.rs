@@ -2,30 +2,81 @@
 //!
 //! Franke, Russell and Kirkwood, "Fuss, futexes and furwocks" (2002): the kernel
 //! keeps only who waits, by address; the word belongs to the program.
+//!
+//! Addresses are spread over many lists, each behind a lock. A thread has one place in
+//! such a list, which is in the thread; so waiting takes no memory and cannot fail.
 
-use alloc::collections::VecDeque;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use alloc::boxed::Box;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-use super::run::{block_current, current, wake_thread};
-use super::thread::ThreadRef;
-use crate::sync::Lock;
+use darner_lwkt::Thread;
+use darner_lwkt::list::{Adapter, Links, List};
+use darner_lwkt::spin::SpinLock;
 
-/// Addresses are spread over this many queues.
-const BUCKETS: usize = 64;
+use super::machine::{Kernel, futexes};
+use super::run::{block_current, wake_thread, with_current};
 
-struct Waiter {
-    address: usize,
-    ticket: u64,
-    thread: ThreadRef,
+/// Addresses are spread over two to the power of this many lists.
+const BUCKET_BITS: u32 = 10;
+
+type Waiters = SpinLock<Kernel, List<ByPlace>>;
+
+/// Who waits, and for which words.
+pub(super) struct Futexes(Box<[Waiters; 1 << BUCKET_BITS]>);
+
+/// A thread's place among those who wait.
+pub(super) struct Place {
+    links: Links<Thread<Kernel>>,
+    /// The address of the word that it waits for.
+    address: AtomicUsize,
+    /// A waker has taken the thread out.
+    woken: AtomicBool,
 }
 
-static WAITERS: [Lock<VecDeque<Waiter>>; BUCKETS] = [const { Lock::new(VecDeque::new()) }; BUCKETS];
-static TICKETS: AtomicU64 = AtomicU64::new(0);
+// SAFETY: the links are reached by the holder of the lock of the list only.
+unsafe impl Sync for Place {}
 
-fn bucket(address: usize) -> &'static Lock<VecDeque<Waiter>> {
-    // Fibonacci hashing of the word's number; the top six bits choose.
-    let hash = (address as u64 >> 2).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    &WAITERS[(hash >> 58) as usize]
+/// Finds the place of a thread.
+struct ByPlace;
+
+// SAFETY: the same field each time.
+unsafe impl Adapter for ByPlace {
+    type Element = Thread<Kernel>;
+    #[inline(always)]
+    fn links(thread: &Thread<Kernel>) -> &Links<Thread<Kernel>> {
+        &thread.kept.futex.links
+    }
+}
+
+impl Place {
+    /// That of a thread that waits for nothing.
+    pub const fn new() -> Self {
+        Self {
+            links: Links::new(),
+            address: AtomicUsize::new(0),
+            woken: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Futexes {
+    /// Nobody waits for anything.
+    pub fn new() -> Self {
+        let buckets = (0..1 << BUCKET_BITS).map(|_| SpinLock::new(List::new()));
+        let buckets: Box<[Waiters]> = buckets.collect();
+        match buckets.try_into() {
+            Ok(buckets) => Self(buckets),
+            Err(_) => unreachable!("as many as were made"),
+        }
+    }
+
+    /// Where those are who wait for the word at `address`, among others.
+    #[inline(always)]
+    fn bucket(&self, address: usize) -> &Waiters {
+        // Fibonacci hashing of the word's number; the top bits choose.
+        let hash = (address as u64 >> 2).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        &self.0[(hash >> (u64::BITS - BUCKET_BITS)) as usize]
+    }
 }
 
 /// How a wait ended.
@@ -43,50 +94,53 @@ pub enum FutexWait {
 /// (monotonic ns). Thread context, no lock held.
 ///
 /// `word` is the program's memory; the caller has checked its address.
+#[inline]
 pub fn futex_wait(word: &AtomicU32, expected: u32, deadline: Option<u64>) -> FutexWait {
     let address = core::ptr::from_ref(word).addr();
-    let ticket = TICKETS.fetch_add(1, Ordering::Relaxed);
-    let thread = current();
-    {
-        let mut waiters = bucket(address).lock();
-        // Under the lock: a waker changes the word first and takes the lock then,
-        // so it sees this entry or we see its value.
-        if word.load(Ordering::SeqCst) != expected {
-            return FutexWait::Changed;
+    let bucket = futexes().bucket(address);
+    with_current(|me| {
+        let place = &me.kept.futex;
+        {
+            let waiters = bucket.lock();
+            // Under the lock: a waker changes the word first and takes the lock then,
+            // so it sees this thread or we see its value.
+            if word.load(Ordering::SeqCst) != expected {
+                return FutexWait::Changed;
+            }
+            place.address.store(address, Ordering::Relaxed);
+            place.woken.store(false, Ordering::Relaxed);
+            waiters.push_back(me.clone());
         }
-        waiters.push_back(Waiter {
-            address,
-            ticket,
-            thread,
-        });
-    }
-    loop {
-        let timed_out = block_current(deadline);
-        let mut waiters = bucket(address).lock();
-        let Some(at) = waiters.iter().position(|waiter| waiter.ticket == ticket) else {
-            return FutexWait::Woken;
-        };
-        if timed_out {
-            waiters.remove(at);
-            return FutexWait::TimedOut;
+        loop {
+            let timed_out = block_current(deadline);
+            if place.woken.load(Ordering::Acquire) {
+                return FutexWait::Woken;
+            }
+            // Or else something else has woken it.
+            if timed_out {
+                // A waker may have been faster.
+                return match bucket.lock().remove(me) {
+                    Some(_) => FutexWait::TimedOut,
+                    None => FutexWait::Woken,
+                };
+            }
         }
-    }
+    })
 }
 
 /// Wakes up to `count` threads that wait for the word at `address`, those first
 /// that came first. Returns how many. Thread context.
+#[inline]
 pub fn futex_wake(address: usize, count: usize) -> usize {
+    let bucket = futexes().bucket(address);
     let mut woken = 0;
     while woken < count {
-        let waiter = {
-            let mut waiters = bucket(address).lock();
-            let at = waiters.iter().position(|waiter| waiter.address == address);
-            at.and_then(|at| waiters.remove(at))
-        };
-        match waiter {
-            Some(waiter) => wake_thread(&waiter.thread),
-            None => break,
-        }
+        let waiter = bucket
+            .lock()
+            .take_first(|thread| thread.kept.futex.address.load(Ordering::Relaxed) == address);
+        let Some(waiter) = waiter else { break };
+        waiter.kept.futex.woken.store(true, Ordering::Release);
+        wake_thread(&waiter);
         woken += 1;
     }
     woken

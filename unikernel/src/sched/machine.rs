@@ -8,6 +8,7 @@ use x86_64::instructions::interrupts;
 use x86_64::registers::model_specific::FsBase;
 use x86_64::registers::segmentation::{FS, Segment64};
 
+use super::futex::Futexes;
 use super::thread::{Kept, ThreadRef};
 use crate::arch::percpu::{self, Deferred, this_cpu};
 use crate::arch::{apic, cpu, idt, switch, timer, tlb};
@@ -26,6 +27,7 @@ pub struct Kernel;
 struct System {
     scheduler: Scheduler<Kernel>,
     messages: IpiQueues<Kernel>,
+    futexes: Futexes,
 }
 
 static SYSTEM: Once<System> = Once::new();
@@ -39,6 +41,7 @@ pub fn init(cpus: usize) {
     SYSTEM.call_once(|| System {
         scheduler: Scheduler::new(),
         messages: IpiQueues::new(ENVELOPES),
+        futexes: Futexes::new(),
     });
 }
 
@@ -51,6 +54,12 @@ fn system() -> &'static System {
     // SAFETY: boot calls `init` before it starts other CPUs, turns interrupts on or
     // makes a thread; nothing else comes here.
     unsafe { SYSTEM.get_unchecked() }
+}
+
+/// Who waits for words of the program's memory.
+#[inline(always)]
+pub(super) fn futexes() -> &'static Futexes {
+    &system().futexes
 }
 
 /// How often the message interrupt has been raised on each CPU.

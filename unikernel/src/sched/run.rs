@@ -7,6 +7,7 @@ use darner_lwkt::{Priority, Thread, Wakeup};
 use x86_64::VirtAddr;
 use x86_64::instructions::interrupts;
 
+use super::futex::Place;
 use super::machine::{leave, scheduler};
 use super::thread::{Kept, Owned, SpawnError, ThreadRef, Tid, Tls};
 use super::wait::WaitQueue;
@@ -67,6 +68,7 @@ pub fn spawn(
         ended: WaitQueue::new(),
         kernel_stack,
         thread_pointer: VirtAddr::new_truncate(tls.as_ref().map_or(0, |tls| tls.thread_pointer)),
+        futex: Place::new(),
         owned: Lock::new(Some(Owned { stack, tls })),
     };
     let thread = Thread::new(priority_from(priority), stack_pointer as usize, kept);
@@ -105,6 +107,12 @@ pub fn reap() -> bool {
         any = true;
     }
     any
+}
+
+/// Calls `call` with the thread that runs here. Thread context.
+#[inline(always)]
+pub fn with_current<R>(call: impl FnOnce(&ThreadRef) -> R) -> R {
+    scheduler().with_current(call).expect("a thread calls this")
 }
 
 /// The thread that runs here. Thread context.

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicI32, Ordering};
 
 use x86_64::VirtAddr;
 
+use super::futex::Place;
 use super::machine::Kernel;
 use super::wait::WaitQueue;
 use crate::abi::process;
@@ -38,6 +39,8 @@ pub struct Kept {
     pub kernel_stack: KernelStack,
     /// The base of its thread-local variables.
     pub(super) thread_pointer: VirtAddr,
+    /// Where it waits for a word to change.
+    pub(super) futex: Place,
     /// What is to be given back when it has ended.
     pub(super) owned: Lock<Option<Owned>>,
 }

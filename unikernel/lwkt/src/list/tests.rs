@@ -79,6 +79,20 @@ fn removal_at_any_position() {
 }
 
 #[test]
+fn the_first_that_is_asked_for() {
+    let list = List::<Left>::new();
+    assert!(list.take_first(|_| true).is_none());
+    for name in [1, 2, 3, 2] {
+        list.push_back(item(name));
+    }
+    let twos = list.take_first(|item| item.name == 2).unwrap();
+    assert!(!twos.left.is_linked());
+    assert!(list.take_first(|item| item.name == 4).is_none());
+    assert_eq!(list.take_first(|item| item.name < 4).unwrap().name, 1);
+    assert_eq!(names(&list), [3, 2]);
+}
+
+#[test]
 fn the_last_reference_may_be_the_lists() {
     let list = List::<Left>::new();
     list.push_back(item(1));
