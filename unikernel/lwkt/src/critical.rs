@@ -118,4 +118,16 @@ impl<M: Machine, T> CpuLocal<M, T> {
         // CPUs are less than that.
         unsafe { self.of.get_unchecked(cpu) }
     }
+
+    /// A part of CPU `cpu`'s value that may be shared. Any CPU.
+    ///
+    /// # Safety
+    /// `part` does nothing but to give a field of the value.
+    ///
+    /// # Panics
+    /// When there is no such CPU.
+    #[inline]
+    pub unsafe fn part_of<U: Sync>(&self, cpu: usize, part: impl FnOnce(&T) -> &U) -> &U {
+        part(&self.of[cpu])
+    }
 }

@@ -232,10 +232,7 @@ impl<A: Adapter> Ring<A> {
     /// Puts `element` at the end and notes in it that it is at `place`.
     #[inline(always)]
     pub fn push_back(&self, element: Arc<A::Element>, place: Place) {
-        let element = self.link(element, place);
-        if self.is_empty() {
-            self.first.set(element);
-        }
+        self.link(element, place);
     }
 
     /// Puts `element` at the beginning and notes in it that it is at `place`.
@@ -244,7 +241,7 @@ impl<A: Adapter> Ring<A> {
         self.first.set(self.link(element, place));
     }
 
-    /// Puts `element` between the last and the first.
+    /// Puts `element` between the last and the first. If there are none, it is both.
     #[inline(always)]
     fn link(&self, element: Arc<A::Element>, place: Place) -> *const A::Element {
         if A::links(&element).is_linked() {
@@ -258,6 +255,7 @@ impl<A: Adapter> Ring<A> {
         if first.is_null() {
             links.next.set(element);
             links.previous.set(element);
+            self.first.set(element);
         } else {
             // SAFETY: it is in this ring, so the ring's count keeps it.
             let before_first = &A::links(unsafe { &*first }).previous;
@@ -276,6 +274,18 @@ impl<A: Adapter> Ring<A> {
         let first = self.first.get();
         // SAFETY: what `first` points to is in the ring.
         (!first.is_null()).then(|| unsafe { self.unlink(first) })
+    }
+
+    /// Takes the first element out, as [`Arc::into_raw`] gives it; null when there is
+    /// none. Calls `emptied` if it was the only one.
+    #[inline(always)]
+    pub fn pop_front_raw(&self, emptied: impl FnOnce()) -> *const A::Element {
+        let first = self.first.get();
+        if !first.is_null() {
+            // SAFETY: what `first` points to is in the ring.
+            unsafe { self.unlink_raw(first, emptied) };
+        }
+        first
     }
 
     /// Takes the last element out.
@@ -334,11 +344,27 @@ impl<A: Adapter> Ring<A> {
     /// The pointer is from this ring.
     #[inline(always)]
     unsafe fn unlink(&self, element: *const A::Element) -> Arc<A::Element> {
+        // SAFETY: as the caller says; the pointer is from `Arc::into_raw`, and the count
+        // that the ring owned goes to the caller.
+        unsafe {
+            self.unlink_raw(element, || ());
+            Arc::from_raw(element)
+        }
+    }
+
+    /// Takes `element` out; its count is the caller's then. Calls `emptied` if it was
+    /// the only one.
+    ///
+    /// # Safety
+    /// The pointer is from this ring.
+    #[inline(always)]
+    unsafe fn unlink_raw(&self, element: *const A::Element, emptied: impl FnOnce()) {
         // SAFETY: it is in this ring, so the ring's count keeps it.
         let links = A::links(unsafe { &*element });
         let next = links.next.get();
         if ptr::eq(next, element) {
             self.first.set(ptr::null());
+            emptied();
         } else {
             let previous = links.previous.get();
             // SAFETY: neighbours are in this ring.
@@ -351,9 +377,6 @@ impl<A: Adapter> Ring<A> {
             }
         }
         links.place.set(Place::NONE);
-        // SAFETY: the pointer is from `Arc::into_raw`; the count that the ring owned
-        // goes to the caller.
-        unsafe { Arc::from_raw(element) }
     }
 
     /// All elements, in their order, out of this ring. They keep their places: until

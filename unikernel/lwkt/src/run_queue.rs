@@ -7,8 +7,10 @@
 use alloc::sync::Arc;
 use core::cell::Cell;
 use core::marker::PhantomData;
+use core::ptr;
 
 use crate::list::{Adapter, Id, Links, Ring};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// Fixed priority of a thread, 0 to 31; what has the higher one runs first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,7 +90,9 @@ pub struct RunQueue<T: Queued> {
     id: Id,
     /// One bit for each priority that something is ready at.
     ready: Cell<u32>,
-    count: Cell<usize>,
+    /// Changed by the queue's CPU alone, which needs no atomic operation for it; read by
+    /// all.
+    count: AtomicUsize,
     rings: [Ring<ByQueue<T>>; Priority::COUNT],
 }
 
@@ -98,7 +102,7 @@ impl<T: Queued> RunQueue<T> {
         Self {
             id: Id::unique(),
             ready: Cell::new(0),
-            count: Cell::new(0),
+            count: AtomicUsize::new(0),
             rings: [const { Ring::new() }; Priority::COUNT],
         }
     }
@@ -106,7 +110,13 @@ impl<T: Queued> RunQueue<T> {
     /// How many are in the queue.
     #[inline(always)]
     pub fn len(&self) -> usize {
-        self.count.get()
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// How many are in the queue, for other CPUs to read. By the time that they do, it
+    /// has changed.
+    pub fn count(&self) -> &AtomicUsize {
+        &self.count
     }
 
     /// Whether none is in the queue.
@@ -153,7 +163,21 @@ impl<T: Queued> RunQueue<T> {
     /// Takes out what is to run next: the first of the highest priority.
     #[inline]
     pub fn pop(&self) -> Option<Arc<T>> {
-        self.pop_first(self.best()?)
+        let first = self.pop_raw();
+        // SAFETY: it comes with the count that the queue owned.
+        (!first.is_null()).then(|| unsafe { Arc::from_raw(first) })
+    }
+
+    /// As [`Self::pop`], as [`Arc::into_raw`] gives it; null when there is none.
+    #[inline(always)]
+    pub(crate) fn pop_raw(&self) -> *const T {
+        let Some(best) = self.best() else {
+            return ptr::null();
+        };
+        let first = self.rings[best.index()].pop_front_raw(|| self.none_is_ready_at(best));
+        debug_assert!(!first.is_null(), "what is noted as ready is there");
+        self.count_less();
+        first
     }
 
     /// Takes out the first of the highest priority that is not above `limit`.
@@ -199,16 +223,28 @@ impl<T: Queued> RunQueue<T> {
     #[inline(always)]
     fn added(&self, priority: Priority) {
         self.ready.set(self.ready.get() | priority.bit());
-        self.count.set(self.count.get() + 1);
+        let count = self.count.load(Ordering::Relaxed);
+        self.count.store(count + 1, Ordering::Relaxed);
     }
 
     /// Notes that one was taken from `priority`.
     #[inline(always)]
     fn removed(&self, priority: Priority) {
         if self.rings[priority.index()].is_empty() {
-            self.ready.set(self.ready.get() & !priority.bit());
+            self.none_is_ready_at(priority);
         }
-        self.count.set(self.count.get() - 1);
+        self.count_less();
+    }
+
+    #[inline(always)]
+    fn none_is_ready_at(&self, priority: Priority) {
+        self.ready.set(self.ready.get() & !priority.bit());
+    }
+
+    #[inline(always)]
+    fn count_less(&self) {
+        let count = self.count.load(Ordering::Relaxed);
+        self.count.store(count - 1, Ordering::Relaxed);
     }
 }
 

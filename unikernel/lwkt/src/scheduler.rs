@@ -126,8 +126,6 @@ struct Shared<H: Hardware> {
     /// Threads that are ready and belong to this CPU, but that it has not queued: a
     /// list by `next_arrival`, each with its count.
     arrivals: AtomicPtr<Thread<H>>,
-    /// How many threads wait in its run queue.
-    waiting: AtomicUsize,
 }
 
 /// How a block ended.
@@ -196,7 +194,7 @@ impl<H: Hardware> Scheduler<H> {
         let first = self.next_cpu.fetch_add(1, Ordering::Relaxed);
         let idle = self.idle.load(Ordering::Relaxed);
         let load = |cpu: usize| match idle & 1 << cpu {
-            0 => 1 + self.shared[cpu].waiting.load(Ordering::Relaxed),
+            0 => 1 + self.waiting(cpu),
             // Something may be on its way to it already.
             _ => usize::from(!self.shared[cpu].arrivals.load(Ordering::Relaxed).is_null()),
         };
@@ -232,61 +230,86 @@ impl<H: Hardware> Scheduler<H> {
 
     /// Blocks the calling thread until it is unparked or `deadline` has come; at
     /// once if it was unparked since its last block.
-    pub fn park(&self, _leave: &MayBlock<H>, deadline: Option<Nanos>) -> Wakeup {
+    #[inline(always)]
+    pub fn park(&self, leave: &MayBlock<H>, deadline: Option<Nanos>) -> Wakeup {
+        match deadline {
+            None => {
+                self.park_for_long(leave);
+                Wakeup::Unparked
+            }
+            Some(deadline) => self.park_until(leave, deadline),
+        }
+    }
+
+    /// [`Scheduler::park`] without a deadline.
+    #[inline(always)]
+    pub fn park_for_long(&self, _leave: &MayBlock<H>) {
         debug_assert!(!H::is_critical(), "blocking in a critical section");
         let section = Critical::enter();
-        let cpu = self.local.get(&section);
-        let me = cpu.running.get();
-        assert!(!me.is_null(), "the idle context cannot block");
-        // SAFETY: the CPU holds a count of the thread that runs on it; afterwards it
-        // is held by whoever has the thread, who cannot drop it before it runs again.
-        let thread = unsafe { &*me };
-        if let Some(deadline) = deadline {
-            if thread.token.swap(EMPTY, Ordering::Acquire) == NOTIFIED {
-                return Wakeup::Unparked;
-            }
-            let now = H::now();
-            if deadline <= now {
-                return Wakeup::TimedOut;
-            }
-            // SAFETY: as for `current`; the wheel has a count of its own.
-            let counted = unsafe {
-                Arc::increment_strong_count(me);
-                Arc::from_raw(me)
-            };
-            cpu.timers.insert(counted, deadline, now);
-            if deadline < cpu.armed.get() {
-                cpu.arm(deadline);
-            }
+        let thread = self.who_blocks(&section);
+        if !thread.set_parked() {
+            return thread.take_notification();
         }
-        thread.enters(State::Blocked);
-        if thread
-            .token
-            .compare_exchange(EMPTY, PARKED, Ordering::AcqRel, Ordering::Acquire)
-            .is_err()
-        {
-            // Unparked before, or just now.
-            thread.token.swap(EMPTY, Ordering::Acquire);
-            thread.enters(State::Running);
-            if deadline.is_some() {
-                drop(cpu.timers.remove(thread));
-            }
+        self.switch_away(&section);
+        thread.take_notification();
+    }
+
+    /// [`Scheduler::park`] with a deadline.
+    pub fn park_until(&self, _leave: &MayBlock<H>, deadline: Nanos) -> Wakeup {
+        debug_assert!(!H::is_critical(), "blocking in a critical section");
+        let section = Critical::enter();
+        let thread = self.who_blocks(&section);
+        let cpu = self.local.get(&section);
+        if thread.token.swap(EMPTY, Ordering::Acquire) == NOTIFIED {
+            return Wakeup::Unparked;
+        }
+        let now = H::now();
+        if deadline <= now {
+            return Wakeup::TimedOut;
+        }
+        let me = cpu.running.get();
+        // SAFETY: the CPU holds a count of the thread that runs on it; the wheel has one
+        // of its own.
+        let counted = unsafe {
+            Arc::increment_strong_count(me);
+            Arc::from_raw(me)
+        };
+        cpu.timers.insert(counted, deadline, now);
+        if deadline < cpu.armed.get() {
+            cpu.arm(deadline);
+        }
+        if !thread.set_parked() {
+            // Unparked just now.
+            thread.take_notification();
+            drop(cpu.timers.remove(thread));
             return Wakeup::Unparked;
         }
         self.switch_away(&section);
-        if thread.timed_out.get() {
-            thread.timed_out.set(false);
+        if thread.timed_out.replace(false) {
             return Wakeup::TimedOut;
         }
-        // Not a store: others may have unparked the thread after the one that woke it,
-        // and found that done. It goes on with what they did before, too.
-        thread.token.swap(EMPTY, Ordering::Acquire);
+        thread.take_notification();
         Wakeup::Unparked
+    }
+
+    /// The thread that runs here, to block.
+    ///
+    /// # Panics
+    /// When it is the idle context, which cannot.
+    #[inline(always)]
+    fn who_blocks<'a>(&self, section: &Critical<H>) -> &'a Thread<H> {
+        let me = self.local.get(section).running.get();
+        if me.is_null() {
+            idle_cannot_block();
+        }
+        // SAFETY: the CPU holds a count of the thread that runs on it; afterwards it
+        // is held by whoever has the thread, who cannot drop it before it runs again.
+        unsafe { &*me }
     }
 
     /// Ends the thread's block, or its next. Thread context or a message handler,
     /// also within critical sections.
-    #[inline]
+    #[inline(always)]
     pub fn unpark(&self, thread: &Arc<Thread<H>>) {
         if thread.token.swap(NOTIFIED, Ordering::AcqRel) != PARKED {
             return;
@@ -304,7 +327,7 @@ impl<H: Hardware> Scheduler<H> {
     }
 
     /// Makes a thread of this CPU ready that was blocked.
-    #[inline]
+    #[inline(always)]
     fn wake(&self, section: &Critical<H>, thread: Arc<Thread<H>>) {
         if thread.deadline().is_some() {
             drop(self.local.get(section).timers.remove(&thread));
@@ -313,43 +336,30 @@ impl<H: Hardware> Scheduler<H> {
     }
 
     /// Queues a thread that belongs to this CPU and can run.
+    #[inline(always)]
     fn make_ready(&self, section: &Critical<H>, thread: Arc<Thread<H>>) {
         thread.enters(State::Ready);
         let cpu = self.local.get(section);
         let priority = thread.priority();
         cpu.queue.push(thread, priority);
-        self.publish(section, cpu);
-        let running = cpu.running.get();
-        if running.is_null() {
+        // SAFETY: the CPU holds a count of the thread that runs on it.
+        let Some(running) = (unsafe { cpu.running.get().as_ref() }) else {
             // The idle context looks before it halts.
             return;
-        }
-        // SAFETY: the CPU holds a count of the thread that runs on it.
-        if unsafe { &*running }.priority() < priority {
+        };
+        if running.priority() < priority {
             H::request_switch();
         }
         if self.idle.load(Ordering::Relaxed) != 0 {
-            cpu.arm_within(H::now(), SPILL);
+            cpu.look_for_idle_ones();
         }
     }
 
-    /// Tells the others how many threads wait here.
-    #[inline(always)]
-    fn publish(&self, section: &Critical<H>, cpu: &Cpu<H>) {
-        let waiting = cpu.queue.len();
-        self.shared_here(section)
-            .waiting
-            .store(waiting, Ordering::Relaxed);
-    }
-
-    /// What others see of this CPU.
-    #[inline(always)]
-    fn shared_here(&self, section: &Critical<H>) -> &Shared<H> {
-        let cpu = section.cpu();
-        debug_assert!(cpu < self.shared.len(), "CPU {cpu} is not the scheduler's");
-        // SAFETY: there is one for each CPU, and `Machine` promises that numbers of
-        // CPUs are less than that.
-        unsafe { self.shared.get_unchecked(cpu) }
+    /// How many threads wait in the run queue of a CPU.
+    fn waiting(&self, cpu: usize) -> usize {
+        // SAFETY: that is a field of a field.
+        let count = unsafe { self.local.part_of(cpu, |cpu| cpu.queue.count()) };
+        count.load(Ordering::Relaxed)
     }
 
     /// Gives a ready thread to its CPU `target`, which is another one.
@@ -522,44 +532,54 @@ impl<H: Hardware> Scheduler<H> {
         self.local.get(&section).ended.pop()
     }
 
-    /// Lets this CPU run what should run next. Where the running thread is now, its
-    /// state says; it comes back from here when it runs again, perhaps on another
-    /// CPU. The section goes over from context to context.
-    #[inline]
+    /// Lets this CPU run what should run next. The running thread has gone where it
+    /// belongs; it comes back from here when it runs again, perhaps on another CPU. The
+    /// section goes over from context to context.
+    #[inline(always)]
     fn switch_away(&self, section: &Critical<H>) {
         let cpu = self.local.get(section);
         let previous = cpu.running.get();
-        let next = cpu.queue.pop().map_or(null(), Arc::into_raw);
+        let next = cpu.queue.pop_raw();
         debug_assert!(
             !ptr::eq(next, previous),
             "what is switched away from is behind what is to run"
         );
-        self.publish(section, cpu);
         cpu.running.set(next);
-        // SAFETY: `next` comes with its count, which is the CPU's now.
-        let next = unsafe { next.as_ref() };
-        let load = match next {
-            Some(thread) => {
-                thread.enters(State::Running);
-                thread.saved.get()
+        // SAFETY: `next` comes with its count, which is the CPU's now. Whoever has the
+        // previous thread now has its count, and cannot run it, or take it from its
+        // list, before this CPU is through with the switch.
+        match unsafe { (previous.as_ref(), next.as_ref()) } {
+            (Some(previous), Some(next)) => {
+                next.enters(State::Running);
+                H::prepare(Some(next));
+                // SAFETY: a context's registers are stored when it is switched away
+                // from, and it is taken from one queue by one CPU after that. `saved`
+                // is the previous thread's, or this CPU's.
+                unsafe { H::switch(previous.saved.as_ptr(), next.saved.get()) };
             }
-            None => cpu.idle_saved.get(),
-        };
-        let save = match previous.is_null() {
-            true => {
-                self.leave_idle(section);
-                cpu.idle_saved.as_ptr()
-            }
-            // SAFETY: whoever has the thread now has its count, and cannot run it,
-            // or take it from its list, before this CPU is through with the switch.
-            false => unsafe { &*previous }.saved.as_ptr(),
-        };
-        H::prepare(next);
-        // SAFETY: a context's registers are stored when it is switched away from,
-        // and it is taken from one queue by one CPU after that. `save` belongs to
-        // the previous thread or to this CPU.
-        unsafe { H::switch(save, load) };
+            (None, Some(next)) => self.switch_from_idle(section, next),
+            (Some(previous), None) => self.switch_to_idle(section, previous),
+            (None, None) => unreachable!("the idle context runs on"),
+        }
         self.finish_switch(section);
+    }
+
+    #[inline(never)]
+    fn switch_from_idle(&self, section: &Critical<H>, next: &Thread<H>) {
+        let cpu = self.local.get(section);
+        self.leave_idle(section);
+        next.enters(State::Running);
+        H::prepare(Some(next));
+        // SAFETY: as in `switch_away`.
+        unsafe { H::switch(cpu.idle_saved.as_ptr(), next.saved.get()) };
+    }
+
+    #[inline(never)]
+    fn switch_to_idle(&self, section: &Critical<H>, previous: &Thread<H>) {
+        let cpu = self.local.get(section);
+        H::prepare(None);
+        // SAFETY: as in `switch_away`.
+        unsafe { H::switch(previous.saved.as_ptr(), cpu.idle_saved.get()) };
     }
 
     /// On the new side of a switch: lets go of the old side's thread.
@@ -571,9 +591,13 @@ impl<H: Hardware> Scheduler<H> {
         if !departing.is_null() {
             cpu.departing.set(null());
             // SAFETY: the old side left its count there; its registers are saved.
-            let thread = unsafe { Arc::from_raw(departing) };
-            self.arrive(thread.cpu(), thread);
+            self.depart(unsafe { Arc::from_raw(departing) });
         }
+    }
+
+    #[cold]
+    fn depart(&self, thread: Arc<Thread<H>>) {
+        self.arrive(thread.cpu(), thread);
     }
 
     /// The timer has fired: deadlines, turns, threads for idle CPUs. In a handler.
@@ -649,7 +673,6 @@ impl<H: Hardware> Scheduler<H> {
     fn give(&self, section: &Critical<H>, target: usize) {
         let cpu = self.local.get(section);
         if let Some(thread) = cpu.queue.steal() {
-            self.publish(section, cpu);
             thread.set_cpu(target);
             self.arrive(target, thread);
         }
@@ -725,17 +748,21 @@ impl<H: Hardware> Scheduler<H> {
     /// Asks the CPU that most threads wait for to give one to this CPU.
     fn ask_for_work(&self, section: &Critical<H>) {
         let here = section.cpu();
-        let waiting = |cpu: usize| self.shared[cpu].waiting.load(Ordering::Relaxed);
         let busiest = (0..self.shared.len())
             .filter(|&cpu| cpu != here)
-            .max_by_key(|&cpu| waiting(cpu));
-        if let Some(busiest) = busiest.filter(|&cpu| waiting(cpu) > 0) {
+            .max_by_key(|&cpu| self.waiting(cpu));
+        if let Some(busiest) = busiest.filter(|&cpu| self.waiting(cpu) > 0) {
             // Without an envelope it has to wait for that CPU's tick.
             let _ = H::messages().try_send(section, busiest, move |delivery: Delivery<'_, H>| {
                 H::scheduler().answer(delivery.section(), here);
             });
         }
     }
+}
+
+#[cold]
+fn idle_cannot_block() -> ! {
+    panic!("the idle context cannot block");
 }
 
 impl<H: Hardware> Default for Scheduler<H> {
@@ -748,7 +775,6 @@ impl<H: Hardware> Shared<H> {
     fn new() -> Self {
         Self {
             arrivals: AtomicPtr::new(null_mut()),
-            waiting: AtomicUsize::new(0),
         }
     }
 }
@@ -771,6 +797,12 @@ impl<H: Hardware> Cpu<H> {
     /// The next tick is due a tick from `now`.
     fn begin_tick(&self, now: Nanos) {
         self.tick.set(now.saturating_add(TICK));
+    }
+
+    /// Other CPUs idle: one of them is to have what still waits here in a moment.
+    #[cold]
+    fn look_for_idle_ones(&self) {
+        self.arm_within(H::now(), SPILL);
     }
 
     /// Sets the timer.

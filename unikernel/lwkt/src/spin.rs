@@ -58,16 +58,28 @@ impl<M: Machine, T> SpinLock<M, T> {
     #[inline]
     pub fn lock(&self) -> SpinGuard<'_, M, T> {
         let section = Critical::enter();
-        while self
-            .locked
-            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
-            .is_err()
-        {
-            M::pause();
+        if !self.try_take() {
+            self.wait();
         }
         SpinGuard {
             lock: self,
             _section: section,
+        }
+    }
+}
+
+impl<M: Machine, T> SpinLock<M, T> {
+    #[inline(always)]
+    fn try_take(&self) -> bool {
+        self.locked
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    #[cold]
+    fn wait(&self) {
+        while !self.try_take() {
+            M::pause();
         }
     }
 }

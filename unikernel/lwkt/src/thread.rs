@@ -103,6 +103,25 @@ impl<H: Hardware> Thread<H> {
         self.state.get()
     }
 
+    /// Says that the thread waits; `false`: it has been notified. The thread itself.
+    #[inline(always)]
+    pub(crate) fn set_parked(&self) -> bool {
+        // Before others may make it ready.
+        self.enters(State::Blocked);
+        self.token
+            .compare_exchange(EMPTY, PARKED, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// Consumes the notification that has come. The thread itself, which runs.
+    #[inline(always)]
+    pub(crate) fn take_notification(&self) {
+        // Not a store: others may have unparked the thread after the one that woke it,
+        // and found that done. It goes on with what they did before, too.
+        self.token.swap(EMPTY, Ordering::Acquire);
+        self.enters(State::Running);
+    }
+
     pub(crate) fn store_priority(&self, priority: Priority) {
         self.priority.store(priority.number(), Ordering::Relaxed);
     }

@@ -9,14 +9,19 @@ use super::user::{self, Errno, UserSlice, answer};
 use crate::sched::{self, FutexWait};
 use crate::time::monotonic_ns;
 
-fn check(address: *const u32) -> Result<(), Errno> {
+/// The word at an address. EFAULT or EINVAL if there cannot be one.
+#[inline(always)]
+fn word_at<'a>(address: *mut u32) -> Result<&'a AtomicU32, Errno> {
     UserSlice::new(address, size_of::<u32>())?;
-    if address.is_null() || !address.is_aligned() {
+    if !address.is_aligned() {
         return Err(Errno(EINVAL));
     }
-    Ok(())
+    // SAFETY: the word is aligned and in the program's memory; where there is no
+    // memory the access faults, which ends the program.
+    Ok(unsafe { AtomicU32::from_ptr(address) })
 }
 
+#[inline(always)]
 fn wait(
     address: *mut u32,
     expected: u32,
@@ -26,31 +31,40 @@ fn wait(
     if flags & !FUTEX_RELATIVE_TIMEOUT != 0 {
         return Err(Errno(EINVAL));
     }
-    check(address)?;
-    let deadline = if timeout.is_null() {
-        None
+    let word = word_at(address)?;
+    let end = if timeout.is_null() {
+        sched::futex_wait(word, expected)
     } else {
-        let ns = duration_ns(user::read(timeout)?)?;
-        let base = if flags & FUTEX_RELATIVE_TIMEOUT != 0 {
-            monotonic_ns()
-        } else {
-            0
-        };
-        Some(base.saturating_add(ns))
+        wait_until(word, expected, timeout, flags)?
     };
-    // SAFETY: the word is aligned and in the program's memory; where there is no
-    // memory the access faults, which ends the program.
-    let word = unsafe { AtomicU32::from_ptr(address) };
-    match sched::futex_wait(word, expected, deadline) {
+    match end {
         FutexWait::Woken => Ok(0),
         FutexWait::Changed => Err(Errno(EAGAIN)),
         FutexWait::TimedOut => Err(Errno(ETIMEDOUT)),
     }
 }
 
+#[inline(never)]
+fn wait_until(
+    word: &AtomicU32,
+    expected: u32,
+    timeout: *const timespec,
+    flags: u32,
+) -> Result<FutexWait, Errno> {
+    let ns = duration_ns(user::read(timeout)?)?;
+    let base = if flags & FUTEX_RELATIVE_TIMEOUT != 0 {
+        monotonic_ns()
+    } else {
+        0
+    };
+    let deadline = base.saturating_add(ns);
+    Ok(sched::futex_wait_until(word, expected, deadline))
+}
+
+#[inline(always)]
 fn wake(address: *mut u32, count: i32) -> Result<i32, Errno> {
     let count = usize::try_from(count).map_err(|_| Errno(EINVAL))?;
-    check(address)?;
+    word_at(address)?;
     Ok(sched::futex_wake(address.addr(), count) as i32)
 }
 

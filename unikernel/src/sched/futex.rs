@@ -13,8 +13,9 @@ use darner_lwkt::Thread;
 use darner_lwkt::list::{Adapter, Links, List};
 use darner_lwkt::spin::SpinLock;
 
-use super::machine::{Kernel, futexes};
-use super::run::{block_current, wake_thread, with_current};
+use super::machine::{Kernel, futexes, scheduler};
+use super::run::{block_current, block_for_long, with_current};
+use super::thread::ThreadRef;
 
 /// Addresses are spread over two to the power of this many lists.
 const BUCKET_BITS: u32 = 10;
@@ -90,12 +91,26 @@ pub enum FutexWait {
     TimedOut,
 }
 
-/// Blocks while the word has the value `expected`, until a wake-up or `deadline`
-/// (monotonic ns). Thread context, no lock held.
+/// Blocks while the word has the value `expected`, until a wake-up. Thread context, no
+/// lock held. Small enough to be part of its callers.
 ///
 /// `word` is the program's memory; the caller has checked its address.
-#[inline]
-pub fn futex_wait(word: &AtomicU32, expected: u32, deadline: Option<u64>) -> FutexWait {
+#[inline(always)]
+pub fn futex_wait(word: &AtomicU32, expected: u32) -> FutexWait {
+    wait(word, expected, || {
+        block_for_long();
+        false
+    })
+}
+
+/// As [`futex_wait`], at most until `deadline` (monotonic ns).
+pub fn futex_wait_until(word: &AtomicU32, expected: u32, deadline: u64) -> FutexWait {
+    wait(word, expected, || block_current(Some(deadline)))
+}
+
+/// Waits, blocking by `block`, which says whether time is up.
+#[inline(always)]
+fn wait(word: &AtomicU32, expected: u32, block: impl Fn() -> bool) -> FutexWait {
     let address = core::ptr::from_ref(word).addr();
     let bucket = futexes().bucket(address);
     with_current(|me| {
@@ -112,36 +127,55 @@ pub fn futex_wait(word: &AtomicU32, expected: u32, deadline: Option<u64>) -> Fut
             waiters.push_back(me.clone());
         }
         loop {
-            let timed_out = block_current(deadline);
+            let timed_out = block();
             if place.woken.load(Ordering::Acquire) {
                 return FutexWait::Woken;
             }
             // Or else something else has woken it.
             if timed_out {
-                // A waker may have been faster.
-                return match bucket.lock().remove(me) {
-                    Some(_) => FutexWait::TimedOut,
-                    None => FutexWait::Woken,
-                };
+                return give_up(bucket, me);
             }
         }
     })
 }
 
+/// Ends the wait of a thread whose time is up.
+#[cold]
+fn give_up(bucket: &Waiters, me: &ThreadRef) -> FutexWait {
+    match bucket.lock().remove(me) {
+        Some(_) => FutexWait::TimedOut,
+        // A waker was faster.
+        None => FutexWait::Woken,
+    }
+}
+
 /// Wakes up to `count` threads that wait for the word at `address`, those first
 /// that came first. Returns how many. Thread context.
-#[inline]
+#[inline(always)]
 pub fn futex_wake(address: usize, count: usize) -> usize {
     let bucket = futexes().bucket(address);
-    let mut woken = 0;
-    while woken < count {
-        let waiter = bucket
-            .lock()
-            .take_first(|thread| thread.kept.futex.address.load(Ordering::Relaxed) == address);
-        let Some(waiter) = waiter else { break };
-        waiter.kept.futex.woken.store(true, Ordering::Release);
-        wake_thread(&waiter);
-        woken += 1;
+    match count {
+        1 => usize::from(wake_first(bucket, address)),
+        _ => wake_many(bucket, address, count),
     }
-    woken
+}
+
+/// Wakes the thread that has waited longest for the word at `address`; whether there
+/// is one.
+#[inline(always)]
+fn wake_first(bucket: &Waiters, address: usize) -> bool {
+    let is_it =
+        |thread: &Thread<Kernel>| thread.kept.futex.address.load(Ordering::Relaxed) == address;
+    let waiter = bucket.lock().take_first(is_it);
+    let Some(waiter) = waiter else { return false };
+    waiter.kept.futex.woken.store(true, Ordering::Release);
+    scheduler().unpark(&waiter);
+    true
+}
+
+#[inline(never)]
+fn wake_many(bucket: &Waiters, address: usize, count: usize) -> usize {
+    (0..count)
+        .take_while(|_| wake_first(bucket, address))
+        .count()
 }

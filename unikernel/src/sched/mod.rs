@@ -10,7 +10,7 @@ mod run;
 mod thread;
 mod wait;
 
-pub use self::futex::{FutexWait, futex_wait, futex_wake};
+pub use self::futex::{FutexWait, futex_wait, futex_wait_until, futex_wake};
 #[cfg(feature = "selftest")]
 pub use self::machine::{ENVELOPES, Kernel, messages, raised, scheduler};
 pub use self::machine::{do_deferred, init, preempt, retry_soon};

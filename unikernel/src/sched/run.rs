@@ -156,6 +156,14 @@ pub fn block_current(deadline: Option<u64>) -> bool {
     scheduler().park(&leave, deadline) == Wakeup::TimedOut
 }
 
+/// Blocks until the thread is woken, as [`block_current`].
+#[inline(always)]
+pub(super) fn block_for_long() {
+    // SAFETY: as the caller says.
+    let leave = unsafe { leave() };
+    scheduler().park_for_long(&leave);
+}
+
 /// Wakes a thread that is blocked; the next block of one that is not returns at
 /// once. Thread or interrupt context.
 pub fn wake_thread(thread: &ThreadRef) {

@@ -14,8 +14,8 @@ use crate::machine::Nanos;
 /// The clock.
 pub struct Clock(&'static World);
 
-/// Runs a machine of `cpus` CPUs on which `boot` starts threads, and `drive` with its
-/// clock when that has returned.
+/// Runs a machine of `cpus` CPUs on which `boot` starts threads when all others idle, and
+/// `drive` with its clock when that has returned.
 pub fn driven(
     cpus: usize,
     boot: impl FnOnce() + Send + 'static,
@@ -27,8 +27,10 @@ pub fn driven(
         ..Config::of(cpus)
     };
     run(config, move || {
-        boot();
         let world = world();
+        let others = (1 << cpus) - 2;
+        spin_until(|| world.scheduler.idle.load(Ordering::SeqCst) == others);
+        boot();
         let driver = spawn(move || {
             // The machine may not get here any more if the clock stands still.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drive(&Clock(world)))) {
@@ -83,9 +85,9 @@ impl Clock {
 
     /// How many threads wait, on each CPU.
     pub fn waiting(&self) -> Vec<usize> {
-        let shared = self.0.scheduler.shared.iter();
-        shared
-            .map(|shared| shared.waiting.load(Ordering::Acquire))
+        let scheduler = &self.0.scheduler;
+        (0..scheduler.shared.len())
+            .map(|cpu| scheduler.waiting(cpu))
             .collect()
     }
 }

@@ -558,9 +558,7 @@ mod failure {
                     cpu.deferred.load(Ordering::Relaxed),
                     cpu.pending.load(Ordering::Relaxed),
                     cpu.timer.load(Ordering::Relaxed),
-                    self.scheduler.shared[number]
-                        .waiting
-                        .load(Ordering::Relaxed),
+                    self.scheduler.waiting(number),
                     !self.scheduler.shared[number]
                         .arrivals
                         .load(Ordering::Relaxed)
