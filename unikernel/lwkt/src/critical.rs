@@ -119,6 +119,15 @@ impl<M: Machine, T> CpuLocal<M, T> {
         unsafe { self.of.get_unchecked(cpu) }
     }
 
+    /// Where CPU `cpu`'s value is, as long as this lives. Any CPU.
+    ///
+    /// # Panics
+    /// When there is no such CPU.
+    #[inline]
+    pub fn pointer(&self, cpu: usize) -> *const T {
+        &raw const self.of[cpu]
+    }
+
     /// A part of CPU `cpu`'s value that may be shared. Any CPU.
     ///
     /// # Safety

@@ -51,8 +51,8 @@ pub const MOST_CPUS: usize = 64;
 /// What the scheduler asks of the machine.
 ///
 /// # Safety
-/// [`Hardware::switch`] and [`Hardware::scheduler`] do what they say: threads run on
-/// one CPU at a time because of that.
+/// [`Hardware::switch`], [`Hardware::scheduler`] and [`Hardware::this_cpu`] do what they
+/// say: threads run on one CPU at a time because of that.
 pub unsafe trait Hardware: Machine {
     /// What the machine keeps of a thread: stacks, the base of its thread-local
     /// variables, its number.
@@ -60,6 +60,13 @@ pub unsafe trait Hardware: Machine {
 
     /// The scheduler of this machine's CPUs.
     fn scheduler() -> &'static Scheduler<Self>;
+
+    /// What [`Scheduler::of_cpu`] gives for the calling CPU, which is in a critical
+    /// section. A machine that keeps it at hand need not look it up.
+    #[inline(always)]
+    fn this_cpu() -> *const Cpu<Self> {
+        Self::scheduler().of_cpu(Self::cpu())
+    }
 
     /// The message queues of this machine's CPUs.
     fn messages() -> &'static IpiQueues<Self>;
@@ -96,8 +103,8 @@ pub struct Scheduler<H: Hardware> {
     next_cpu: AtomicUsize,
 }
 
-/// What belongs to one CPU.
-struct Cpu<H: Hardware> {
+/// What the scheduler keeps of one CPU, and that CPU alone touches.
+pub struct Cpu<H: Hardware> {
     queue: RunQueue<Thread<H>>,
     timers: Wheel<Thread<H>>,
     /// The thread that runs, with its count; null: the idle context.
@@ -156,6 +163,26 @@ impl<H: Hardware> Scheduler<H> {
         }
     }
 
+    /// What it keeps of CPU `cpu`; for [`Hardware::this_cpu`]. Lives as long as the
+    /// scheduler.
+    ///
+    /// # Panics
+    /// When there is no such CPU.
+    #[inline]
+    pub fn of_cpu(&self, cpu: usize) -> *const Cpu<H> {
+        self.local.pointer(cpu)
+    }
+
+    /// What it keeps of this CPU.
+    #[inline(always)]
+    fn here<'a>(&'a self, section: &'a Critical<H>) -> &'a Cpu<H> {
+        let cpu = H::this_cpu();
+        debug_assert!(ptr::eq(cpu, self.local.get(section)), "another CPU's");
+        // SAFETY: `Hardware` promises that it is this CPU's, of the one scheduler that
+        // there is. Its content is made for shared references within sections.
+        unsafe { &*cpu }
+    }
+
     /// Starts a thread, on CPU `on` if that is given. Its first context must begin
     /// with [`Scheduler::begin`]. Thread context or a message handler.
     ///
@@ -208,17 +235,27 @@ impl<H: Hardware> Scheduler<H> {
     /// context but exceptions.
     #[inline(always)]
     pub fn with_current<R>(&self, call: impl FnOnce(&Arc<Thread<H>>) -> R) -> Option<R> {
-        let running = {
-            let section = Critical::enter();
-            self.local.get(&section).running.get()
-        };
+        self.with_current_in_section(|thread, section| {
+            drop(section);
+            call(thread)
+        })
+    }
+
+    /// The same, with a section that has been entered, for `call` to go on in.
+    #[inline(always)]
+    pub fn with_current_in_section<R>(
+        &self,
+        call: impl FnOnce(&Arc<Thread<H>>, Critical<H>) -> R,
+    ) -> Option<R> {
+        let section = Critical::enter();
+        let running = self.here(&section).running.get();
         if running.is_null() {
             return None;
         }
         // SAFETY: the scheduler holds a count of a thread that has not ended. It cannot
         // end meanwhile: it is the one that calls. The count is not given back here.
         let thread = ManuallyDrop::new(unsafe { Arc::from_raw(running) });
-        Some(call(&thread))
+        Some(call(&thread, section))
     }
 
     /// The thread that runs here, if it is not the idle context. Any context but
@@ -243,9 +280,16 @@ impl<H: Hardware> Scheduler<H> {
 
     /// [`Scheduler::park`] without a deadline.
     #[inline(always)]
-    pub fn park_for_long(&self, _leave: &MayBlock<H>) {
+    pub fn park_for_long(&self, leave: &MayBlock<H>) {
         debug_assert!(!H::is_critical(), "blocking in a critical section");
-        let section = Critical::enter();
+        self.park_from(Critical::enter(), leave);
+    }
+
+    /// [`Scheduler::park_for_long`], which ends the section `section`: nothing is run on
+    /// this CPU between what the caller does there and the block. It is the only one that
+    /// the thread is in.
+    #[inline(always)]
+    pub fn park_from(&self, section: Critical<H>, _leave: &MayBlock<H>) {
         let thread = self.who_blocks(&section);
         if !thread.set_parked() {
             return thread.take_notification();
@@ -259,7 +303,7 @@ impl<H: Hardware> Scheduler<H> {
         debug_assert!(!H::is_critical(), "blocking in a critical section");
         let section = Critical::enter();
         let thread = self.who_blocks(&section);
-        let cpu = self.local.get(&section);
+        let cpu = self.here(&section);
         if thread.token.swap(EMPTY, Ordering::Acquire) == NOTIFIED {
             return Wakeup::Unparked;
         }
@@ -298,7 +342,7 @@ impl<H: Hardware> Scheduler<H> {
     /// When it is the idle context, which cannot.
     #[inline(always)]
     fn who_blocks<'a>(&self, section: &Critical<H>) -> &'a Thread<H> {
-        let me = self.local.get(section).running.get();
+        let me = self.here(section).running.get();
         if me.is_null() {
             idle_cannot_block();
         }
@@ -311,16 +355,21 @@ impl<H: Hardware> Scheduler<H> {
     /// also within critical sections.
     #[inline(always)]
     pub fn unpark(&self, thread: &Arc<Thread<H>>) {
+        self.unpark_in(&Critical::enter(), thread);
+    }
+
+    /// [`Scheduler::unpark`], in a section that the caller has entered.
+    #[inline(always)]
+    pub fn unpark_in(&self, section: &Critical<H>, thread: &Arc<Thread<H>>) {
         if thread.token.swap(NOTIFIED, Ordering::AcqRel) != PARKED {
             return;
         }
-        let section = Critical::enter();
         // SAFETY: a blocked thread keeps the scheduler's count of it, and the one who
         // takes its token from `PARKED` takes that. `as_ptr` is what `into_raw` gave.
         let ready = unsafe { Arc::from_raw(Arc::as_ptr(thread)) };
         let owner = thread.cpu();
         if owner == section.cpu() {
-            self.wake(&section, ready);
+            self.wake(section, ready);
         } else {
             self.arrive(owner, ready);
         }
@@ -330,7 +379,7 @@ impl<H: Hardware> Scheduler<H> {
     #[inline(always)]
     fn wake(&self, section: &Critical<H>, thread: Arc<Thread<H>>) {
         if thread.deadline().is_some() {
-            drop(self.local.get(section).timers.remove(&thread));
+            drop(self.here(section).timers.remove(&thread));
         }
         self.make_ready(section, thread);
     }
@@ -339,7 +388,7 @@ impl<H: Hardware> Scheduler<H> {
     #[inline(always)]
     fn make_ready(&self, section: &Critical<H>, thread: Arc<Thread<H>>) {
         thread.enters(State::Ready);
-        let cpu = self.local.get(section);
+        let cpu = self.here(section);
         let priority = thread.priority();
         cpu.queue.push(thread, priority);
         // SAFETY: the CPU holds a count of the thread that runs on it.
@@ -408,7 +457,7 @@ impl<H: Hardware> Scheduler<H> {
     #[inline]
     pub fn yield_now(&self, _leave: &MayBlock<H>) {
         let section = Critical::enter();
-        if !self.local.get(&section).queue.is_empty() {
+        if !self.here(&section).queue.is_empty() {
             self.give_way(section, true);
         }
     }
@@ -425,7 +474,7 @@ impl<H: Hardware> Scheduler<H> {
     /// [`Scheduler::preempt`].
     #[inline(never)]
     fn give_way(&self, section: Critical<H>, yields: bool) {
-        let cpu = self.local.get(&section);
+        let cpu = self.here(&section);
         let me = cpu.running.get();
         if me.is_null() {
             return;
@@ -461,7 +510,7 @@ impl<H: Hardware> Scheduler<H> {
         if target == section.cpu() {
             return self.give_way(section, true);
         }
-        let cpu = self.local.get(&section);
+        let cpu = self.here(&section);
         let me = cpu.running.get();
         assert!(!me.is_null(), "the idle context cannot move");
         // SAFETY: the CPU holds a count of the thread that runs on it, and leaves it to
@@ -495,7 +544,7 @@ impl<H: Hardware> Scheduler<H> {
                 H::scheduler().priority_changed(delivery, thread);
             });
         }
-        let cpu = self.local.get(section);
+        let cpu = self.here(section);
         let priority = thread.priority();
         if let Some(queued) = cpu.queue.priority_of(&thread) {
             if queued != priority
@@ -513,7 +562,7 @@ impl<H: Hardware> Scheduler<H> {
     /// Ends the calling thread. The machine takes it by [`Scheduler::take_ended`].
     pub fn exit(&self, _leave: &MayBlock<H>) -> ! {
         let section = Critical::enter();
-        let cpu = self.local.get(&section);
+        let cpu = self.here(&section);
         let me = cpu.running.get();
         assert!(!me.is_null(), "the idle context cannot end");
         // SAFETY: the CPU's count becomes the list's. The thread's stack is in use
@@ -529,7 +578,7 @@ impl<H: Hardware> Scheduler<H> {
     /// or idle context.
     pub fn take_ended(&self) -> Option<Arc<Thread<H>>> {
         let section = Critical::enter();
-        self.local.get(&section).ended.pop()
+        self.here(&section).ended.pop()
     }
 
     /// Lets this CPU run what should run next. The running thread has gone where it
@@ -537,7 +586,7 @@ impl<H: Hardware> Scheduler<H> {
     /// section goes over from context to context.
     #[inline(always)]
     fn switch_away(&self, section: &Critical<H>) {
-        let cpu = self.local.get(section);
+        let cpu = self.here(section);
         let previous = cpu.running.get();
         let next = cpu.queue.pop_raw();
         debug_assert!(
@@ -566,7 +615,7 @@ impl<H: Hardware> Scheduler<H> {
 
     #[inline(never)]
     fn switch_from_idle(&self, section: &Critical<H>, next: &Thread<H>) {
-        let cpu = self.local.get(section);
+        let cpu = self.here(section);
         self.leave_idle(section);
         next.enters(State::Running);
         H::prepare(Some(next));
@@ -576,7 +625,7 @@ impl<H: Hardware> Scheduler<H> {
 
     #[inline(never)]
     fn switch_to_idle(&self, section: &Critical<H>, previous: &Thread<H>) {
-        let cpu = self.local.get(section);
+        let cpu = self.here(section);
         H::prepare(None);
         // SAFETY: as in `switch_away`.
         unsafe { H::switch(previous.saved.as_ptr(), cpu.idle_saved.get()) };
@@ -586,7 +635,7 @@ impl<H: Hardware> Scheduler<H> {
     #[inline(always)]
     fn finish_switch(&self, section: &Critical<H>) {
         // Not the old side's CPU: the context may have been moved meanwhile.
-        let cpu = self.local.get(section);
+        let cpu = self.here(section);
         let departing = cpu.departing.get();
         if !departing.is_null() {
             cpu.departing.set(null());
@@ -603,7 +652,7 @@ impl<H: Hardware> Scheduler<H> {
     /// The timer has fired: deadlines, turns, threads for idle CPUs. In a handler.
     pub fn on_timer(&self) {
         let section = Critical::enter();
-        let cpu = self.local.get(&section);
+        let cpu = self.here(&section);
         cpu.armed.set(Nanos::MAX);
         let now = H::now();
         while let Some(thread) = cpu.timers.expire(now) {
@@ -644,7 +693,7 @@ impl<H: Hardware> Scheduler<H> {
     /// Gives threads that wait here to CPUs that idle.
     fn share(&self, section: &Critical<H>) {
         let mut idle = self.idle.load(Ordering::Relaxed) & !(1 << section.cpu());
-        while idle != 0 && !self.local.get(section).queue.is_empty() {
+        while idle != 0 && !self.here(section).queue.is_empty() {
             let target = idle.trailing_zeros() as usize;
             idle &= idle - 1;
             // Else something is on its way to it already.
@@ -661,7 +710,7 @@ impl<H: Hardware> Scheduler<H> {
     /// CPU `target` has asked for a thread: gives it one that this CPU can spare, if it
     /// has not got one elsewhere.
     fn answer(&self, section: &Critical<H>, target: usize) {
-        let cpu = self.local.get(section);
+        let cpu = self.here(section);
         // An idle context is about to run one.
         let spare = cpu.queue.len() > usize::from(cpu.running.get().is_null());
         if spare && self.idle.load(Ordering::Relaxed) & 1 << target != 0 {
@@ -671,7 +720,7 @@ impl<H: Hardware> Scheduler<H> {
 
     /// Gives a thread that waits here to CPU `target`, if there is one.
     fn give(&self, section: &Critical<H>, target: usize) {
-        let cpu = self.local.get(section);
+        let cpu = self.here(section);
         if let Some(thread) = cpu.queue.steal() {
             thread.set_cpu(target);
             self.arrive(target, thread);
@@ -685,7 +734,7 @@ impl<H: Hardware> Scheduler<H> {
             H::messages().poll();
             self.poll();
             let section = Critical::enter();
-            if self.local.get(&section).queue.is_empty() {
+            if self.here(&section).queue.is_empty() {
                 break section;
             }
             self.switch_away(&section);
@@ -702,7 +751,7 @@ impl<H: Hardware> Scheduler<H> {
     /// deadline only: an idle CPU has no tick.
     pub fn may_halt(&self) -> bool {
         let section = Critical::enter();
-        let cpu = self.local.get(&section);
+        let cpu = self.here(&section);
         // Whoever gives this CPU something either sees that it idles, or is seen here.
         fence(Ordering::SeqCst);
         let arrivals = &self.shared[section.cpu()].arrivals;
@@ -724,7 +773,7 @@ impl<H: Hardware> Scheduler<H> {
     /// Has the timer fire soon: the machine could not switch when it was asked to.
     pub fn retry_soon(&self, delay: Nanos) {
         let section = Critical::enter();
-        self.local.get(&section).arm_within(H::now(), delay);
+        self.here(&section).arm_within(H::now(), delay);
     }
 
     /// A CPU that was idle begins to run a thread.
@@ -732,7 +781,7 @@ impl<H: Hardware> Scheduler<H> {
         self.idle
             .fetch_and(!(1 << section.cpu()), Ordering::Relaxed);
         H::messages().set_idle(section, false);
-        let cpu = self.local.get(section);
+        let cpu = self.here(section);
         let now = H::now();
         cpu.begin_tick(now);
         cpu.turn_over.set(false);

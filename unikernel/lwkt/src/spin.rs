@@ -1,6 +1,7 @@
 //! A lock for a few instructions.
 
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 
 use crate::critical::Critical;
@@ -29,7 +30,7 @@ unsafe impl<M: Machine, T: Send> Send for SpinLock<M, T> {}
 pub struct SpinGuard<'a, M: Machine, T> {
     lock: &'a SpinLock<M, T>,
     /// Dropped after the lock is free: what was put off may want it.
-    _section: Critical<M>,
+    section: Critical<M>,
 }
 
 impl<M: Machine, T> SpinLock<M, T> {
@@ -57,13 +58,19 @@ impl<M: Machine, T> SpinLock<M, T> {
     /// message handler.
     #[inline]
     pub fn lock(&self) -> SpinGuard<'_, M, T> {
-        let section = Critical::enter();
+        self.lock_in(Critical::enter())
+    }
+
+    /// [`SpinLock::lock`], in a section that the caller has entered and leaves to the
+    /// guard.
+    #[inline(always)]
+    pub fn lock_in(&self, section: Critical<M>) -> SpinGuard<'_, M, T> {
         if !self.try_take() {
             self.wait();
         }
         SpinGuard {
             lock: self,
-            _section: section,
+            section,
         }
     }
 }
@@ -81,6 +88,17 @@ impl<M: Machine, T> SpinLock<M, T> {
         while !self.try_take() {
             M::pause();
         }
+    }
+}
+
+impl<M: Machine, T> SpinGuard<'_, M, T> {
+    /// Frees the lock, and gives the section that it was held in to the caller.
+    #[inline(always)]
+    pub fn unlock(self) -> Critical<M> {
+        let guard = ManuallyDrop::new(self);
+        guard.lock.locked.store(false, Ordering::Release);
+        // SAFETY: the guard is not used any more, nor dropped.
+        unsafe { core::ptr::read(&guard.section) }
     }
 }
 

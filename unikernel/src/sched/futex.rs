@@ -9,12 +9,12 @@
 use alloc::boxed::Box;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-use darner_lwkt::Thread;
 use darner_lwkt::list::{Adapter, Links, List};
 use darner_lwkt::spin::SpinLock;
+use darner_lwkt::{Critical, Thread};
 
-use super::machine::{Kernel, futexes, scheduler};
-use super::run::{block_current, block_for_long, with_current};
+use super::machine::{Kernel, futexes, leave, scheduler};
+use super::run::{block_current, with_current_in_section};
 use super::thread::ThreadRef;
 
 /// Addresses are spread over two to the power of this many lists.
@@ -97,37 +97,42 @@ pub enum FutexWait {
 /// `word` is the program's memory; the caller has checked its address.
 #[inline(always)]
 pub fn futex_wait(word: &AtomicU32, expected: u32) -> FutexWait {
-    wait(word, expected, || {
-        block_for_long();
+    wait(word, expected, |section| {
+        // SAFETY: thread context, in this section alone, which ends here.
+        let leave = unsafe { leave() };
+        scheduler().park_from(section, &leave);
         false
     })
 }
 
 /// As [`futex_wait`], at most until `deadline` (monotonic ns).
 pub fn futex_wait_until(word: &AtomicU32, expected: u32, deadline: u64) -> FutexWait {
-    wait(word, expected, || block_current(Some(deadline)))
+    wait(word, expected, |section| {
+        drop(section);
+        block_current(Some(deadline))
+    })
 }
 
-/// Waits, blocking by `block`, which says whether time is up.
+/// Waits, blocking by `block`, which ends the section that it is given, and says whether
+/// time is up.
 #[inline(always)]
-fn wait(word: &AtomicU32, expected: u32, block: impl Fn() -> bool) -> FutexWait {
+fn wait(word: &AtomicU32, expected: u32, block: impl Fn(Critical<Kernel>) -> bool) -> FutexWait {
     let address = core::ptr::from_ref(word).addr();
     let bucket = futexes().bucket(address);
-    with_current(|me| {
+    with_current_in_section(|me, section| {
         let place = &me.kept.futex;
-        {
-            let waiters = bucket.lock();
-            // Under the lock: a waker changes the word first and takes the lock then,
-            // so it sees this thread or we see its value.
-            if word.load(Ordering::SeqCst) != expected {
-                return FutexWait::Changed;
-            }
-            place.address.store(address, Ordering::Relaxed);
-            place.woken.store(false, Ordering::Relaxed);
-            waiters.push_back(me.clone());
+        let waiters = bucket.lock_in(section);
+        // Under the lock: a waker changes the word first and takes the lock then, so it
+        // sees this thread or we see its value.
+        if word.load(Ordering::SeqCst) != expected {
+            return FutexWait::Changed;
         }
+        place.address.store(address, Ordering::Relaxed);
+        place.woken.store(false, Ordering::Relaxed);
+        waiters.push_back(me.clone());
+        let mut section = waiters.unlock();
         loop {
-            let timed_out = block();
+            let timed_out = block(section);
             if place.woken.load(Ordering::Acquire) {
                 return FutexWait::Woken;
             }
@@ -135,6 +140,7 @@ fn wait(word: &AtomicU32, expected: u32, block: impl Fn() -> bool) -> FutexWait 
             if timed_out {
                 return give_up(bucket, me);
             }
+            section = Critical::enter();
         }
     })
 }
@@ -166,10 +172,12 @@ pub fn futex_wake(address: usize, count: usize) -> usize {
 fn wake_first(bucket: &Waiters, address: usize) -> bool {
     let is_it =
         |thread: &Thread<Kernel>| thread.kept.futex.address.load(Ordering::Relaxed) == address;
-    let waiter = bucket.lock().take_first(is_it);
-    let Some(waiter) = waiter else { return false };
+    let waiters = bucket.lock();
+    let Some(waiter) = waiters.take_first(is_it) else {
+        return false;
+    };
     waiter.kept.futex.woken.store(true, Ordering::Release);
-    scheduler().unpark(&waiter);
+    scheduler().unpark_in(&waiters.unlock(), &waiter);
     true
 }
 

@@ -1,5 +1,6 @@
 //! The real machine, as `darner_lwkt` sees it.
 
+use darner_lwkt::scheduler::Cpu;
 use darner_lwkt::trace::Event;
 use darner_lwkt::{Hardware, IpiQueues, Machine, MayBlock, Nanos, Park, Scheduler, Thread};
 use spin::Once;
@@ -43,6 +44,13 @@ pub fn init(cpus: usize) {
         messages: IpiQueues::new(ENVELOPES),
         futexes: Futexes::new(),
     });
+    init_cpu();
+}
+
+/// Has the calling CPU know its part of the scheduler. Called once on each, after
+/// [`init`].
+pub fn init_cpu() {
+    percpu::set_scheduler(scheduler().of_cpu(Kernel::cpu()));
 }
 
 #[inline(always)]
@@ -143,6 +151,11 @@ unsafe impl Hardware for Kernel {
     #[inline(always)]
     fn scheduler() -> &'static Scheduler<Self> {
         scheduler()
+    }
+
+    #[inline(always)]
+    fn this_cpu() -> *const Cpu<Self> {
+        percpu::scheduler()
     }
 
     #[inline(always)]

@@ -3,12 +3,12 @@
 use alloc::collections::BTreeMap;
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
-use darner_lwkt::{Priority, Thread, Wakeup};
+use darner_lwkt::{Critical, Priority, Thread, Wakeup};
 use x86_64::VirtAddr;
 use x86_64::instructions::interrupts;
 
 use super::futex::Place;
-use super::machine::{leave, scheduler};
+use super::machine::{Kernel, leave, scheduler};
 use super::thread::{Kept, Owned, SpawnError, ThreadRef, Tid, Tls};
 use super::wait::WaitQueue;
 use crate::arch::percpu;
@@ -109,10 +109,21 @@ pub fn reap() -> bool {
     any
 }
 
-/// Calls `call` with the thread that runs here. Thread context.
+/// Calls `call` with the thread that runs here, and a section that has been entered.
+/// Thread context.
 #[inline(always)]
-pub fn with_current<R>(call: impl FnOnce(&ThreadRef) -> R) -> R {
-    scheduler().with_current(call).expect("a thread calls this")
+pub(super) fn with_current_in_section<R>(
+    call: impl FnOnce(&ThreadRef, Critical<Kernel>) -> R,
+) -> R {
+    match scheduler().with_current_in_section(call) {
+        Some(result) => result,
+        None => no_thread(),
+    }
+}
+
+#[cold]
+fn no_thread() -> ! {
+    panic!("the idle context calls what only threads may");
 }
 
 /// The thread that runs here. Thread context.
@@ -154,14 +165,6 @@ pub fn block_current(deadline: Option<u64>) -> bool {
     // SAFETY: as the caller says.
     let leave = unsafe { leave() };
     scheduler().park(&leave, deadline) == Wakeup::TimedOut
-}
-
-/// Blocks until the thread is woken, as [`block_current`].
-#[inline(always)]
-pub(super) fn block_for_long() {
-    // SAFETY: as the caller says.
-    let leave = unsafe { leave() };
-    scheduler().park_for_long(&leave);
 }
 
 /// Wakes a thread that is blocked; the next block of one that is not returns at

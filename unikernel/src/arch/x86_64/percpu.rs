@@ -53,6 +53,8 @@ pub struct PerCpu {
     pub kernel_stack: AtomicU64,
     /// The TLB shootdown that this CPU has seen last.
     pub tlb_seen: AtomicU64,
+    /// What the scheduler keeps of this CPU.
+    scheduler: AtomicPtr<()>,
     /// For telling the time.
     pub second: Second,
     /// Interrupt controller of this CPU.
@@ -77,6 +79,7 @@ static ONLINE: AtomicUsize = AtomicUsize::new(0);
 pub const TID: usize = offset_of!(PerCpu, tid);
 const _: () = assert!(TID == 8, "the thread id is where the accessor reads it");
 const INDEX: usize = offset_of!(PerCpu, index);
+const SCHEDULER: usize = offset_of!(PerCpu, scheduler);
 const CRITICAL: usize = offset_of!(PerCpu, critical);
 /// Byte offset of [`PerCpu::kernel_stack`], for the interrupt entry.
 pub const KERNEL_STACK: usize = offset_of!(PerCpu, kernel_stack);
@@ -92,6 +95,7 @@ impl PerCpu {
             deferred: AtomicU32::new(0),
             kernel_stack: AtomicU64::new(0),
             tlb_seen: AtomicU64::new(0),
+            scheduler: AtomicPtr::new(core::ptr::null_mut()),
             second: Second::new(),
             local: Lock::new(local),
             apic_id,
@@ -211,6 +215,23 @@ pub fn this_cpu() -> &'static PerCpu {
     unsafe { asm!("mov {}, gs:[0]", out(reg) block, options(nostack, preserves_flags, readonly)) };
     // SAFETY: as above; blocks are never freed.
     unsafe { &*block }
+}
+
+/// Says what the scheduler keeps of the calling CPU.
+pub fn set_scheduler<T>(data: *const T) {
+    let data = data.cast_mut().cast();
+    this_cpu().scheduler.store(data, Ordering::Relaxed);
+}
+
+/// What [`set_scheduler`] was last given on the calling CPU, in one instruction.
+#[inline(always)]
+pub fn scheduler<T>() -> *const T {
+    let data: *const T;
+    // SAFETY: GS points at the CPU's block, where the pointer has this offset.
+    unsafe {
+        asm!("mov {}, gs:[{}]", out(reg) data, const SCHEDULER, options(nostack, preserves_flags, readonly))
+    };
+    data
 }
 
 /// The calling CPU's number, in one instruction.

@@ -178,6 +178,7 @@ extern "C" fn first_rust() -> ! {
     let mut local = LocalInterrupts::enable();
     timer::prepare(&mut local);
     *block.local.lock() = local;
+    sched::init_cpu();
     block.set_online();
     UP.store(true, Ordering::Release);
     sched::run_idle()

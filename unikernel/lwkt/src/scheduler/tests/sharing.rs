@@ -8,7 +8,8 @@ use super::super::{SPILL, TICK};
 use super::clock::{Clock, driven};
 use super::machine::Host;
 use super::program::{
-    Latch, Ref, cpu, leave, migrate, now, park, park_until, spawn, spin_until, step, unpark,
+    Latch, cpu, leave, migrate, now, park, park_until, random, spawn, spin_until, step, unpark,
+    yield_now,
 };
 use super::world::world;
 use crate::critical::Critical;
@@ -44,13 +45,13 @@ fn compute(count: usize, on: Option<usize>, stop: &Stop) {
     }
 }
 
-/// Lets `time` pass in small steps. No CPU may idle for longer than `limit` while a
+/// Lets `time` pass in steps of `step`. No CPU may idle for longer than `limit` while a
 /// thread waits.
-fn watch(clock: &Clock, time: Nanos, limit: Nanos) {
+fn watch(clock: &Clock, time: Nanos, step: Nanos, limit: Nanos) {
     let end = clock.now() + time;
     let mut fair = clock.now();
     while clock.now() < end {
-        clock.pass(SPILL / 4);
+        clock.pass(step);
         let waiting = clock.waiting();
         if clock.busy() == CPUS || waiting.iter().sum::<usize>() == 0 {
             fair = clock.now();
@@ -73,7 +74,7 @@ fn a_busy_cpu_gives_to_idle_ones() {
         CPUS,
         move || compute(7, Some(0), &threads),
         move |clock| {
-            watch(clock, 3 * TICK, 2 * SPILL);
+            watch(clock, TICK, SPILL / 4, 2 * SPILL);
             stop.stop();
         },
     );
@@ -96,9 +97,43 @@ fn an_idle_cpu_asks_a_busy_one() {
         move |clock| {
             clock.settle();
             short.stop();
-            watch(clock, 3 * TICK, TICK);
+            watch(clock, 2 * TICK, TICK / 20, TICK);
             assert_eq!(clock.waiting(), [0; CPUS]);
             long.stop();
+        },
+    );
+}
+
+/// Threads that compute and sleep, now here, now there, each for some ticks.
+#[test]
+fn no_cpu_idles_while_threads_wait() {
+    let stop = Stop::new();
+    let threads = stop.clone();
+    driven(
+        CPUS,
+        move || {
+            for _ in 0..2 * CPUS {
+                let stop = threads.clone();
+                spawn(10, Some(0), move || {
+                    let over = || stop.0.load(Ordering::Relaxed);
+                    let some_ticks = || random(3 * TICK as usize) as Nanos;
+                    while !over() {
+                        let end = now() + some_ticks();
+                        spin_until(|| now() >= end || over());
+                        match random(4) {
+                            0 => migrate(random(CPUS)),
+                            1 => yield_now(),
+                            _ => {
+                                park_until(now() + some_ticks());
+                            }
+                        }
+                    }
+                });
+            }
+        },
+        move |clock| {
+            watch(clock, 60 * TICK, TICK / 20, TICK);
+            stop.stop();
         },
     );
 }
@@ -117,7 +152,7 @@ fn new_threads_spread() {
         },
         move |clock| {
             clock.settle();
-            watch(clock, 3 * TICK, TICK);
+            watch(clock, TICK / 2, SPILL / 4, 2 * SPILL);
             assert_eq!(clock.busy(), CPUS);
             assert_eq!(clock.waiting(), [0; CPUS]);
             stop.stop();
@@ -163,21 +198,33 @@ fn a_cpu_that_was_idle_gives_to_idle_ones() {
     driven(
         CPUS,
         move || {
+            let start = Stop::new();
             let parked: Vec<_> = (0..3)
                 .map(|_| {
                     let stop = threads.clone();
+                    let go = start.clone();
                     spawn(10, Some(1), move || {
-                        park();
+                        // Until it has parked on CPU 1: others may have got it.
+                        while !go.0.load(Ordering::Relaxed) {
+                            migrate(1);
+                            park();
+                        }
                         stop.compute();
                     })
                 })
                 .collect();
-            // Until all have parked where they were started.
-            let has_parked =
-                |thread: &Ref| thread.token.load(Ordering::Acquire) == crate::thread::PARKED;
-            spin_until(|| parked.iter().all(has_parked));
+            for thread in &parked {
+                spin_until(|| {
+                    let has_parked = thread.token.load(Ordering::Acquire) == PARKED;
+                    let is_there = thread.cpu() == 1;
+                    if has_parked && !is_there {
+                        unpark(thread);
+                    }
+                    has_parked && is_there
+                });
+            }
+            start.stop();
             // In one section of CPU 1, so that none runs before all are ready.
-            assert!(parked.iter().all(|thread| thread.cpu() == 1));
             world()
                 .messages
                 .send(&leave(), 1, move |_: Delivery<'_, Host>| {
@@ -187,7 +234,7 @@ fn a_cpu_that_was_idle_gives_to_idle_ones() {
                 });
         },
         move |clock| {
-            watch(clock, TICK / 2, 2 * SPILL);
+            watch(clock, TICK / 2, SPILL / 4, 2 * SPILL);
             assert_eq!(clock.busy(), CPUS);
             stop.stop();
         },
