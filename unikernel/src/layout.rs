@@ -9,10 +9,16 @@
 /// address the loader put it at.
 pub const IMAGE_BASE: u64 = 0x80_0000_0000;
 
-/// The first cluster heap slice. Slice `n` starts `n * SLICE_SIZE` further.
-pub const SLICES_BASE: u64 = 0x100_0000_0000;
+/// The first cluster heap slice. Slice `n` starts `n * SLICE_SIZE` further. The slices are
+/// the upper part of the lower half: their addresses have bit [`SLICES_BIT`].
+pub const SLICES_BASE: u64 = 1 << SLICES_BIT;
+/// The bit that an address in the slices has. No address that is the node's own has it:
+/// one look at it tells memory of the program's from the kernel's.
+pub const SLICES_BIT: u32 = 46;
 /// One slice: the lower half is heap, the upper half is stacks and mappings.
 pub const SLICE_SIZE: u64 = 0x100_0000_0000;
+/// End (exclusive) of all 64 slices, and of the lower half.
+pub const SLICES_END: u64 = SLICES_BASE + 64 * SLICE_SIZE;
 
 /// The program heap of this node.
 pub const HEAP_BASE: u64 = SLICES_BASE;
@@ -26,13 +32,20 @@ pub const REGIONS_END: u64 = SLICES_BASE + SLICE_SIZE;
 /// Physical memory, all of it, writable and never executable.
 pub const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
 /// Kernel stacks, each between two unmapped guard ranges.
-pub const KERNEL_STACKS: u64 = 0xffff_f000_0000_0000;
+pub const KERNEL_STACKS: u64 = 0xffff_b000_0000_0000;
 /// End (exclusive) of the kernel stack range.
-pub const KERNEL_STACKS_END: u64 = 0xffff_f080_0000_0000;
+pub const KERNEL_STACKS_END: u64 = 0xffff_b080_0000_0000;
 /// Device registers, mapped uncached.
-pub const DEVICES: u64 = 0xffff_f100_0000_0000;
+pub const DEVICES: u64 = 0xffff_b100_0000_0000;
 /// End (exclusive) of the device window.
-pub const DEVICES_END: u64 = 0xffff_f180_0000_0000;
+pub const DEVICES_END: u64 = 0xffff_b180_0000_0000;
+
+const _: () = {
+    assert!(SLICES_END == 1 << (SLICES_BIT + 1));
+    // What is the node's own ends where the bit comes up again in the upper half.
+    assert!(DIRECT_MAP < KERNEL_STACKS && KERNEL_STACKS_END <= DEVICES);
+    assert!(DEVICES_END <= DIRECT_MAP + (1 << SLICES_BIT));
+};
 
 /// The smallest page.
 pub const PAGE: u64 = 4096;

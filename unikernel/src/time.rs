@@ -49,67 +49,61 @@ pub fn monotonic_ns() -> u64 {
     ((u128::from(ticks) * u128::from(SCALE.load(Ordering::Relaxed))) >> 32) as u64
 }
 
-/// The second of monotonic time that a CPU is in: where it keeps this, it can tell the
-/// time without a division. Changed by its CPU alone, in thread context, which is not
-/// preempted in the kernel.
-pub struct Second {
-    number: AtomicU64,
-    /// Counter value at which the second is over.
-    end: AtomicU64,
-    /// The time then, in nanoseconds since the second began, as a 32.32 fixed-point
-    /// number.
-    at_end: AtomicU64,
+/// A stretch of monotonic time that a CPU is in, within one second: where it keeps this, it
+/// can tell the time without a division. Changed by its CPU alone, in thread context, which
+/// is not preempted in the kernel.
+///
+/// A stretch is 2^32 ticks of the counter from `base` on, so that it is over when the upper
+/// half of the ticks since then is not 0. The first of them may lie before the second that
+/// it is of; it has begun when they were.
+pub struct Stretch {
+    /// The second, since boot.
+    pub second: AtomicU64,
+    /// Counter value that the ticks are counted from.
+    pub base: AtomicU64,
+    /// The time then, in nanoseconds since the second began (perhaps less than none), as a
+    /// 32.32 fixed-point number.
+    pub at_base: AtomicU64,
+    /// Nanoseconds per tick, as a 32.32 fixed-point number.
+    pub scale: AtomicU64,
 }
 
-impl Second {
-    const NS: u64 = 1_000_000_000;
+impl Stretch {
+    const SECOND: u128 = 1_000_000_000 << 32;
 
-    /// One that is over.
+    /// One that is over, whatever the counter says.
     pub const fn new() -> Self {
         Self {
-            number: AtomicU64::new(0),
-            end: AtomicU64::new(0),
-            at_end: AtomicU64::new(0),
+            second: AtomicU64::new(0),
+            base: AtomicU64::new(1 << 63),
+            at_base: AtomicU64::new(0),
+            scale: AtomicU64::new(0),
         }
     }
 
-    /// Seconds and nanoseconds since boot: [`monotonic_ns`], to the nanosecond. On the
-    /// CPU that this belongs to; thread context.
-    #[inline(always)]
-    pub fn now(&self) -> (u64, u32) {
+    /// Makes this the stretch that we are in, and gives the time: seconds and nanoseconds
+    /// since boot. On the CPU that this belongs to; thread context.
+    pub fn begin(&self) -> (u64, u32) {
         let now = tsc();
-        let (after_end, is_before) = now.overflowing_sub(self.end.load(Ordering::Relaxed));
-        if is_before {
-            self.at(after_end)
-        } else {
-            self.begin(now)
-        }
-    }
-
-    /// The time so many ticks after the end, a negative number.
-    #[inline(always)]
-    fn at(&self, ticks: u64) -> (u64, u32) {
-        let ns = ticks
-            .wrapping_mul(SCALE.load(Ordering::Relaxed))
-            .wrapping_add(self.at_end.load(Ordering::Relaxed));
-        (self.number.load(Ordering::Relaxed), (ns >> 32) as u32)
-    }
-
-    /// Makes this the second of counter value `now`, and gives the time then.
-    #[cold]
-    #[inline(never)]
-    fn begin(&self, now: u64) -> (u64, u32) {
-        let base = BASE_TSC.load(Ordering::Relaxed);
+        let zero = BASE_TSC.load(Ordering::Relaxed);
         let scale = u128::from(SCALE.load(Ordering::Relaxed));
-        let second = u128::from(Self::NS) << 32;
-        let number = u128::from(now.saturating_sub(base)) * scale / second;
-        let end = ((number + 1) * second).div_ceil(scale);
-        self.number.store(number as u64, Ordering::Relaxed);
-        self.end
-            .store(base.wrapping_add(end as u64), Ordering::Relaxed);
-        self.at_end
-            .store((end * scale - number * second) as u64, Ordering::Relaxed);
-        self.at(now.wrapping_sub(base.wrapping_add(end as u64)))
+        let ticks = now.saturating_sub(zero);
+        let second = u128::from(ticks) * scale / Self::SECOND;
+        // It is over with the second, or else, where the counter is faster than 2^32 in a
+        // second, before.
+        let end_of_second = ((second + 1) * Self::SECOND).div_ceil(scale) as u64;
+        let end = end_of_second.min(ticks + u64::from(u32::MAX));
+        let base = zero.wrapping_add(end).wrapping_sub(1 << 32);
+        // A negative number, too, is what its lower 64 bits are.
+        let at_base = (u128::from(end) * scale)
+            .wrapping_sub(second * Self::SECOND)
+            .wrapping_sub(scale << 32);
+        self.second.store(second as u64, Ordering::Relaxed);
+        self.base.store(base, Ordering::Relaxed);
+        self.at_base.store(at_base as u64, Ordering::Relaxed);
+        self.scale.store(scale as u64, Ordering::Relaxed);
+        let ns = (u128::from(ticks) * scale - second * Self::SECOND) >> 32;
+        (second as u64, ns as u32)
     }
 }
 

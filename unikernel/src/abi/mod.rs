@@ -17,6 +17,6 @@ mod semaphores;
 mod sockets;
 mod sync;
 mod threads;
-mod time;
+pub mod time;
 mod transfer;
 pub mod user;

@@ -15,7 +15,7 @@ use core::sync::atomic::Ordering;
 use darner_ramfs::PATH_MAX;
 use hermit_abi::{EFAULT, ENAMETOOLONG, ENOMEM, IOV_MAX, iovec, pollfd, stat, timespec};
 
-use crate::layout::{SLICE_SIZE, SLICES_BASE};
+use crate::layout::{SLICES_BASE, SLICES_END};
 use crate::sched;
 
 /// Nothing of the program is below this address: a null pointer, or a small
@@ -24,14 +24,6 @@ const LOWEST: usize = 0x1000;
 /// The first address behind the lower half, which is the program's. What follows
 /// is not an address at all, then the kernel's private memory.
 const LOWER_HALF_END: usize = 1 << 47;
-/// The slices of the cluster heap, where all of the program's memory is but its image.
-/// They end in the middle of the lower half.
-const SLICES: usize = 64 * SLICE_SIZE as usize;
-/// More than any memory that begins in a slice needs, and so little that what begins
-/// there ends in the lower half.
-const MOST_BYTES: usize = SLICES / 2;
-const _: () = assert!(SLICES_BASE as usize + SLICES + MOST_BYTES <= LOWER_HALF_END);
-
 unsafe extern "C" {
     #[link_name = "__start_kdata"]
     static KDATA_START: u8;
@@ -51,10 +43,12 @@ fn is_kernels(start: usize, end: usize) -> bool {
         || overlaps(&raw const KBSS_START, &raw const KBSS_END)
 }
 
-/// Whether an address is in the slices.
+/// Whether `start..start + len` is in the slices of the cluster heap, where all of the
+/// program's memory is but its image.
 #[inline(always)]
-fn is_in_slices(address: usize) -> bool {
-    address.wrapping_sub(SLICES_BASE as usize) < SLICES
+fn is_in_slices(start: usize, len: usize) -> bool {
+    const { assert!(SLICES_END as usize == LOWER_HALF_END) };
+    start >= SLICES_BASE as usize && start < LOWER_HALF_END && len <= LOWER_HALF_END - start
 }
 
 /// A positive error number: why the program does not get what it asked for.
@@ -108,7 +102,7 @@ impl UserSlice {
             start: start.addr(),
             len,
         };
-        if (is_in_slices(slice.start) && len <= MOST_BYTES) || slice.is_programs() {
+        if is_in_slices(slice.start, len) || slice.is_programs() {
             Ok(slice)
         } else {
             Err(Errno(EFAULT))
@@ -259,28 +253,6 @@ pub fn write<T: Plain>(into: *mut T, value: T) -> Result<(), Errno> {
     // mapped faults and ends the program.
     unsafe { into.write_unaligned(value) };
     Ok(())
-}
-
-/// A place for a value in the slices, where it takes a few instructions to see that
-/// the memory is the program's. For calls that are made all the time; a value that is
-/// elsewhere takes [`read`] and [`write()`].
-#[derive(Clone, Copy)]
-pub struct InSlices<T>(*mut T);
-
-impl<T: Plain> InSlices<T> {
-    /// The place at `address`, if that is in the slices.
-    #[inline(always)]
-    pub fn new(address: *mut T) -> Option<Self> {
-        const { assert!(size_of::<T>() <= MOST_BYTES) };
-        is_in_slices(address.addr()).then_some(Self(address))
-    }
-
-    /// Stores a value there, as [`write()`] does.
-    #[inline(always)]
-    pub fn write(self, value: T) {
-        // SAFETY: as in `write`.
-        unsafe { self.0.write_unaligned(value) };
-    }
 }
 
 /// Copies a path, which ends at its first zero byte, without that byte.

@@ -11,7 +11,13 @@ mod tests;
 use standins::{console, sched, sync, time};
 
 #[path = "../../../src/layout.rs"]
-mod layout;
+mod layout_of_a_node;
+mod layout {
+    //! The host has variables where a node has slices: those begin above them here.
+
+    pub use crate::layout_of_a_node::*;
+    pub const SLICES_BASE: u64 = 0x7000_0000_0000;
+}
 
 #[path = "../../../src/abi"]
 mod abi {

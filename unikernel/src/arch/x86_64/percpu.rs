@@ -15,7 +15,7 @@ use x86_64::registers::model_specific::GsBase;
 use super::apic::LocalInterrupts;
 use super::gdt::Tables;
 use crate::sync::Lock;
-use crate::time::Second;
+use crate::time::Stretch;
 
 /// The most CPUs a node may have.
 pub const MAX_CPUS: usize = 64;
@@ -56,7 +56,7 @@ pub struct PerCpu {
     /// What the scheduler keeps of this CPU.
     scheduler: AtomicPtr<()>,
     /// For telling the time.
-    pub second: Second,
+    pub stretch: Stretch,
     /// Interrupt controller of this CPU.
     pub local: Lock<LocalInterrupts>,
     /// The id of that controller.
@@ -80,6 +80,8 @@ pub const TID: usize = offset_of!(PerCpu, tid);
 const _: () = assert!(TID == 8, "the thread id is where the accessor reads it");
 const INDEX: usize = offset_of!(PerCpu, index);
 const SCHEDULER: usize = offset_of!(PerCpu, scheduler);
+/// Byte offset of [`PerCpu::stretch`], for who tells the time.
+pub const STRETCH: usize = offset_of!(PerCpu, stretch);
 const CRITICAL: usize = offset_of!(PerCpu, critical);
 /// Byte offset of [`PerCpu::kernel_stack`], for the interrupt entry.
 pub const KERNEL_STACK: usize = offset_of!(PerCpu, kernel_stack);
@@ -96,7 +98,7 @@ impl PerCpu {
             kernel_stack: AtomicU64::new(0),
             tlb_seen: AtomicU64::new(0),
             scheduler: AtomicPtr::new(core::ptr::null_mut()),
-            second: Second::new(),
+            stretch: Stretch::new(),
             local: Lock::new(local),
             apic_id,
             tables: Tables::create(),
