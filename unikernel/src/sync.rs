@@ -1,13 +1,42 @@
-//! Locks for the bring-up kernel.
+//! Locks of the kernel.
 //!
-//! [`Lock`] is held with interrupts off and never across a blocking point, so an
-//! interrupt handler may take it as well. Order, outermost first: descriptors
-//! and files, scheduler, region tables, kernel heap, frames.
+//! [`RwLock`] is the default: who waits for it sleeps. What interrupt handlers or the idle
+//! context touch as well is under a [`Lock`], with interrupts off, never across a blocking
+//! point. Order, outermost first: descriptors and files, threads, scheduler, region tables,
+//! kernel heap, frames.
 
 use core::ops::{Deref, DerefMut};
 
+use darner_lwkt::rwlock::{ReadGuard, WriteGuard};
 use spin::mutex::{SpinMutex, SpinMutexGuard};
 use x86_64::instructions::interrupts;
+
+use crate::sched::{Kernel, leave};
+
+/// The kernel's default lock, [`darner_lwkt::RwLock`]. For thread context, and for boot,
+/// where nobody else has it; never with a [`Lock`] held.
+pub struct RwLock<T>(darner_lwkt::RwLock<Kernel, T>);
+
+impl<T> RwLock<T> {
+    /// A free lock around `value`.
+    pub const fn new(value: T) -> Self {
+        Self(darner_lwkt::RwLock::new(value))
+    }
+
+    /// Takes the lock for reading; sleeps while it is not free for that. Not recursive.
+    pub fn read(&self) -> ReadGuard<'_, Kernel, T> {
+        // SAFETY: thread context, as the caller says.
+        let leave = unsafe { leave() };
+        self.0.read(&leave)
+    }
+
+    /// Takes the lock for writing; sleeps while it is not free. Not recursive.
+    pub fn write(&self) -> WriteGuard<'_, Kernel, T> {
+        // SAFETY: thread context, as the caller says.
+        let leave = unsafe { leave() };
+        self.0.write(&leave)
+    }
+}
 
 /// A spin lock that turns interrupts off while it is held.
 ///

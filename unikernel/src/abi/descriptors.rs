@@ -10,7 +10,7 @@ use hermit_abi::{ENOMEM, FD_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
 use super::event::EventFd;
 use super::ram::RamFile;
 use super::user::Errno;
-use crate::sync::Lock;
+use crate::sync::RwLock;
 
 /// How many descriptors there can be.
 pub const LIMIT: usize = 1024;
@@ -78,7 +78,7 @@ struct Descriptor {
 }
 
 /// Never held while a descriptor is dropped: that takes the file system's lock.
-static TABLE: Lock<DescriptorTable<Descriptor>> = Lock::new(DescriptorTable::new(LIMIT));
+static TABLE: RwLock<DescriptorTable<Descriptor>> = RwLock::new(DescriptorTable::new(LIMIT));
 
 /// Opens the console as descriptors 0, 1 and 2. Called once, at boot.
 pub fn init() {
@@ -112,7 +112,7 @@ pub fn add(object: Object, nonblocking: bool, close_on_exec: bool) -> Result<i32
 /// What the descriptor stands for. It stays open while the result lives, even
 /// if the descriptor is closed meanwhile.
 pub fn get(descriptor: i32) -> Result<Arc<Description>, Errno> {
-    Ok(TABLE.lock().get(descriptor)?.description.clone())
+    Ok(TABLE.read().get(descriptor)?.description.clone())
 }
 
 /// Makes the lowest free descriptor that is at least `from` stand for the same.
@@ -130,26 +130,26 @@ pub fn duplicate(descriptor: i32, from: usize) -> Result<i32, Errno> {
 /// Frees the descriptor. What it stood for is closed with its last user.
 pub fn close(descriptor: i32) -> Result<(), Errno> {
     // A binding, so that the lock is free again when the content is dropped.
-    let removed = TABLE.lock().remove(descriptor);
+    let removed = TABLE.write().remove(descriptor);
     removed?;
     Ok(())
 }
 
 /// The descriptor's own flags as `FD_*` bits.
 pub fn descriptor_flags(descriptor: i32) -> Result<i32, Errno> {
-    let close_on_exec = TABLE.lock().get(descriptor)?.close_on_exec;
+    let close_on_exec = TABLE.read().get(descriptor)?.close_on_exec;
     Ok(if close_on_exec { FD_CLOEXEC } else { 0 })
 }
 
 /// Changes the descriptor's own flags.
 pub fn set_descriptor_flags(descriptor: i32, bits: i32) -> Result<(), Errno> {
-    TABLE.lock().get_mut(descriptor)?.close_on_exec = bits & FD_CLOEXEC != 0;
+    TABLE.write().get_mut(descriptor)?.close_on_exec = bits & FD_CLOEXEC != 0;
     Ok(())
 }
 
 fn insert(descriptor: Descriptor, from: usize) -> Result<i32, Errno> {
     // A binding: what could not be entered is dropped with the lock free again.
-    let result = TABLE.lock().insert(descriptor, from);
+    let result = TABLE.write().insert(descriptor, from);
     result.map_err(|(_, error)| error.into())
 }
 

@@ -11,7 +11,7 @@ use hermit_abi::{EINVAL, ETIMEDOUT};
 use super::user::{Errno, answer};
 use crate::arch::percpu::current_tid;
 use crate::sched::{self, Tid};
-use crate::sync::Lock;
+use crate::sync::RwLock;
 use crate::time::monotonic_ns;
 
 struct Entry {
@@ -19,19 +19,19 @@ struct Entry {
     deadline: Option<u64>,
 }
 
-static QUEUES: Lock<BTreeMap<usize, VecDeque<Entry>>> = Lock::new(BTreeMap::new());
+static QUEUES: RwLock<BTreeMap<usize, VecDeque<Entry>>> = RwLock::new(BTreeMap::new());
 
 fn init(id: usize) -> Result<i32, Errno> {
     if id == 0 {
         return Err(Errno(EINVAL));
     }
-    QUEUES.lock().entry(id).or_default();
+    QUEUES.write().entry(id).or_default();
     Ok(0)
 }
 
 fn destroy(id: usize) -> Result<i32, Errno> {
     notify(id, -1)?;
-    QUEUES.lock().remove(&id).map(|_| 0).ok_or(Errno(EINVAL))
+    QUEUES.write().remove(&id).map(|_| 0).ok_or(Errno(EINVAL))
 }
 
 fn add(id: usize, timeout_ns: i64) -> Result<i32, Errno> {
@@ -45,14 +45,14 @@ fn add(id: usize, timeout_ns: i64) -> Result<i32, Errno> {
         tid: current_tid(),
         deadline,
     };
-    QUEUES.lock().entry(id).or_default().push_back(entry);
+    QUEUES.write().entry(id).or_default().push_back(entry);
     Ok(0)
 }
 
 /// The caller's deadline, while it is in the queue.
 fn waiting(id: usize) -> Option<Option<u64>> {
     let me = current_tid();
-    let queues = QUEUES.lock();
+    let queues = QUEUES.read();
     queues
         .get(&id)?
         .iter()
@@ -64,7 +64,7 @@ fn wait(id: usize) -> Result<i32, Errno> {
     while let Some(deadline) = waiting(id) {
         if sched::block_current(deadline) && waiting(id).is_some() {
             let me = current_tid();
-            if let Some(queue) = QUEUES.lock().get_mut(&id) {
+            if let Some(queue) = QUEUES.write().get_mut(&id) {
                 queue.retain(|entry| entry.tid != me);
             }
             return Err(Errno(ETIMEDOUT));
@@ -80,7 +80,7 @@ fn notify(id: usize, count: i32) -> Result<i32, Errno> {
     // Negative: all.
     let mut left = u32::try_from(count).unwrap_or(u32::MAX);
     while left > 0 {
-        let entry = QUEUES.lock().get_mut(&id).and_then(VecDeque::pop_front);
+        let entry = QUEUES.write().get_mut(&id).and_then(VecDeque::pop_front);
         let Some(entry) = entry else { break };
         if let Some(thread) = sched::find(entry.tid) {
             sched::wake_thread(&thread);

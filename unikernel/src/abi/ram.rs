@@ -8,7 +8,7 @@ use hermit_abi::ENOMEM;
 use super::transfer::with_memory;
 use super::user::{Errno, UserBuffer};
 use crate::sched::WaitQueue;
-use crate::sync::Lock;
+use crate::sync::RwLock;
 use crate::time::realtime_ns;
 
 /// The file system, and the files that a long transfer has for itself.
@@ -17,7 +17,7 @@ struct Files {
     held: Vec<Ino>,
 }
 
-static FILES: Lock<Option<Files>> = Lock::new(None);
+static FILES: RwLock<Option<Files>> = RwLock::new(None);
 /// Woken when a file is no longer held.
 static RELEASED: WaitQueue = WaitQueue::new();
 
@@ -42,7 +42,7 @@ pub fn init(archive: Option<&'static [u8]>, now_ns: u64) {
         Ok(()) | Err(Error::Exists) => {}
         Err(error) => log::error!("there is no folder for temporary files: {error}"),
     }
-    *FILES.lock() = Some(Files {
+    *FILES.write() = Some(Files {
         system,
         held: Vec::new(),
     });
@@ -51,7 +51,7 @@ pub fn init(archive: Option<&'static [u8]>, now_ns: u64) {
 fn with_files<T>(operation: impl FnOnce(&mut Files) -> T) -> T {
     operation(
         FILES
-            .lock()
+            .write()
             .as_mut()
             .expect("the file system is made at boot"),
     )

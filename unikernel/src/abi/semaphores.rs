@@ -12,7 +12,7 @@ use hermit_abi::{EAGAIN, EINVAL, ENOSYS, EOVERFLOW, ETIMEDOUT, sem_t, timespec};
 use super::time::duration_ns;
 use super::user::{self, Errno, answer};
 use crate::sched::WaitQueue;
-use crate::sync::Lock;
+use crate::sync::RwLock;
 use crate::time::monotonic_ns;
 use crate::time::realtime_ns;
 
@@ -36,7 +36,7 @@ struct Table {
     last: usize,
 }
 
-static TABLE: Lock<Table> = Lock::new(Table {
+static TABLE: RwLock<Table> = RwLock::new(Table {
     semaphores: BTreeMap::new(),
     last: 0,
 });
@@ -44,7 +44,7 @@ static TABLE: Lock<Table> = Lock::new(Table {
 fn get(sem: *mut sem_t) -> Result<Arc<Semaphore>, Errno> {
     let number = user::read(sem.cast::<usize>().cast_const())?;
     TABLE
-        .lock()
+        .read()
         .semaphores
         .get(&number)
         .cloned()
@@ -57,7 +57,7 @@ fn init(sem: *mut sem_t, shared: i32, value: u32) -> Result<i32, Errno> {
         return Err(Errno(ENOSYS));
     }
     let number = {
-        let mut table = TABLE.lock();
+        let mut table = TABLE.write();
         table.last += 1;
         let number = table.last;
         let semaphore = Arc::new(Semaphore {
@@ -73,7 +73,7 @@ fn init(sem: *mut sem_t, shared: i32, value: u32) -> Result<i32, Errno> {
 
 fn destroy(sem: *mut sem_t) -> Result<i32, Errno> {
     let number = user::read(sem.cast::<usize>().cast_const())?;
-    let removed = TABLE.lock().semaphores.remove(&number);
+    let removed = TABLE.write().semaphores.remove(&number);
     removed.map(|_| 0).ok_or(Errno(EINVAL))
 }
 

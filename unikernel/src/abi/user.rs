@@ -15,7 +15,7 @@ use core::sync::atomic::Ordering;
 use darner_ramfs::PATH_MAX;
 use hermit_abi::{EFAULT, ENAMETOOLONG, ENOMEM, IOV_MAX, iovec, pollfd, stat, timespec};
 
-use crate::layout::{SLICES_BASE, SLICES_END};
+use crate::layout::{SLICE_SIZE, SLICES_BASE, SLICES_BIT, SLICES_END};
 use crate::sched;
 
 /// Nothing of the program is below this address: a null pointer, or a small
@@ -43,12 +43,14 @@ fn is_kernels(start: usize, end: usize) -> bool {
         || overlaps(&raw const KBSS_START, &raw const KBSS_END)
 }
 
-/// Whether `start..start + len` is in the slices of the cluster heap, where all of the
-/// program's memory is but its image.
+/// The quick look at a range that nearly all ranges pass: whether it begins in the slices of
+/// the cluster heap, where all of the program's memory is but its image, and is no longer
+/// than one of them. If it leaves the last one, it does so into the gap between the halves,
+/// where an access faults.
 #[inline(always)]
 fn is_in_slices(start: usize, len: usize) -> bool {
-    const { assert!(SLICES_END as usize == LOWER_HALF_END) };
-    start >= SLICES_BASE as usize && start < LOWER_HALF_END && len <= LOWER_HALF_END - start
+    const { assert!(SLICES_END as usize == LOWER_HALF_END && SLICES_BASE == 1 << SLICES_BIT) };
+    start >> SLICES_BIT == 1 && len <= SLICE_SIZE as usize
 }
 
 /// A positive error number: why the program does not get what it asked for.

@@ -238,7 +238,7 @@ fn load_thread_pointer(base: VirtAddr) {
 /// # Safety
 /// As for [`MayBlock::assume`].
 #[inline(always)]
-pub(super) unsafe fn leave() -> MayBlock<Kernel> {
+pub unsafe fn leave() -> MayBlock<Kernel> {
     // SAFETY: passed on to the caller.
     unsafe { MayBlock::assume() }
 }

@@ -12,8 +12,8 @@ mod wait;
 
 pub use self::futex::{FutexWait, futex_wait, futex_wait_until, futex_wake};
 #[cfg(feature = "selftest")]
-pub use self::machine::{ENVELOPES, Kernel, messages, raised, scheduler};
-pub use self::machine::{do_deferred, init, init_cpu, preempt, retry_soon};
+pub use self::machine::{ENVELOPES, messages, raised, scheduler};
+pub use self::machine::{Kernel, do_deferred, init, init_cpu, leave, preempt, retry_soon};
 pub use self::run::{
     block_current, current, find, join, reap, run_idle, set_priority, sleep_until, spawn,
     tid_for_report, wake_thread, yield_now,

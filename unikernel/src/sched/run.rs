@@ -7,18 +7,17 @@ use darner_lwkt::{Critical, Priority, Thread, Wakeup};
 use x86_64::VirtAddr;
 use x86_64::instructions::interrupts;
 
-use super::futex::Place;
+use super::futex::{Place, futex_wait, futex_wake};
 use super::machine::{Kernel, leave, scheduler};
 use super::thread::{Kept, Owned, SpawnError, ThreadRef, Tid, Tls};
-use super::wait::WaitQueue;
 use crate::arch::percpu;
 use crate::arch::switch::prepare;
 use crate::memory::stacks::{Discarded, KernelStack, ProgramStack};
-use crate::sync::Lock;
+use crate::sync::{Lock, RwLock};
 use crate::time::monotonic_ns;
 
 /// All threads that have not ended.
-static THREADS: Lock<BTreeMap<Tid, ThreadRef>> = Lock::new(BTreeMap::new());
+static THREADS: RwLock<BTreeMap<Tid, ThreadRef>> = RwLock::new(BTreeMap::new());
 static LAST_TID: AtomicU32 = AtomicU32::new(0);
 
 /// The first code of a new thread: ends the switch that brought it up.
@@ -65,14 +64,14 @@ pub fn spawn(
     let kept = Kept {
         tid,
         errno: AtomicI32::new(0),
-        ended: WaitQueue::new(),
+        ended: AtomicU32::new(0),
         kernel_stack,
         thread_pointer: VirtAddr::new_truncate(tls.as_ref().map_or(0, |tls| tls.thread_pointer)),
         futex: Place::new(),
         owned: Lock::new(Some(Owned { stack, tls })),
     };
     let thread = Thread::new(priority_from(priority), stack_pointer as usize, kept);
-    THREADS.lock().insert(tid, thread.clone());
+    THREADS.write().insert(tid, thread.clone());
     // SAFETY: it is new.
     unsafe { scheduler().start(thread, cpu) };
     Ok(tid)
@@ -86,8 +85,9 @@ fn priority_from(number: u8) -> Priority {
 pub fn exit_current() -> ! {
     let me = current();
     // First it cannot be found, then those who looked for it are told.
-    drop(THREADS.lock().remove(&me.kept.tid));
-    me.kept.ended.wake_all();
+    drop(THREADS.write().remove(&me.kept.tid));
+    me.kept.ended.store(1, Ordering::SeqCst);
+    futex_wake((&raw const me.kept.ended).addr(), usize::MAX);
     drop(me);
     // SAFETY: thread context, no lock held.
     let leave = unsafe { leave() };
@@ -133,17 +133,16 @@ pub fn current() -> ThreadRef {
 
 /// The thread with that number, unless it has ended.
 pub fn find(tid: Tid) -> Option<ThreadRef> {
-    THREADS.lock().get(&tid).cloned()
+    THREADS.read().get(&tid).cloned()
 }
 
 /// Waits until the thread has ended. Not its own; thread context, no lock held.
 pub fn join(tid: Tid) {
     // One that is not found has ended: numbers are never used again.
     if let Some(thread) = find(tid) {
-        thread
-            .kept
-            .ended
-            .wait_until(None, || find(tid).is_none().then_some(()));
+        while thread.kept.ended.load(Ordering::SeqCst) == 0 {
+            futex_wait(&thread.kept.ended, 0);
+        }
     }
 }
 

@@ -2,13 +2,12 @@
 
 use alloc::sync::Arc;
 use core::alloc::Layout;
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use x86_64::VirtAddr;
 
 use super::futex::Place;
 use super::machine::Kernel;
-use super::wait::WaitQueue;
 use crate::abi::process;
 use crate::memory::program_heap;
 use crate::memory::stacks::{Discarded, KernelStack, ProgramStack};
@@ -33,8 +32,8 @@ pub struct Kept {
     pub tid: Tid,
     /// The error number of its last failed call.
     pub errno: AtomicI32,
-    /// Woken when it has ended.
-    pub ended: WaitQueue,
+    /// 1 when it has ended, which wakes those who wait for this word.
+    pub(super) ended: AtomicU32,
     /// Where it runs in kernel code that an interrupt brought it to.
     pub kernel_stack: KernelStack,
     /// The base of its thread-local variables.

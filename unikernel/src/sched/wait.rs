@@ -1,26 +1,24 @@
 //! Waiting for a condition that other threads or interrupts make true.
 
-use alloc::collections::VecDeque;
-use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, Ordering};
 
-use super::run::{block_current, current, wake_thread};
-use super::thread::ThreadRef;
-use crate::sync::Lock;
+use super::futex::{FutexWait, futex_wait, futex_wait_until, futex_wake};
 
 /// Threads that wait for a condition.
 ///
-/// The waker changes what the condition reads, then calls [`WaitQueue::wake_all`];
-/// the waiter enters the queue first and looks at the condition then, so that no
-/// wake-up is lost.
+/// The waker changes what the condition reads, then calls [`WaitQueue::wake_all`]. It is
+/// a word for a futex, which counts wake-ups: the waiter reads it before it looks at the
+/// condition, and waits only while it is the same, so that no wake-up is lost. Waiting
+/// takes no memory.
 pub struct WaitQueue {
-    waiters: Lock<VecDeque<ThreadRef>>,
+    wakeups: AtomicU32,
 }
 
 impl WaitQueue {
     /// An empty queue.
     pub const fn new() -> Self {
         Self {
-            waiters: Lock::new(VecDeque::new()),
+            wakeups: AtomicU32::new(0),
         }
     }
 
@@ -32,47 +30,35 @@ impl WaitQueue {
         deadline: Option<u64>,
         mut condition: impl FnMut() -> Option<T>,
     ) -> Option<T> {
-        if let Some(value) = condition() {
-            return Some(value);
-        }
-        let me = current();
         loop {
-            self.waiters.lock().push_back(me.clone());
+            let seen = self.wakeups.load(Ordering::SeqCst);
             if let Some(value) = condition() {
-                self.leave(&me);
                 return Some(value);
             }
-            let timed_out = block_current(deadline);
-            self.leave(&me);
-            if timed_out {
+            let end = match deadline {
+                None => futex_wait(&self.wakeups, seen),
+                Some(deadline) => futex_wait_until(&self.wakeups, seen, deadline),
+            };
+            if end == FutexWait::TimedOut {
                 return condition();
             }
         }
     }
 
-    /// Takes every entry of `me` out of the queue.
-    fn leave(&self, me: &ThreadRef) {
-        self.waiters
-            .lock()
-            .retain(|thread| !Arc::ptr_eq(thread, me));
-    }
-
-    /// Lets one waiter look at its condition again. Thread or interrupt context.
+    /// Lets the one who has waited longest look at its condition again. Thread context,
+    /// or an interrupt handler that a critical section puts off.
     pub fn wake_one(&self) {
-        let waiter = self.waiters.lock().pop_front();
-        if let Some(waiter) = waiter {
-            wake_thread(&waiter);
-        }
+        self.wake(1);
     }
 
-    /// Lets all waiters look at their conditions again. Thread or interrupt context.
+    /// Lets all waiters look at their conditions again. Thread context, or an interrupt
+    /// handler that a critical section puts off.
     pub fn wake_all(&self) {
-        loop {
-            let waiter = self.waiters.lock().pop_front();
-            match waiter {
-                Some(waiter) => wake_thread(&waiter),
-                None => return,
-            }
-        }
+        self.wake(usize::MAX);
+    }
+
+    fn wake(&self, count: usize) {
+        self.wakeups.fetch_add(1, Ordering::SeqCst);
+        futex_wake((&raw const self.wakeups).addr(), count);
     }
 }

@@ -13,10 +13,11 @@ use standins::{console, sched, sync, time};
 #[path = "../../../src/layout.rs"]
 mod layout_of_a_node;
 mod layout {
-    //! The host has variables where a node has slices: those begin above them here.
+    //! The host has variables where a node has slices: here those are out of the way.
 
     pub use crate::layout_of_a_node::*;
-    pub const SLICES_BASE: u64 = 0x7000_0000_0000;
+    pub const SLICES_BIT: u32 = 47;
+    pub const SLICES_BASE: u64 = 1 << SLICES_BIT;
 }
 
 #[path = "../../../src/abi"]

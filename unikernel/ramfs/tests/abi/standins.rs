@@ -1,22 +1,22 @@
 //! Stand-ins for the kernel's locks, scheduler, clock and console.
 
 pub mod sync {
-    use std::sync::{Mutex, MutexGuard};
+    use std::sync::{RwLockReadGuard, RwLockWriteGuard};
 
     /// As the kernel's lock, by the host's.
-    pub struct Lock<T>(Mutex<T>);
+    pub struct RwLock<T>(std::sync::RwLock<T>);
 
-    impl<T> Lock<T> {
+    impl<T> RwLock<T> {
         pub const fn new(value: T) -> Self {
-            Self(Mutex::new(value))
+            Self(std::sync::RwLock::new(value))
         }
 
-        pub fn lock(&self) -> MutexGuard<'_, T> {
-            // A test that deadlocks by taking a lock twice should say so.
-            self.0.try_lock().unwrap_or_else(|_| {
-                std::thread::sleep(std::time::Duration::from_millis(1));
-                self.0.lock().unwrap()
-            })
+        pub fn read(&self) -> RwLockReadGuard<'_, T> {
+            self.0.read().unwrap()
+        }
+
+        pub fn write(&self) -> RwLockWriteGuard<'_, T> {
+            self.0.write().unwrap()
         }
     }
 }
