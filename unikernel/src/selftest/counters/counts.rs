@@ -1,5 +1,7 @@
 //! The counters that are updated.
 
+use super::shape::Shape;
+
 /// Counters that belong together: each update changes all of them, so none of them
 /// could be kept by one atomic operation of its own.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -11,12 +13,12 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts `value`, after it has been stirred `stirs` times: each is about eight
-    /// instructions. The order of updates makes no difference to the counters.
+    /// Counts `value`, after it has been stirred as often as the shape says: each time
+    /// is nine instructions. The order of updates makes no difference to the counters.
     #[inline(always)]
-    pub fn update(&mut self, value: u64, stirs: u32) {
+    pub fn update<S: Shape>(&mut self, value: u64) {
         let mut stirred = value;
-        for _ in 0..stirs {
+        for _ in 0..S::STIRS {
             // Marsaglia, "Xorshift RNGs" (2003): a bijection, so no value gets lost.
             stirred ^= stirred << 13;
             stirred ^= stirred >> 7;

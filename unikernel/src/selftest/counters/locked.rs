@@ -7,7 +7,7 @@ use darner_lwkt::spin::SpinLock;
 use darner_lwkt::{Holder, Machine, MayBlock, RwLock, Token};
 
 use super::counts::{Apart, Counts};
-use super::shape::Update;
+use super::shape::{Shape, Updates};
 use super::{Closed, Way};
 use crate::sched::Kernel;
 
@@ -25,10 +25,10 @@ impl Way for Spin {
     }
 
     #[inline(always)]
-    fn apply(&'static self, _leave: &mut MayBlock<Kernel>, updates: impl Iterator<Item = Update>) {
+    fn apply<S: Shape>(&'static self, _leave: &mut MayBlock<Kernel>, updates: Updates<S>) {
         for update in updates {
             let mut counts = self.0[update.target].0.lock();
-            counts.update(update.value, update.stirs);
+            counts.update::<S>(update.value);
         }
     }
 
@@ -50,10 +50,10 @@ impl Way for Mutex {
     }
 
     #[inline(always)]
-    fn apply(&'static self, leave: &mut MayBlock<Kernel>, updates: impl Iterator<Item = Update>) {
+    fn apply<S: Shape>(&'static self, leave: &mut MayBlock<Kernel>, updates: Updates<S>) {
         for update in updates {
             let mut counts = self.0[update.target].0.write(leave);
-            counts.update(update.value, update.stirs);
+            counts.update::<S>(update.value);
         }
     }
 
@@ -75,12 +75,12 @@ impl Way for Tokens {
     }
 
     #[inline(always)]
-    fn apply(&'static self, leave: &mut MayBlock<Kernel>, updates: impl Iterator<Item = Update>) {
+    fn apply<S: Shape>(&'static self, leave: &mut MayBlock<Kernel>, updates: Updates<S>) {
         Holder::scope(leave, |holder| {
             for update in updates {
                 holder.exclusive(&self.0[update.target].0, |mut counts, holder| {
                     let counts = counts.get_mut(holder);
-                    counts.update(update.value, update.stirs);
+                    counts.update::<S>(update.value);
                 });
             }
         });

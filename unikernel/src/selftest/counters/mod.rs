@@ -1,7 +1,7 @@
 //! The founding question: does it cost less to lock what CPUs share, or to have one
 //! CPU own it and to send it messages?
 //!
-//! A thread on each CPU updates counters, in six [`Way`]s and three [`Shape`]s. In the
+//! A thread on each CPU updates counters, in several [`Way`]s and [`Shape`]s. In the
 //! end the counters must have counted every update, exactly once.
 
 mod counts;
@@ -18,7 +18,7 @@ use darner_lwkt::{Machine, MayBlock};
 use self::counts::Counts;
 use self::locked::{Mutex, Spin, Tokens};
 use self::owned::{Active, Always, Owned, Passive};
-use self::shape::{Shape, Update, Updates};
+use self::shape::{Hot, Long, Shape, Spread, Updates};
 use super::gang::{Member, on_every_cpu};
 use super::{Failure, Found};
 use crate::arch::cpu::tsc;
@@ -36,7 +36,7 @@ trait Way: Sync + 'static {
     fn new() -> Self;
 
     /// Makes these updates, or sends them.
-    fn apply(&'static self, leave: &mut MayBlock<Kernel>, updates: impl Iterator<Item = Update>);
+    fn apply<S: Shape>(&'static self, leave: &mut MayBlock<Kernel>, updates: Updates<S>);
 
     /// Counts in `closed`, [`Way::closings`] times, that the calling CPU's updates are
     /// made: now, or when they are.
@@ -77,7 +77,6 @@ struct Cost {
 /// What the members of a trial share.
 struct Trial<W: Way> {
     way: W,
-    shape: Shape,
     /// Updates by each CPU.
     share: u64,
     closed: Closed,
@@ -88,30 +87,41 @@ struct Trial<W: Way> {
     expected: Lock<Counts>,
 }
 
-/// Makes a trial of a way, in this shape, of so many updates.
-type RunTrial = fn(Shape, u64) -> Result<Cost, Failure>;
+/// Has all CPUs together make so many updates.
+type RunTrial = fn(u64) -> Result<Cost, Failure>;
+/// A way's trials, by the names of the shapes.
+type Shapes = [(&'static str, RunTrial); 3];
 
 /// All ways, by name.
-const WAYS: [(&str, RunTrial); 6] = [
-    ("spin", trial::<Spin>),
-    ("mutex", trial::<Mutex>),
-    ("token", trial::<Tokens>),
-    ("active", trial::<Owned<Active>>),
-    ("passive", trial::<Owned<Passive>>),
-    ("always", trial::<Owned<Always>>),
+const WAYS: [(&str, Shapes); 6] = [
+    ("spin", in_shapes::<Spin>()),
+    ("mutex", in_shapes::<Mutex>()),
+    ("token", in_shapes::<Tokens>()),
+    ("active", in_shapes::<Owned<Active>>()),
+    ("passive", in_shapes::<Owned<Passive>>()),
+    ("always", in_shapes::<Owned<Always>>()),
 ];
+
+const fn in_shapes<W: Way>() -> Shapes {
+    [
+        (Hot::NAME, trial::<W, Hot>),
+        (Long::NAME, trial::<W, Long>),
+        (Spread::NAME, trial::<W, Spread>),
+    ]
+}
 
 /// Has `updates` updates made in each way and each shape, and their sums checked. How
 /// many were made in all.
 pub fn run(updates: u64) -> Found {
-    for (way, trial) in WAYS {
-        for shape in Shape::ALL {
-            trial(shape, updates)
-                .map_err(|failure| format!("{way}, {}: {failure}", shape.name()))?;
+    let share = updates / Kernel::cpus() as u64;
+    let mut made = 0;
+    for (way, shapes) in WAYS {
+        for (shape, trial) in shapes {
+            trial(updates).map_err(|failure| format!("{way}, {shape}: {failure}"))?;
+            made += share * Kernel::cpus() as u64;
         }
     }
-    let each = updates / Kernel::cpus() as u64 * Kernel::cpus() as u64;
-    Ok(each * (WAYS.len() * Shape::ALL.len()) as u64)
+    Ok(made)
 }
 
 /// The measurement of the name `counters/WAY/SHAPE`, the ticks of so many updates; or
@@ -122,23 +132,22 @@ pub fn measurement(name: &[u8]) -> Option<impl Fn(u64) -> Found> {
         return None;
     }
     let way = parts.next()?;
-    let (_, trial) = WAYS.into_iter().find(|&(known, _)| known == way)?;
+    let (_, shapes) = WAYS.into_iter().find(|&(known, _)| known == way)?;
     let shape = parts.next()?;
-    let shape = Shape::ALL.into_iter().find(|known| known.name() == shape)?;
+    let (_, trial) = shapes.into_iter().find(|&(known, _)| known == shape)?;
     let of: fn(Cost) -> u64 = match (parts.next(), parts.next()) {
         (None, _) => |cost| cost.ticks,
         (Some("interrupts"), None) => |cost| cost.interrupts,
         _ => return None,
     };
-    Some(move |updates| trial(shape, updates).map(of))
+    Some(move |updates| trial(updates).map(of))
 }
 
 /// Has all CPUs together make `updates` updates.
-fn trial<W: Way>(shape: Shape, updates: u64) -> Result<Cost, Failure> {
+fn trial<W: Way, S: Shape>(updates: u64) -> Result<Cost, Failure> {
     // For ever: a message that is lost now may run later.
     let trial: &'static Trial<W> = Box::leak(Box::new(Trial {
         way: W::new(),
-        shape,
         share: updates / Kernel::cpus() as u64,
         closed: Closed::default(),
         begin: AtomicU64::new(u64::MAX),
@@ -147,7 +156,7 @@ fn trial<W: Way>(shape: Shape, updates: u64) -> Result<Cost, Failure> {
         found: Lock::new(Counts::default()),
         expected: Lock::new(Counts::default()),
     }));
-    on_every_cpu(&|member| trial.run(member))?;
+    on_every_cpu(&|member| trial.run::<S>(member))?;
     let (found, expected) = (*trial.found.lock(), *trial.expected.lock());
     if found != expected {
         return Err(format!("found {found:?}, expected {expected:?}"));
@@ -165,48 +174,38 @@ fn raised() -> u64 {
 
 impl<W: Way> Trial<W> {
     /// One CPU's part.
-    fn run(&'static self, member: &Member<'_>) -> Result<(), Failure> {
+    fn run<S: Shape>(&'static self, member: &Member<'_>) -> Result<(), Failure> {
         // SAFETY: the thread uses this in no section.
         let mut leave = unsafe { MayBlock::assume() };
-        let updates = Updates {
-            shape: self.shape,
-            cpu: member.cpu,
-            cpus: member.members(),
-        };
+        let (cpu, cpus) = (member.cpu, member.members());
         member.barrier()?;
         let before = raised();
         self.begin.fetch_min(tsc(), Ordering::Relaxed);
-        self.update(&mut leave, &updates);
+        let mut number = 0;
+        while number < self.share {
+            let next = (number + CHUNK).min(self.share);
+            S::make(&self.way, &mut leave, Updates::new(cpu, cpus, number..next));
+            number = next;
+            while this_index() != cpu {
+                sched::scheduler().migrate(&leave, cpu);
+            }
+        }
         self.way.close(&leave, &self.closed);
-        let all = member.members() * W::closings();
+        let all = cpus * W::closings();
         // The CPU does not idle meanwhile: an owner is a CPU that has other work, too.
         member.wait_until("the updates to be made", || self.closed.count() == all)?;
         // By whoever sees it first: on a host with fewer CPUs the others see it late.
         self.end.fetch_min(tsc(), Ordering::Relaxed);
-        let interrupts = raised() - before;
-        self.interrupts.fetch_max(interrupts, Ordering::Relaxed);
+        self.interrupts
+            .fetch_max(raised() - before, Ordering::Relaxed);
         member.barrier()?;
-        let counts = self.way.counts(&mut leave, member.cpu);
+        let counts = self.way.counts(&mut leave, cpu);
         self.found.lock().add(&counts);
         let mut expected = Counts::default();
-        for number in 0..self.share {
-            let update = updates.get(number);
-            expected.update(update.value, update.stirs);
+        for update in Updates::<S>::new(cpu, cpus, 0..self.share) {
+            expected.update::<S>(update.value);
         }
         self.expected.lock().add(&expected);
         Ok(())
-    }
-
-    fn update(&'static self, leave: &mut MayBlock<Kernel>, updates: &Updates) {
-        let mut number = 0;
-        while number < self.share {
-            let next = (number + CHUNK).min(self.share);
-            let chunk = (number..next).map(|number| updates.get(number));
-            self.way.apply(leave, chunk);
-            number = next;
-            while this_index() != updates.cpu {
-                sched::scheduler().migrate(leave, updates.cpu);
-            }
-        }
     }
 }

@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 use darner_lwkt::{CpuLocal, Critical, Delivery, Machine, MayBlock};
 
 use super::counts::{Apart, Counts};
-use super::shape::Update;
+use super::shape::{Shape, Updates};
 use super::{Closed, Way};
 use crate::sched::{self, Kernel};
 
@@ -73,10 +73,10 @@ pub struct Owned<P> {
 impl<P> Owned<P> {
     /// Updates the counters of the section's CPU.
     #[inline(always)]
-    fn update(&self, section: &Critical<Kernel>, update: Update) {
+    fn update<S: Shape>(&self, section: &Critical<Kernel>, value: u64) {
         let cell = &self.counts.get(section).0;
         let mut counts = cell.get();
-        counts.update(update.value, update.stirs);
+        counts.update::<S>(value);
         cell.set(counts);
     }
 }
@@ -90,17 +90,17 @@ impl<P: Post> Way for Owned<P> {
     }
 
     #[inline(always)]
-    fn apply(&'static self, leave: &mut MayBlock<Kernel>, updates: impl Iterator<Item = Update>) {
+    fn apply<S: Shape>(&'static self, leave: &mut MayBlock<Kernel>, updates: Updates<S>) {
         for update in updates {
             if !P::TO_ITSELF {
                 let section = Critical::enter();
                 if section.cpu() == update.target {
-                    self.update(&section, update);
+                    self.update::<S>(&section, update.value);
                     continue;
                 }
             }
             P::send(leave, update.target, move |delivery| {
-                self.update(delivery.section(), update);
+                self.update::<S>(delivery.section(), update.value);
             });
         }
     }
