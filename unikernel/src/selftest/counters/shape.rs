@@ -75,7 +75,12 @@ impl Shape for Spread {
 
     #[inline(always)]
     fn target(cpu: usize, cpus: usize, number: u64) -> usize {
-        if number % ELSEWHERE != ELSEWHERE - 1 || cpus == 1 {
+        if number % ELSEWHERE != ELSEWHERE - 1 {
+            return cpu;
+        }
+        // Or the compiler would make a second loop for one CPU, and the page is full.
+        let cpus = black_box(cpus);
+        if cpus == 1 {
             return cpu;
         }
         let next = (number / ELSEWHERE) as usize % (cpus - 1);
