@@ -50,6 +50,14 @@ const TESTS: &[Test] = &[
         amount: |_| 2,
         found: "readings of the clock",
     },
+    Test {
+        name: "counters",
+        amount: |_| match cfg!(debug_assertions) {
+            false => 8000,
+            true => 1600,
+        },
+        found: "updates of counters, none was lost or made twice",
+    },
 ];
 
 /// Runs the tests of these names, or all; 1 if one of them failed.

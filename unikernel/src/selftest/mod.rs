@@ -5,6 +5,7 @@
 //! through [`sys_selftest`]. A test that finds something wrong logs it as an error.
 
 mod clock;
+mod counters;
 mod gang;
 mod measure;
 mod migrate;
@@ -30,8 +31,11 @@ type Found = Result<u64, Failure>;
 /// machine on a busy host may stand still for a second.
 const PATIENCE: u64 = 30_000_000_000;
 
-/// Tests and measurements: the name, and what runs it with the program's argument.
-const ALL: [(&str, fn(u64) -> Found); 12] = [
+/// The name of a test or measurement, and what runs it with the program's argument.
+type Named = (&'static str, fn(u64) -> Found);
+
+/// Tests and measurements.
+const ALL: [Named; 13] = [
     // So many messages; how many there were in the end.
     ("ipi-storm", storm::run),
     // So many meetings of all CPUs; how many there were.
@@ -45,6 +49,8 @@ const ALL: [(&str, fn(u64) -> Found); 12] = [
     ("tlb", tlb::run),
     // So many seconds of reading the clock on each CPU; how many readings there were.
     ("clock", clock::run),
+    // So many updates of counters in each way and each shape; how many there were.
+    ("counters", counters::run),
     // Ticks of so many pairs of entering and leaving a critical section.
     ("critical_pair", measure::critical_pair),
     // Ticks of so many calls of a port that answers at once, more than without it.
@@ -69,14 +75,17 @@ fn selftest(name: *const u8, len: usize, argument: u64, result: *mut u64) -> Res
     let mut buffer = [0; LONGEST_NAME];
     let wanted = &mut buffer[..len];
     UserSlice::new(name, len)?.copy_in(0, wanted);
-    let (name, run) = ALL
+    let one_of_all = ALL
         .into_iter()
         .find(|(name, _)| name.as_bytes() == wanted)
+        .map(|(_, run)| run(argument));
+    let found = one_of_all
+        .or_else(|| counters::measurement(wanted).map(|measure| measure(argument)))
         .ok_or(Errno(ENOENT))?;
-    match run(argument) {
+    match found {
         Ok(found) => user::write(result, found).map(|()| 0),
         Err(failure) => {
-            log::error!("{name}: {failure}");
+            log::error!("{}: {failure}", String::from_utf8_lossy(wanted));
             Err(Errno(EIO))
         }
     }

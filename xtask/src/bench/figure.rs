@@ -1,5 +1,6 @@
 //! One measured figure: its value, whom it is compared with, what it shall reach.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::Value;
@@ -41,11 +42,11 @@ pub struct Peer {
     pub value: f64,
 }
 
-/// A figure. Smaller is better for all that there are so far.
+/// A figure. Of those that have a peer or a goal, smaller is better.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
     /// Group and figure, as in `boot/elf_bytes`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What was measured.
     pub value: f64,
     /// What it is counted in.
@@ -58,9 +59,9 @@ pub struct Figure {
 
 impl Figure {
     /// A value, compared with nothing.
-    pub fn new(name: &'static str, value: f64, unit: &'static str) -> Self {
+    pub fn new(name: impl Into<Cow<'static, str>>, value: f64, unit: &'static str) -> Self {
         Self {
-            name,
+            name: name.into(),
             value,
             unit,
             peer: None,
@@ -97,7 +98,7 @@ impl Figure {
     /// As one line of JSON. The fields keep this order, for readers that are people.
     pub fn json(&self) -> String {
         let mut fields = vec![
-            ("figure", Value::from(self.name)),
+            ("figure", Value::from(&*self.name)),
             ("value", Value::from(self.value)),
             ("unit", Value::from(self.unit)),
         ];

@@ -42,6 +42,11 @@ impl<'a> Guests<'a> {
         Ok(Self { set, folder })
     }
 
+    /// The toolchain, QEMU, and the repository that programs come from.
+    pub fn set(&self) -> &BuildSet {
+        self.set
+    }
+
     /// Builds a program of `apps/`, optimised, and packs it.
     pub fn pack(&self, name: &str) -> Result<Packed> {
         let app = App::find(&self.set.root, name)?;

@@ -6,7 +6,9 @@
 pub mod boot;
 mod counted;
 mod figure;
+mod founding;
 mod guests;
+mod host_load;
 pub mod lwkt;
 mod micro;
 mod table;
@@ -37,6 +39,11 @@ const GROUPS: &[Group] = &[
         name: "lwkt",
         about: "instructions of yielding, waiting, waking, starting threads",
         measure: lwkt::measure,
+    },
+    Group {
+        name: "founding",
+        about: "counters of several CPUs, by lock or by message; rewrites docs/mutex-or-ipi.md and its plot",
+        measure: founding::measure,
     },
 ];
 

@@ -31,7 +31,7 @@ pub fn aligned(figures: &[Figure]) -> String {
 fn cells(figure: &Figure) -> [String; 8] {
     let shown = |value: Option<f64>| value.map(number).unwrap_or_default();
     [
-        figure.name.to_owned(),
+        figure.name.clone().into_owned(),
         number(figure.value),
         figure.unit.to_owned(),
         figure.peer.map_or("", |peer| peer.name).to_owned(),

@@ -4,13 +4,14 @@ use super::case::Case;
 use super::scenario::Scenario;
 
 /// As the program knows them.
-const TESTS: [&str; 6] = [
+const TESTS: [&str; 7] = [
     "ipi-storm",
     "rendezvous",
     "passive",
     "migrate",
     "tlb",
     "clock",
+    "counters",
 ];
 
 /// Each on 1, 2, 4 and 8 CPUs.
