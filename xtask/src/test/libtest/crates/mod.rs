@@ -1,0 +1,33 @@
+//! The tests that crates of the registry bring. Which crates, and what is left
+//! out of their tests, says ci/crate-tests.toml; ci/crate-tests pins them.
+
+mod list;
+mod lock;
+mod package;
+mod rewritten;
+
+use super::run;
+use crate::error::Result;
+use crate::test::case::{Case, Verdict};
+use crate::test::suite::Suite;
+use crate::workspace;
+use list::TestSuite;
+
+/// One for each crate.
+pub fn cases() -> Result<Vec<Case>> {
+    let suites = list::read(&workspace::root()?.join("ci/crate-tests.toml"))?;
+    Ok(suites
+        .into_iter()
+        .map(|tests| Case::new(tests.name.clone(), move |suite| test(suite, &tests)))
+        .collect())
+}
+
+/// Builds all test programs of a crate at once, and runs one after the other.
+fn test(suite: &Suite, tests: &TestSuite) -> Verdict {
+    let programs = suite.build(|set| run::timed(&tests.name, || package::build(set, tests)))?;
+    for program in &programs {
+        let name = format!("{}/{}", tests.name, program.name);
+        run::run(suite, &name, program, tests.skips(&program.name))?;
+    }
+    Ok(())
+}
