@@ -19,11 +19,20 @@ const MEMORY_MIB: u64 = 512;
 /// How long a VM may take: many times what an emulated one needs.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// How a program runs its tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turns {
+    /// As many at a time as there are CPUs.
+    Together,
+    /// One after the other.
+    Alone,
+}
+
 /// Compares what the program lists with what is to be left out, and runs it.
 /// `name` is the test's: no two that run at the same time may have the same.
-pub fn run(suite: &Suite, name: &str, program: &Program, skips: &[Skip]) -> Verdict {
+pub fn run(suite: &Suite, name: &str, program: &Program, skips: &[Skip], turns: Turns) -> Verdict {
     let begin = Instant::now();
-    let account = listed_and_run(suite, name, program, skips)?;
+    let account = listed_and_run(suite, name, program, skips, turns)?;
     say(&format!(
         "{name}: {account}; ran in {:.1} s",
         begin.elapsed().as_secs_f64()
@@ -54,6 +63,7 @@ fn listed_and_run(
     name: &str,
     program: &Program,
     skips: &[Skip],
+    turns: Turns,
 ) -> Result<Account, Failure> {
     let boot = |args: &[&str]| boot(suite, name, program, args);
     let listed = said(output::listed, boot(&["--list"])?)?;
@@ -68,6 +78,9 @@ fn listed_and_run(
         // What is captured is lost when a test panics, and everything with it.
         "--nocapture",
     ];
+    if turns == Turns::Alone {
+        args.push("--test-threads=1");
+    }
     args.extend(skips.iter().flat_map(|skip| ["--skip", skip.name.as_str()]));
     said(
         |text| Account::draw(listed.len(), skipped, Summary::find(text)?),

@@ -6,7 +6,7 @@ mod lock;
 mod package;
 mod rewritten;
 
-use super::run;
+use super::run::{self, Turns};
 use crate::error::Result;
 use crate::test::case::{Case, Verdict};
 use crate::test::suite::Suite;
@@ -27,7 +27,9 @@ fn test(suite: &Suite, tests: &TestSuite) -> Verdict {
     let programs = suite.build(|set| run::timed(&tests.name, || package::build(set, tests)))?;
     for program in &programs {
         let name = format!("{}/{}", tests.name, program.name);
-        run::run(suite, &name, program, tests.skips(&program.name))?;
+        // Many of these tests spin, and need the CPUs for their own threads.
+        let skips = tests.skips(&program.name);
+        run::run(suite, &name, program, skips, Turns::Alone)?;
     }
     Ok(())
 }

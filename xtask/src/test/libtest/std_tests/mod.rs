@@ -4,7 +4,7 @@
 mod list;
 mod package;
 
-use super::run;
+use super::run::{self, Turns};
 use crate::error::Result;
 use crate::test::case::{Case, Verdict};
 use crate::test::suite::Suite;
@@ -28,5 +28,5 @@ pub fn cases() -> Result<Vec<Case>> {
 fn test(suite: &Suite, tests: &TestSuite) -> Verdict {
     let name = format!("std/{}", tests.name);
     let program = suite.build(|set| run::timed(&name, || package::build(set, tests)))?;
-    run::run(suite, &name, &program, &tests.skip)
+    run::run(suite, &name, &program, &tests.skip, Turns::Together)
 }
