@@ -26,6 +26,9 @@ pub struct TestSuite {
     /// Dependencies that its manifest says tests have, and no test here has.
     #[serde(default)]
     pub without: Vec<String>,
+    /// Whether a program may run several tests at a time.
+    #[serde(default)]
+    pub together: bool,
     /// Programs that are left out, and why.
     #[serde(default)]
     pub omit: BTreeMap<String, String>,

@@ -25,11 +25,15 @@ pub fn cases() -> Result<Vec<Case>> {
 /// Builds all test programs of a crate at once, and runs one after the other.
 fn test(suite: &Suite, tests: &TestSuite) -> Verdict {
     let programs = suite.build(|set| run::timed(&tests.name, || package::build(set, tests)))?;
+    // Many of these tests spin, and need the CPUs for their own threads.
+    let turns = match tests.together {
+        true => Turns::Together,
+        false => Turns::Alone,
+    };
     for program in &programs {
         let name = format!("{}/{}", tests.name, program.name);
-        // Many of these tests spin, and need the CPUs for their own threads.
         let skips = tests.skips(&program.name);
-        run::run(suite, &name, program, skips, Turns::Alone)?;
+        run::run(suite, &name, program, skips, turns)?;
     }
     Ok(())
 }
