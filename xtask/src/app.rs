@@ -83,7 +83,9 @@ impl App {
     /// Runs cargo and finds the program among what it made.
     fn finish(&self, cargo: std::process::Command) -> Result<PathBuf> {
         let what = format!("the program `{}`", self.name);
-        self.choose(&guest_cargo::executables(cargo, &[], &what)?)
+        let made = guest_cargo::executables(cargo, &[], &what)?;
+        let programs: Vec<PathBuf> = made.into_iter().map(|program| program.path).collect();
+        self.choose(&programs)
     }
 
     fn cargo(

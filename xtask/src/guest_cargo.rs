@@ -15,6 +15,17 @@ use crate::workspace;
 /// What programs are compiled for.
 pub const TARGET: &str = "x86_64-unknown-hermit";
 
+/// What a build made to be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executable {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The target of its package that it was made of.
+    pub target: String,
+    /// Whether that is the library: then these are the tests inside it.
+    pub of_library: bool,
+}
+
 /// `cargo SUBCOMMAND`, run in `folder`, where it finds its configuration. It
 /// builds the crates `std` of the standard library and, for a program that
 /// depends on `hermit`, the kernel: by this very xtask, in the folder that all
@@ -43,7 +54,7 @@ pub fn command(
 /// Runs a build to its end; gives the executables that it made. `what` is for
 /// the error, as in "the program `hello`". The command must not have arguments
 /// behind `--`: those come in `last`.
-pub fn executables(mut cargo: Command, last: &[String], what: &str) -> Result<Vec<PathBuf>> {
+pub fn executables(mut cargo: Command, last: &[String], what: &str) -> Result<Vec<Executable>> {
     cargo
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -72,24 +83,40 @@ pub fn executables(mut cargo: Command, last: &[String], what: &str) -> Result<Ve
 }
 
 /// The executables that cargo's messages, one JSON object a line, tell of.
-fn made(messages: &str) -> Vec<PathBuf> {
+fn made(messages: &str) -> Vec<Executable> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| message["reason"] == "compiler-artifact")
-        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .filter_map(|message| {
+            let target = &message["target"];
+            Some(Executable {
+                path: message["executable"].as_str()?.into(),
+                target: target["name"].as_str().unwrap_or_default().to_owned(),
+                of_library: target["kind"][0] == "lib",
+            })
+        })
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::made;
+    use super::{Executable, made};
 
     #[test]
     fn executables_are_found_among_cargos_messages() {
-        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\n\
-                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/hello\"}\n\
-                        {\"reason\":\"build-finished\",\"success\":true}\n";
-        assert_eq!(made(messages), [std::path::Path::new("/t/hello")]);
+        let messages = r#"
+            {"reason":"compiler-artifact","target":{"kind":["lib"],"name":"hello"},"executable":null}
+            {"reason":"compiler-artifact","target":{"kind":["bin"],"name":"hello"},"executable":"/t/hello"}
+            {"reason":"compiler-artifact","target":{"kind":["lib"],"name":"hello"},"executable":"/t/hello-1"}
+            {"reason":"build-finished","success":true}
+        "#;
+        let expected =
+            [("/t/hello", false), ("/t/hello-1", true)].map(|(path, of_library)| Executable {
+                path: path.into(),
+                target: "hello".into(),
+                of_library,
+            });
+        assert_eq!(made(messages), expected);
     }
 }

@@ -1,6 +1,6 @@
 //! Many threads.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
@@ -75,4 +75,31 @@ pub fn spawn(count: u64) -> Outcome {
             makers * each
         )),
     }
+}
+
+/// Memory of threads that have ended comes back though no CPU is ever idle.
+pub fn busy(count: u64) -> Outcome {
+    // All of them together are more than the VM of a test has.
+    const LARGE_STACK: usize = 16 << 20;
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..several() {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let result = (0..count).try_for_each(|number| {
+            thread::Builder::new()
+                .stack_size(LARGE_STACK)
+                .spawn(|| ())
+                .map_err(|error| format!("thread {number} did not start: {error}"))?
+                .join()
+                .map_err(|_| format!("thread {number} panicked"))
+        });
+        stop.store(true, Ordering::Relaxed);
+        result
+    })?;
+    Ok(format!("{count} beside spinning threads"))
 }

@@ -44,6 +44,12 @@ const PARTS: &[Part] = &[
         run: crowd::spawn,
     },
     Part {
+        name: "busy",
+        does: "so many threads one after the other, beside others that spin",
+        usual: 200,
+        run: crowd::busy,
+    },
+    Part {
         name: "mutex",
         does: "so many turns of each thread with one lock",
         usual: 20_000,

@@ -81,8 +81,11 @@ fn priority_from(number: u8) -> Priority {
     Priority::new(number.min(Priority::HIGHEST.number()))
 }
 
-/// Ends the calling thread.
+/// Ends the calling thread. Thread context, interrupts on, no lock held.
 pub fn exit_current() -> ! {
+    // A CPU that is never idle, and on which nobody starts threads, would otherwise
+    // keep the memory of all that end there.
+    reap();
     let me = current();
     // First it cannot be found, then those who looked for it are told.
     drop(THREADS.write().remove(&me.kept.tid));

@@ -7,11 +7,11 @@ mod failing;
 mod host;
 mod image;
 mod kernel;
+mod libtest;
 mod lint;
 mod matrix;
 mod runner;
 mod scenario;
-mod std_tests;
 mod stress;
 mod suite;
 
@@ -67,6 +67,6 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(stress::cases());
     cases.extend(command_line::cases());
     cases.extend(bench::cases());
-    cases.extend(std_tests::cases()?);
+    cases.extend(libtest::cases()?);
     Ok(cases)
 }

@@ -54,24 +54,22 @@ impl Suite {
 
     /// The program of that name, built for the guest the first time.
     pub fn program(&self, name: &str, profile: Profile) -> std::result::Result<Program, String> {
-        self.built(name, profile, || {
-            App::find(&self.set.root, name).and_then(|app| self.set.program(&app, profile))
-        })
-    }
-
-    /// The program of that name, made by `build` the first time.
-    pub fn built(
-        &self,
-        name: &str,
-        profile: Profile,
-        build: impl FnOnce() -> Result<Program>,
-    ) -> std::result::Result<Program, String> {
-        // One build at a time: cargo would make the second one wait anyhow.
         let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
         programs
             .entry((name.to_owned(), profile.name()))
-            .or_insert_with(|| build().map_err(|error| error.to_string()))
+            .or_insert_with(|| {
+                App::find(&self.set.root, name)
+                    .and_then(|app| self.set.program(&app, profile))
+                    .map_err(|error| error.to_string())
+            })
             .clone()
+    }
+
+    /// What `build` makes, while nothing else is built for the guest: cargo
+    /// would make the second build wait anyhow.
+    pub fn build<T>(&self, build: impl FnOnce(&BuildSet) -> T) -> T {
+        let _programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        build(&self.set)
     }
 
     /// The same program built for this machine, the first time.

@@ -1,12 +1,12 @@
-//! Adds up what became of every test of a suite.
+//! Adds up what became of every test of a program.
 
-use super::libtest::Summary;
+use super::output::Summary;
 
 /// What became of the tests that a program lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     summary: Summary,
-    /// Left out by ci/std-tests.toml.
+    /// Left out by the list.
     skipped: usize,
     /// Left out for having to panic.
     must_panic: usize,

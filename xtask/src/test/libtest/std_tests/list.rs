@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::{Context, Error, Result};
+use crate::test::libtest::skip::Skip;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,23 +27,6 @@ pub struct TestSuite {
     /// What is left out of it.
     #[serde(default)]
     pub skip: Vec<Skip>,
-}
-
-/// Tests that are left out.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Skip {
-    /// The part of their names that they have in common.
-    pub name: String,
-    /// How many they are.
-    #[serde(default = "one")]
-    pub count: usize,
-    /// Why they are left out.
-    pub why: String,
-}
-
-fn one() -> usize {
-    1
 }
 
 /// Reads the list in the file at `path`.
@@ -78,42 +62,10 @@ impl TestSuite {
         if self.source.as_os_str().is_empty() || !self.source.components().all(is_inside) {
             return refused("expected a source below the folder `library`");
         }
-        for skip in &self.skip {
-            if skip.name.is_empty() || skip.count == 0 || skip.why.trim().is_empty() {
-                return refused("a skip needs a name, a reason, and a count above 0");
-            }
+        match self.skip.iter().find_map(|skip| skip.check().err()) {
+            Some(what) => refused(&what),
+            None => Ok(()),
         }
-        Ok(())
-    }
-
-    /// How many of the tests are left out. An error unless every entry stands
-    /// for exactly as many as it says.
-    pub fn skipped(&self, tests: &[String]) -> std::result::Result<usize, String> {
-        for skip in &self.skip {
-            let found: Vec<&str> = tests
-                .iter()
-                .filter(|test| skip.matches(test))
-                .map(String::as_str)
-                .collect();
-            if found.len() != skip.count {
-                return Err(format!(
-                    "the skip `{}` stands for {} tests, expected {}: {}",
-                    skip.name,
-                    found.len(),
-                    skip.count,
-                    found.join(", ")
-                ));
-            }
-        }
-        let is_skipped = |test: &&String| self.skip.iter().any(|skip| skip.matches(test));
-        Ok(tests.iter().filter(is_skipped).count())
-    }
-}
-
-impl Skip {
-    /// Whether libtest's `--skip` with this name leaves out the test.
-    fn matches(&self, test: &str) -> bool {
-        test.contains(&self.name)
     }
 }
 
@@ -143,10 +95,6 @@ mod tests {
 
     fn suites() -> Vec<TestSuite> {
         parse(LIST).unwrap()
-    }
-
-    fn names(names: &[&str]) -> Vec<String> {
-        names.iter().map(|&name| name.to_owned()).collect()
     }
 
     #[test]
@@ -186,22 +134,5 @@ mod tests {
             assert_ne!(text, LIST, "{from} is not in the list");
             assert!(parse(&text).is_err(), "{from} -> {to}");
         }
-    }
-
-    #[test]
-    fn a_test_counts_once_however_often_it_is_named() {
-        let tests = names(&["mutex::poisons", "rwlock::poisons", "rwlock::poison"]);
-        assert_eq!(suites()[0].skipped(&tests), Ok(2));
-        assert_eq!(suites()[1].skipped(&tests), Ok(0));
-    }
-
-    #[test]
-    fn a_wrong_count_says_what_was_found() {
-        let tests = names(&["mutex::poisons", "rwlock::poisons", "once::poisons"]);
-        let error = suites()[0].skipped(&tests).unwrap_err();
-        for part in ["::poisons", "3 tests", "expected 2", "once::poisons"] {
-            assert!(error.contains(part), "no `{part}` in: {error}");
-        }
-        assert!(suites()[0].skipped(&[]).unwrap_err().contains("0 tests"));
     }
 }

@@ -1,16 +1,13 @@
 //! Compiles a test program of the standard library's sources for the guest.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::list::TestSuite;
 use crate::build_set::{BuildSet, Program};
 use crate::error::{Context, Error, Result};
 use crate::guest_cargo;
-use crate::kernel::Profile;
+use crate::test::libtest::{PROFILE, manifest};
 use crate::{rust_src, workspace};
-
-/// How the tests are compiled. Users run optimised programs, too.
-pub const PROFILE: Profile = Profile::Release;
 
 /// Builds the program.
 ///
@@ -40,7 +37,7 @@ pub fn build(set: &BuildSet, tests: &TestSuite) -> Result<Program> {
         .args(["--test", &tests.name]);
     let what = format!("the standard library's test program `{}`", tests.name);
     match &guest_cargo::executables(cargo, &rustc_flags(tests), &what)?[..] {
-        [elf] => set.stripped(&tests.name, elf.clone()),
+        [made] => set.stripped(&tests.name, made.path.clone()),
         several => Err(Error::failed(format!(
             "{what}: found {} executables, expected one",
             several.len()
@@ -81,8 +78,8 @@ fn write(set: &BuildSet, tests: &TestSuite, folder: &Path) -> Result<()> {
     }
     std::fs::create_dir_all(folder).context(|| format!("make the folder {}", folder.display()))?;
     let place = folder.join("Cargo.toml");
-    let manifest = manifest(&tests.name, &source, &set.root)?;
-    std::fs::write(&place, manifest).context(|| format!("write {}", place.display()))?;
+    let text = text(&tests.name, &source, &set.root)?;
+    std::fs::write(&place, text).context(|| format!("write {}", place.display()))?;
     // The tests get the crates of the versions that the release was tested with.
     let (from, to) = (library.join("Cargo.lock"), folder.join("Cargo.lock"));
     std::fs::copy(&from, &to)
@@ -91,16 +88,9 @@ fn write(set: &BuildSet, tests: &TestSuite, folder: &Path) -> Result<()> {
 }
 
 /// The manifest of a package that has nothing but the test program.
-fn manifest(name: &str, source: &Path, root: &Path) -> Result<String> {
-    let text = |path: PathBuf| match path.to_str() {
-        Some(text) => Ok(toml::Value::from(text)),
-        None => Err(Error::usage(format!(
-            "expected a path that is valid UTF-8, found {}",
-            path.display()
-        ))),
-    };
-    let hermit = text(root.join("unikernel/hermit"))?;
-    let source = text(source.to_path_buf())?;
+fn text(name: &str, source: &Path, root: &Path) -> Result<String> {
+    let hermit = manifest::path(&root.join("unikernel/hermit"))?;
+    let source = manifest::path(source)?;
     Ok(format!(
         r#"[package]
 name = "std-tests-{name}"
@@ -121,19 +111,8 @@ rand_xorshift = {{ version = "0.4.0", default-features = false }}
 hermit = {{ path = {hermit} }}
 
 {}"#,
-        profiles(root)?
+        manifest::profiles(root)?
     ))
-}
-
-/// The table `[profile]` of the repository's manifest.
-fn profiles(root: &Path) -> Result<String> {
-    let path = root.join("Cargo.toml");
-    let text = std::fs::read_to_string(&path).context(|| format!("read {}", path.display()))?;
-    let mut manifest: toml::Table = text
-        .parse()
-        .context(|| format!("make sense of {}", path.display()))?;
-    manifest.retain(|key, _| key == "profile");
-    Ok(manifest.to_string())
 }
 
 #[cfg(test)]
@@ -144,7 +123,7 @@ mod tests {
     fn paths_of_any_kind_go_into_the_manifest() {
         let root = crate::workspace::root().unwrap();
         let source = Path::new("/a \"quoted\" path/lib.rs");
-        let manifest = super::manifest("sync", source, &root).unwrap();
+        let manifest = super::text("sync", source, &root).unwrap();
         let manifest: toml::Table = manifest.parse().unwrap();
         assert_eq!(
             manifest["test"][0]["path"].as_str().map(Path::new),

@@ -1,0 +1,194 @@
+//! The list of crates, ci/crate-tests.toml, and what it leaves out.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::error::{Context, Error, Result};
+use crate::test::libtest::skip::Skip;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    suite: Vec<TestSuite>,
+}
+
+/// The tests of one crate: a program for each of its files of tests, and one,
+/// `unit`, for those inside its library.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestSuite {
+    /// What it is called here.
+    pub name: String,
+    /// The crate's package in the registry.
+    pub package: String,
+    /// Dependencies that its manifest says tests have, and no test here has.
+    #[serde(default)]
+    pub without: Vec<String>,
+    /// Whether a program may run several tests at a time.
+    #[serde(default)]
+    pub together: bool,
+    /// Programs that are left out, and why.
+    #[serde(default)]
+    pub omit: BTreeMap<String, String>,
+    /// By program: the tests that are left out of it.
+    #[serde(default)]
+    skip: BTreeMap<String, Vec<Skip>>,
+}
+
+/// Reads the list in the file at `path`.
+pub fn read(path: &Path) -> Result<Vec<TestSuite>> {
+    let text = std::fs::read_to_string(path).context(|| format!("read {}", path.display()))?;
+    parse(&text).context(|| format!("make sense of {}", path.display()))
+}
+
+fn parse(text: &str) -> Result<Vec<TestSuite>> {
+    let list: List = toml::from_str(text).map_err(|error| Error::usage(error.to_string()))?;
+    for (index, suite) in list.suite.iter().enumerate() {
+        suite.check()?;
+        if list.suite[..index]
+            .iter()
+            .any(|other| other.name == suite.name || other.package == suite.package)
+        {
+            return Err(Error::usage(format!(
+                "found two suites `{}` or of `{}`",
+                suite.name, suite.package
+            )));
+        }
+    }
+    Ok(list.suite)
+}
+
+impl TestSuite {
+    /// Refuses what cannot have been meant.
+    fn check(&self) -> Result<()> {
+        let refused = |what: &str| Err(Error::usage(format!("suite `{}`: {what}", self.name)));
+        let is_plain = |text: &str| {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+            !text.is_empty() && text.chars().all(is_plain)
+        };
+        if !self.name.split('/').all(is_plain) {
+            return refused("expected a name of letters, digits, `-`, `_`, with slashes between");
+        }
+        if !is_plain(&self.package) {
+            return refused("expected the name of a package");
+        }
+        if self.omit.values().any(|why| why.trim().is_empty()) {
+            return refused("a program is left out for a reason");
+        }
+        let mut skips = self.skip.values().flatten();
+        match skips.find_map(|skip| skip.check().err()) {
+            Some(what) => refused(&what),
+            None => Ok(()),
+        }
+    }
+
+    /// Of all programs of the crate, those to build. An error if the list names
+    /// one that there is not, or if none is left.
+    pub fn chosen(&self, all: &[String]) -> Result<Vec<String>> {
+        let mut named = self.omit.keys().chain(self.skip.keys());
+        if let Some(name) = named.find(|name| !all.contains(name)) {
+            return Err(Error::usage(format!(
+                "suite `{}`: found no test program `{name}`, expected one of {}",
+                self.name,
+                all.join(", ")
+            )));
+        }
+        let chosen: Vec<String> = all
+            .iter()
+            .filter(|name| !self.omit.contains_key(*name))
+            .cloned()
+            .collect();
+        match chosen.is_empty() {
+            true => Err(Error::usage(format!(
+                "suite `{}`: all of its test programs are left out",
+                self.name
+            ))),
+            false => Ok(chosen),
+        }
+    }
+
+    /// What is left out of a program.
+    pub fn skips(&self, program: &str) -> &[Skip] {
+        self.skip.get(program).map_or(&[], Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TestSuite, parse};
+
+    const LIST: &str = r#"
+        [[suite]]
+        name = "knots/rope"
+        package = "knots-rope"
+        without = ["signals"]
+        omit.unit = "has none"
+
+        [[suite.skip.tie]]
+        name = "panics"
+        why = "a panic ends the program"
+
+        [[suite]]
+        name = "string"
+        package = "string"
+    "#;
+
+    fn suites() -> Vec<TestSuite> {
+        parse(LIST).unwrap()
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn the_list_is_read() {
+        let suites = suites();
+        assert_eq!(suites.len(), 2);
+        assert_eq!(suites[0].without, ["signals"]);
+        assert_eq!(suites[0].skips("tie")[0].name, "panics");
+        assert!(suites[0].skips("unit").is_empty());
+        assert!(suites[1].without.is_empty() && suites[1].skips("tie").is_empty());
+    }
+
+    #[test]
+    fn the_repositorys_list_is_sound() {
+        let root = crate::workspace::root().unwrap();
+        let suites = super::read(&root.join("ci/crate-tests.toml")).unwrap();
+        assert!(!suites.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_have_been_meant_is_refused() {
+        for (from, to) in [
+            ("without", "with"),
+            ("name = \"string\"", "name = \"knots/rope\""),
+            ("package = \"string\"", "package = \"knots-rope\""),
+            ("package = \"string\"", "package = \"../string\""),
+            ("knots/rope", "knots//rope"),
+            ("has none", ""),
+            ("a panic ends the program", " "),
+        ] {
+            let text = LIST.replacen(from, to, 1);
+            assert_ne!(text, LIST, "{from} is not in the list");
+            assert!(parse(&text).is_err(), "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn programs_are_left_out_by_name() {
+        let all = names(&["unit", "tie", "untie"]);
+        assert_eq!(suites()[0].chosen(&all).unwrap(), ["tie", "untie"]);
+        assert_eq!(suites()[1].chosen(&all).unwrap(), all);
+    }
+
+    #[test]
+    fn what_is_left_out_exists_and_is_not_everything() {
+        for all in [&["unit", "untie"][..], &["tie", "untie"], &[]] {
+            assert!(suites()[0].chosen(&names(all)).is_err(), "{all:?}");
+        }
+        assert!(suites()[1].chosen(&[]).is_err());
+    }
+}

@@ -1,0 +1,25 @@
+//! Tests that others have written, compiled for the guest and run in it: the
+//! standard library's and those of crates. All of them are programs that
+//! libtest, the harness behind `#[test]`, makes.
+
+mod account;
+mod crates;
+mod manifest;
+mod output;
+mod run;
+mod skip;
+mod std_tests;
+
+use super::case::Case;
+use crate::error::Result;
+use crate::kernel::Profile;
+
+/// How the tests are compiled. Users run optimised programs, too.
+const PROFILE: Profile = Profile::Release;
+
+/// All of them.
+pub fn cases() -> Result<Vec<Case>> {
+    let mut cases = std_tests::cases()?;
+    cases.extend(crates::cases()?);
+    Ok(cases)
+}

@@ -1,0 +1,126 @@
+//! Runs a program of libtest's in a VM and accounts for every test of it.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use super::account::Account;
+use super::output::{self, Summary};
+use super::skip::{self, Skip};
+use crate::build_set::Program;
+use crate::run;
+use crate::test::case::{Failure, Verdict};
+use crate::test::suite::{Given, Suite};
+use crate::vm::{Config, End, Outcome};
+
+/// Threads have to meet.
+const CPUS: u32 = 2;
+/// Four times what every program has been seen to do with.
+const MEMORY_MIB: u64 = 512;
+/// How long a VM may take: many times what an emulated one needs.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How a program runs its tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turns {
+    /// As many at a time as there are CPUs.
+    Together,
+    /// One after the other.
+    Alone,
+}
+
+/// Compares what the program lists with what is to be left out, and runs it.
+/// `name` is the test's: no two that run at the same time may have the same.
+pub fn run(suite: &Suite, name: &str, program: &Program, skips: &[Skip], turns: Turns) -> Verdict {
+    let begin = Instant::now();
+    let account = listed_and_run(suite, name, program, skips, turns)?;
+    say(&format!(
+        "{name}: {account}; ran in {:.1} s",
+        begin.elapsed().as_secs_f64()
+    ));
+    Ok(())
+}
+
+/// Does `build`, and says how long it took.
+pub fn timed<T>(name: &str, build: impl FnOnce() -> T) -> T {
+    let begin = Instant::now();
+    let built = build();
+    say(&format!(
+        "{name}: built in {:.1} s",
+        begin.elapsed().as_secs_f64()
+    ));
+    built
+}
+
+/// A line in one piece, whatever the other tests print meanwhile.
+fn say(text: &str) {
+    let _ = std::io::stdout()
+        .lock()
+        .write_all(format!("     {text}\n").as_bytes());
+}
+
+fn listed_and_run(
+    suite: &Suite,
+    name: &str,
+    program: &Program,
+    skips: &[Skip],
+    turns: Turns,
+) -> Result<Account, Failure> {
+    let boot = |args: &[&str]| boot(suite, name, program, args);
+    let listed = said(output::listed, boot(&["--list"])?)?;
+    let skipped = skip::skipped(skips, &listed).map_err(|reason| Failure {
+        reason: format!("{name}: {reason}"),
+        outcome: None,
+    })?;
+
+    let mut args = vec![
+        "-Zunstable-options",
+        "--exclude-should-panic",
+        // What is captured is lost when a test panics, and everything with it.
+        "--nocapture",
+    ];
+    if turns == Turns::Alone {
+        args.push("--test-threads=1");
+    }
+    args.extend(skips.iter().flat_map(|skip| ["--skip", skip.name.as_str()]));
+    said(
+        |text| Account::draw(listed.len(), skipped, Summary::find(text)?),
+        boot(&args)?,
+    )
+}
+
+/// Runs the program in a VM; an error unless it ends well.
+fn boot(suite: &Suite, name: &str, program: &Program, args: &[&str]) -> Result<Outcome, Failure> {
+    let config = Config {
+        cpus: CPUS,
+        memory_mib: MEMORY_MIB,
+        timeout: Some(PATIENCE),
+        ..Config::default()
+    };
+    let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+    let given = Given {
+        args: &args,
+        // libtest, too, asks for leave before it does what is unstable.
+        env: &["RUSTC_BOOTSTRAP=1".to_owned()],
+        ..Given::default()
+    };
+    let outcome = suite.boot(name, program, &config, given)?;
+    if outcome.end == End::Exited(0) && outcome.report.death.is_none() {
+        return Ok(outcome);
+    }
+    let backtrace = run::backtrace(&suite.set, program, &outcome)?.unwrap_or_default();
+    Err(Failure {
+        reason: format!(
+            "{name}: found {:?} ({:?}), expected Exited(0)\n{backtrace}",
+            outcome.end, outcome.report.death
+        ),
+        outcome: Some(Box::new(outcome)),
+    })
+}
+
+/// What `parse` makes of the standard output; if nothing, the failure shows it.
+fn said<T>(parse: impl FnOnce(&str) -> Result<T, String>, outcome: Outcome) -> Result<T, Failure> {
+    parse(&String::from_utf8_lossy(&outcome.stdout)).map_err(|reason| Failure {
+        reason,
+        outcome: Some(Box::new(outcome)),
+    })
+}

@@ -1,0 +1,110 @@
+//! Tests that are left out of a run, each for a reason.
+
+use serde::Deserialize;
+
+/// Tests that are left out.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Skip {
+    /// The part of their names that they have in common.
+    pub name: String,
+    /// How many they are.
+    #[serde(default = "one")]
+    pub count: usize,
+    /// Why they are left out.
+    why: String,
+}
+
+fn one() -> usize {
+    1
+}
+
+impl Skip {
+    /// Refuses what cannot have been meant.
+    pub fn check(&self) -> Result<(), String> {
+        match self.name.is_empty() || self.count == 0 || self.why.trim().is_empty() {
+            true => Err("a skip needs a name, a reason, and a count above 0".into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether libtest's `--skip` with this name leaves out the test.
+    fn matches(&self, test: &str) -> bool {
+        test.contains(&self.name)
+    }
+}
+
+/// How many of the tests `skips` leave out. An error unless every one of them
+/// stands for exactly as many as it says.
+pub fn skipped(skips: &[Skip], tests: &[String]) -> Result<usize, String> {
+    for skip in skips {
+        let found: Vec<&str> = tests
+            .iter()
+            .filter(|test| skip.matches(test))
+            .map(String::as_str)
+            .collect();
+        if found.len() != skip.count {
+            return Err(format!(
+                "the skip `{}` stands for {} tests, expected {}: {}",
+                skip.name,
+                found.len(),
+                skip.count,
+                found.join(", ")
+            ));
+        }
+    }
+    let is_skipped = |test: &&String| skips.iter().any(|skip| skip.matches(test));
+    Ok(tests.iter().filter(is_skipped).count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Skip, skipped};
+
+    fn skip(name: &str, count: usize) -> Skip {
+        Skip {
+            name: name.into(),
+            count,
+            why: "a panic ends the program".into(),
+        }
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_test_counts_once_however_often_it_is_named() {
+        let tests = names(&["mutex::poisons", "rwlock::poisons", "rwlock::poison"]);
+        let skips = [skip("::poisons", 2), skip("mutex::poisons", 1)];
+        assert_eq!(skipped(&skips, &tests), Ok(2));
+        assert_eq!(skipped(&[], &tests), Ok(0));
+    }
+
+    #[test]
+    fn a_wrong_count_says_what_was_found() {
+        let skips = [skip("::poisons", 2)];
+        let tests = names(&["mutex::poisons", "rwlock::poisons", "once::poisons"]);
+        let error = skipped(&skips, &tests).unwrap_err();
+        for part in ["::poisons", "3 tests", "expected 2", "once::poisons"] {
+            assert!(error.contains(part), "no `{part}` in: {error}");
+        }
+        assert!(skipped(&skips, &[]).unwrap_err().contains("0 tests"));
+    }
+
+    #[test]
+    fn a_skip_says_what_and_why() {
+        assert!(skip("a", 1).check().is_ok());
+        assert!(skip("", 1).check().is_err());
+        assert!(skip("a", 0).check().is_err());
+        let why = " ".into();
+        assert!(
+            Skip {
+                why,
+                ..skip("a", 1)
+            }
+            .check()
+            .is_err()
+        );
+    }
+}

@@ -1,0 +1,32 @@
+//! Rust's own tests of its standard library. Which ones, and what is left out
+//! of them, says ci/std-tests.toml.
+
+mod list;
+mod package;
+
+use super::run::{self, Turns};
+use crate::error::Result;
+use crate::test::case::{Case, Verdict};
+use crate::test::suite::Suite;
+use crate::workspace;
+use list::TestSuite;
+
+/// One for each test program.
+pub fn cases() -> Result<Vec<Case>> {
+    let suites = list::read(&workspace::root()?.join("ci/std-tests.toml"))?;
+    Ok(suites
+        .into_iter()
+        .map(|tests| {
+            Case::new(format!("std/{}", tests.name), move |suite| {
+                test(suite, &tests)
+            })
+        })
+        .collect())
+}
+
+/// Builds a test program and runs it.
+fn test(suite: &Suite, tests: &TestSuite) -> Verdict {
+    let name = format!("std/{}", tests.name);
+    let program = suite.build(|set| run::timed(&name, || package::build(set, tests)))?;
+    run::run(suite, &name, &program, &tests.skip, Turns::Together)
+}
