@@ -1,5 +1,6 @@
 //! What this crate asks of the machine.
 
+use crate::critical::MayBlock;
 use crate::trace::Event;
 
 /// Nanoseconds of the machine's monotonic clock.
@@ -59,7 +60,7 @@ pub trait Park: Machine {
     /// Blocks until the thread is unparked or `deadline` has come; returns at once
     /// if it was unparked since it parked last. It may also return for no reason.
     /// Thread context, outside of critical sections.
-    fn park(deadline: Option<Nanos>);
+    fn park(leave: &MayBlock<Self>, deadline: Option<Nanos>);
 
     /// Ends the thread's `park`, or its next. Thread context or a message handler.
     fn unpark(thread: &Self::Thread);

@@ -76,8 +76,8 @@ impl<M: Park, T> RwLock<M, T> {
     /// # Panics
     /// When it would have to wait in a critical section.
     #[inline]
-    pub fn read(&self, _leave: &MayBlock<M>) -> ReadGuard<'_, M, T> {
-        self.take(Mode::Shared);
+    pub fn read(&self, leave: &MayBlock<M>) -> ReadGuard<'_, M, T> {
+        self.take(leave, Mode::Shared);
         ReadGuard::of(self)
     }
 
@@ -86,8 +86,8 @@ impl<M: Park, T> RwLock<M, T> {
     /// # Panics
     /// When it would have to wait in a critical section.
     #[inline]
-    pub fn write(&self, _leave: &MayBlock<M>) -> WriteGuard<'_, M, T> {
-        self.take(Mode::Exclusive);
+    pub fn write(&self, leave: &MayBlock<M>) -> WriteGuard<'_, M, T> {
+        self.take(leave, Mode::Exclusive);
         WriteGuard::of(self)
     }
 
@@ -118,10 +118,10 @@ impl<M: Park, T> RwLock<M, T> {
     #[inline]
     pub fn read_until(
         &self,
-        _leave: &MayBlock<M>,
+        leave: &MayBlock<M>,
         deadline: Nanos,
     ) -> Result<ReadGuard<'_, M, T>, TimedOut> {
-        self.take_until(Mode::Shared, deadline)?;
+        self.take_until(leave, Mode::Shared, deadline)?;
         Ok(ReadGuard::of(self))
     }
 
@@ -136,23 +136,23 @@ impl<M: Park, T> RwLock<M, T> {
     #[inline]
     pub fn write_until(
         &self,
-        _leave: &MayBlock<M>,
+        leave: &MayBlock<M>,
         deadline: Nanos,
     ) -> Result<WriteGuard<'_, M, T>, TimedOut> {
-        self.take_until(Mode::Exclusive, deadline)?;
+        self.take_until(leave, Mode::Exclusive, deadline)?;
         Ok(WriteGuard::of(self))
     }
 
     #[inline(always)]
-    fn take(&self, mode: Mode) {
+    fn take(&self, leave: &MayBlock<M>, mode: Mode) {
         if !self.raw.try_take_new(mode) {
-            self.raw.wait(mode, None);
+            self.raw.wait(leave, mode, None);
         }
     }
 
     #[inline(always)]
-    fn take_until(&self, mode: Mode, deadline: Nanos) -> Result<(), TimedOut> {
-        if self.raw.try_take_new(mode) || self.raw.wait(mode, Some(deadline)) {
+    fn take_until(&self, leave: &MayBlock<M>, mode: Mode, deadline: Nanos) -> Result<(), TimedOut> {
+        if self.raw.try_take_new(mode) || self.raw.wait(leave, mode, Some(deadline)) {
             Ok(())
         } else {
             Err(TimedOut)

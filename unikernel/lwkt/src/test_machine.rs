@@ -92,7 +92,7 @@ impl Park for Threads {
         Thread(thread::current())
     }
 
-    fn park(deadline: Option<Nanos>) {
+    fn park(_leave: &MayBlock<Self>, deadline: Option<Nanos>) {
         assert!(!Self::is_critical(), "a thread parks in a critical section");
         match deadline {
             None => thread::park(),
@@ -136,7 +136,7 @@ impl Park for Threads {
     /// With a deadline, that comes at once: other threads may have done anything or
     /// nothing meanwhile, which is all that a deadline can mean to a model. Once in the
     /// life of a thread it returns for no reason.
-    fn park(deadline: Option<Nanos>) {
+    fn park(_leave: &MayBlock<Self>, deadline: Option<Nanos>) {
         assert!(!Self::is_critical(), "a thread parks in a critical section");
         match deadline {
             None => Self::current().0.wait(),

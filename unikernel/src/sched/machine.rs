@@ -204,8 +204,8 @@ impl Park for Kernel {
         Parked(super::current())
     }
 
-    fn park(deadline: Option<Nanos>) {
-        super::block_current(deadline);
+    fn park(leave: &MayBlock<Self>, deadline: Option<Nanos>) {
+        scheduler().park(leave, deadline);
     }
 
     fn unpark(thread: &Parked) {

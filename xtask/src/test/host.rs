@@ -19,7 +19,9 @@ pub fn cases() -> Vec<Case> {
             cargo_test(suite, &[&packages[..], &["--lib"]].concat())
         }),
         // Every order of what CPUs do to each other's queues and locks.
-        Case::alone("host/loom", loom),
+        Case::alone("host/loom", |suite| model(suite, "loom", "")),
+        // Many orders of larger ones.
+        Case::alone("host/shuttle", |suite| model(suite, "shuttle", "shuttled")),
         Case::alone("host/apps", |suite| {
             let apps = crate::app::list(&suite.set.root)?;
             let packages: Vec<&str> = apps
@@ -31,16 +33,18 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// The model checks, which are the tests of crates compiled for loom. Optimised:
-/// there are very many orders.
-fn loom(suite: &Suite) -> Verdict {
+/// The model checks, which are the tests of crates compiled for a checker that chooses
+/// the order of what threads do: those whose names contain `filter`, where not all are
+/// such models. Optimised: there are very many orders.
+fn model(suite: &Suite, checker: &str, filter: &str) -> Verdict {
     let root = &suite.set.root;
     let mut cargo = suite.set.toolchain.cargo(root);
     cargo
-        .env("RUSTFLAGS", "--cfg loom")
+        .env("RUSTFLAGS", format!("--cfg {checker}"))
         .args(["test", "--quiet", "--release", "--package", "darner-lwkt"])
         .args(["--lib", "--target-dir"])
-        .arg(workspace::target_dir(root).join("loom"));
+        .arg(workspace::target_dir(root).join(checker))
+        .arg(filter);
     command::run(&mut cargo).map_err(Into::into)
 }
 

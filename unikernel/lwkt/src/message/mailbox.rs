@@ -198,7 +198,7 @@ impl<M: Park, Reply> Mailbox<M, Reply> {
     /// for.
     pub fn wait(
         &mut self,
-        _leave: &MayBlock<M>,
+        leave: &MayBlock<M>,
         deadline: Option<Nanos>,
     ) -> Result<Answer<Reply>, Error> {
         let result = loop {
@@ -214,7 +214,7 @@ impl<M: Park, Reply> Mailbox<M, Reply> {
             if deadline.is_some_and(|deadline| M::now() >= deadline) {
                 break Err(Error::TimedOut);
             }
-            M::park(earlier(alarm, deadline));
+            M::park(leave, earlier(alarm, deadline));
         };
         self.disarm();
         result

@@ -95,7 +95,7 @@ impl<M: Park, Reply> Pending<M, Reply> {
     /// Waits for the answer until `until`. `None` only when that has come.
     fn collect_until(
         &mut self,
-        _leave: &MayBlock<M>,
+        leave: &MayBlock<M>,
         until: Option<Nanos>,
     ) -> Option<Outcome<Reply>> {
         let alarm = earlier(self.deadline, until);
@@ -109,7 +109,7 @@ impl<M: Park, Reply> Pending<M, Reply> {
                 self.disarm();
                 return None;
             }
-            M::park(alarm);
+            M::park(leave, alarm);
         }
     }
 }

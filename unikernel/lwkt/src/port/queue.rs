@@ -136,7 +136,7 @@ impl<M: Park, Request, Reply> Queue<M, Request, Reply> {
     /// Queues a message, after waiting for room until its deadline; or gives it back.
     pub fn push_waiting(
         &self,
-        _leave: &MayBlock<M>,
+        leave: &MayBlock<M>,
         message: Message<M, Request, Reply>,
     ) -> Result<(), Refused<Message<M, Request, Reply>>> {
         let message = match self.push(message) {
@@ -186,7 +186,7 @@ impl<M: Park, Request, Reply> Queue<M, Request, Reply> {
                 },
             }
             drop(state);
-            M::park(deadline);
+            M::park(leave, deadline);
         }
     }
 

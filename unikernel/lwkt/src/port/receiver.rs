@@ -90,7 +90,7 @@ impl<M: Park, Request, Reply, Kind> Receiver<M, Request, Reply, Kind> {
     /// As of `get`, and [`Error::TimedOut`].
     pub fn wait(
         &mut self,
-        _leave: &MayBlock<M>,
+        leave: &MayBlock<M>,
         deadline: Option<Nanos>,
     ) -> Result<Received<M, Request, Reply>, Error> {
         let result = loop {
@@ -105,7 +105,7 @@ impl<M: Park, Request, Reply, Kind> Receiver<M, Request, Reply, Kind> {
             if deadline.is_some_and(|deadline| M::now() >= deadline) {
                 break Err(Error::TimedOut);
             }
-            M::park(deadline);
+            M::park(leave, deadline);
         };
         self.disarm();
         result

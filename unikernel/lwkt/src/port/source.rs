@@ -32,7 +32,7 @@ pub enum Readiness {
 /// # Errors
 /// [`Error::TimedOut`].
 pub fn wait_any<M: Park>(
-    _leave: &MayBlock<M>,
+    leave: &MayBlock<M>,
     sources: &mut [&mut dyn Source<M>],
     deadline: Option<Nanos>,
 ) -> Result<usize, Error> {
@@ -47,7 +47,7 @@ pub fn wait_any<M: Park>(
         if deadline.is_some_and(|deadline| M::now() >= deadline) {
             break Err(Error::TimedOut);
         }
-        M::park(alarm);
+        M::park(leave, alarm);
     };
     for source in sources {
         source.disarm();

@@ -11,6 +11,7 @@
 use core::mem;
 
 use super::waiters::{Admitted, Waiter, Waiters};
+use crate::critical::MayBlock;
 use crate::machine::{Nanos, Park};
 #[cfg(not(loom))]
 use crate::spin::SpinLock;
@@ -193,7 +194,7 @@ impl<M: Park> RawLock<M> {
     /// at once.
     #[cold]
     #[inline(never)]
-    pub fn wait(&self, mode: Mode, deadline: Option<Nanos>) -> bool {
+    pub fn wait(&self, leave: &MayBlock<M>, mode: Mode, deadline: Option<Nanos>) -> bool {
         assert!(
             !M::is_critical(),
             "a lock is taken in a critical section, and is not free: wait for it before the section, or try it"
@@ -220,7 +221,7 @@ impl<M: Park> RawLock<M> {
                 deadline = None;
                 continue;
             }
-            M::park(deadline);
+            M::park(leave, deadline);
             has_parked = true;
         };
         mem::forget(stays);

@@ -194,7 +194,7 @@ fn an_unpark_while_waiting_for_the_lock_is_not_lost() {
             let guard = lock.write(&leave());
             let waiter = scope.spawn(|| {
                 drop(lock.write(&leave()));
-                Threads::park(None);
+                Threads::park(&leave(), None);
             });
             until_waiting(&lock, 1);
             waiter.thread().unpark();

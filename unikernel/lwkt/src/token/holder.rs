@@ -196,7 +196,7 @@ impl<'t, M: Park> Holder<'t, M> {
     /// [`Park::park`], while the thread has none of its tokens: blocks until it is
     /// unparked or `deadline` has come, or for no reason not at all.
     pub fn park(&mut self, deadline: Option<Nanos>) {
-        self.block(|_| M::park(deadline));
+        self.block(|leave| M::park(leave, deadline));
     }
 
     /// Panics if the thread has a newer hold of the same token, in mode `than` or an
@@ -417,7 +417,9 @@ impl<M: Park> Hold<M> {
     fn wait(&self) {
         let mode = self.owned.get();
         if !self.token().try_take(mode) {
-            self.token().wait(mode, None);
+            // SAFETY: a hold is of a holder, which was made of a leave that is borrowed by it.
+            let leave = unsafe { MayBlock::assume() };
+            self.token().wait(&leave, mode, None);
         }
     }
 

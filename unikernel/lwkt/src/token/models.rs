@@ -204,7 +204,7 @@ fn a_wakeup_is_not_lost_while_the_thread_waits_for_a_token() {
             if !shared.flag.load(Ordering::Acquire) {
                 increment(&shared.a, holder);
                 // Not looked at again: the wakeup may have come while this waited.
-                Threads::park(None);
+                Threads::park(&leave(), None);
             }
         });
         waker.join().unwrap();

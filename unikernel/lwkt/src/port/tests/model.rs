@@ -11,6 +11,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use crate::critical::MayBlock;
 use crate::machine::{Machine, Nanos, Park};
 
 /// The threads of a loom model.
@@ -113,7 +114,7 @@ impl Park for Model {
 
     /// A deadline comes at once: other threads may have done anything or nothing
     /// meanwhile, which is all that a deadline can mean to a model.
-    fn park(deadline: Option<Nanos>) {
+    fn park(_leave: &MayBlock<Self>, deadline: Option<Nanos>) {
         assert!(!Self::is_critical(), "a thread parks in a critical section");
         let state = state();
         match deadline {

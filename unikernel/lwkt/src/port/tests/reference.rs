@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use crate::critical::MayBlock;
 use crate::machine::{Machine, Nanos, Park};
 use crate::message::{
     Error, Late, Mailbox, Message, MessageId, Outcome, Pending, Sent, Standing, Terms,
@@ -63,7 +64,7 @@ impl Park for Still {
 
     fn current() {}
 
-    fn park(_deadline: Option<Nanos>) {
+    fn park(_leave: &MayBlock<Self>, _deadline: Option<Nanos>) {
         panic!("nobody waits here")
     }
 
