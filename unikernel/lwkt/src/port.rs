@@ -77,7 +77,7 @@
 //! #     impl Park for Host {
 //! #         type Thread = Thread;
 //! #         fn current() -> Thread { Thread(thread::current()) }
-//! #         fn park(_leave: &MayBlock<Self>, deadline: Option<Nanos>) {
+//! #         fn park(_leave: &darner_lwkt::MayBlock<Self>, deadline: Option<Nanos>) {
 //! #             match deadline {
 //! #                 None => thread::park(),
 //! #                 Some(at) => thread::park_timeout(Duration::from_nanos(at.saturating_sub(Self::now()))),
