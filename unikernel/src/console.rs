@@ -16,7 +16,7 @@ use crate::arch::{apic, idt};
 use crate::control::{self, DebugPort};
 use crate::params::Params;
 use crate::platform::InterruptLine;
-use crate::sched::WaitQueue;
+use crate::sched::{InterruptThread, WaitQueue};
 use crate::{abi, panic};
 
 const COM1: u16 = 0x3f8;
@@ -36,6 +36,7 @@ static FRAMED: AtomicBool = AtomicBool::new(false);
 static INPUT_ENABLED: AtomicBool = AtomicBool::new(false);
 static INPUT: SpinMutex<Input> = SpinMutex::new(Input::new());
 static READERS: WaitQueue = WaitQueue::new();
+static INPUT_THREAD: InterruptThread = InterruptThread::new(0, on_input);
 
 /// Received bytes and where in the framing we are.
 struct Input {
@@ -98,8 +99,14 @@ pub fn init(params: &Params) {
     }
 }
 
-/// Routes COM1's interrupt here, so that readers can sleep. Boot.
+/// Routes COM1's interrupt to the boot CPU, so that readers can sleep. Boot.
 pub fn enable_input(line: &InterruptLine) {
+    if !INPUT_THREAD.start(0) {
+        log::error!(
+            "no memory for the thread that serves standard input: reads that would wait fail"
+        );
+        return;
+    }
     apic::route(line.ioapic, line.pin, idt::SERIAL, line.active_low);
     if UART.lock().is_some() {
         INPUT_ENABLED.store(true, Ordering::Relaxed);
@@ -123,9 +130,15 @@ fn interrupt_on_input(wanted: bool) {
     unsafe { Port::new(COM1 + offsets::IER as u16).write(enabled.bits()) };
 }
 
-/// COM1's interrupt handler: the reader fetches the bytes itself.
-pub fn on_input() {
+/// COM1 has interrupted. What an interrupt has put off.
+pub fn on_interrupt() {
     interrupt_on_input(false);
+    INPUT_THREAD.ask();
+}
+
+/// Tells those who wait for input; the reader fetches the bytes itself. It may be many
+/// who wait, so this is a thread's work.
+fn on_input() {
     READERS.wake_all();
     abi::event::readiness_changed();
 }

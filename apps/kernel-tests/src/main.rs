@@ -16,6 +16,7 @@ use std::process::ExitCode;
 #[cfg(target_os = "hermit")]
 use hermit as _;
 
+mod interrupts;
 mod kernel;
 mod measurements;
 mod tests;

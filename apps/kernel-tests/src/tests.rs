@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::kernel;
+use crate::{interrupts, kernel};
 
 /// A test of the kernel.
 struct Test {
@@ -12,6 +12,8 @@ struct Test {
     amount: fn(u64) -> u64,
     /// What the number is that it finds.
     found: &'static str,
+    /// What runs it.
+    run: fn(&str, u64) -> Result<u64, String>,
 }
 
 /// All there are.
@@ -24,31 +26,43 @@ const TESTS: &[Test] = &[
             (_, true) => 100_000,
         },
         found: "messages ran, none was lost, in order",
+        run: kernel::run,
     },
     Test {
         name: "rendezvous",
         amount: |_| 1000,
         found: "meetings of all CPUs",
+        run: kernel::run,
     },
     Test {
         name: "passive",
         amount: |_| 20,
         found: "ns was the longest delay on a busy CPU",
+        run: kernel::run,
     },
     Test {
         name: "migrate",
         amount: |_| 10_000,
         found: "migrations",
+        run: kernel::run,
     },
     Test {
         name: "tlb",
         amount: |cpus| 800 / cpus,
         found: "messages ran beside the shootdowns, no translation was stale",
+        run: kernel::run,
+    },
+    Test {
+        name: "interrupts",
+        amount: |cpus| (20 / cpus).max(2),
+        found: "preemptions of kernel code by interrupt threads",
+        run: interrupts::run,
     },
     Test {
         name: "clock",
         amount: |_| 2,
         found: "readings of the clock",
+        run: kernel::run,
     },
     Test {
         name: "counters",
@@ -57,6 +71,7 @@ const TESTS: &[Test] = &[
             true => 1600,
         },
         found: "updates of counters, none was lost or made twice",
+        run: kernel::run,
     },
 ];
 
@@ -85,7 +100,7 @@ impl Test {
     fn run(&self) -> bool {
         let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64);
         let begin = Instant::now();
-        let result = kernel::run(self.name, (self.amount)(cpus));
+        let result = (self.run)(self.name, (self.amount)(cpus));
         let ms = begin.elapsed().as_millis();
         match &result {
             Ok(found) => println!("ok     {} ({found} {}; {ms} ms)", self.name, self.found),

@@ -12,56 +12,9 @@ use core::ptr;
 use crate::list::{Adapter, Id, Links, Ring};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
-/// Fixed priority of a thread, 0 to 31; what has the higher one runs first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Priority(u8);
+mod priority;
 
-impl Priority {
-    /// How many there are.
-    pub const COUNT: usize = 32;
-    /// 0.
-    pub const LOWEST: Self = Self(0);
-    /// 31.
-    pub const HIGHEST: Self = Self(31);
-
-    /// Priority `number`.
-    ///
-    /// # Panics
-    /// When the number is more than 31; while compiling, if in a constant.
-    #[inline]
-    pub const fn new(number: u8) -> Self {
-        assert!(
-            number < Self::COUNT as u8,
-            "priorities are from 0 to 31, 31 being the highest"
-        );
-        Self(number)
-    }
-
-    /// The priority of a number that came from [`Priority::number`].
-    #[inline(always)]
-    pub(crate) const fn again(number: u8) -> Self {
-        debug_assert!((number as usize) < Self::COUNT);
-        Self(number)
-    }
-
-    /// 0 to 31.
-    #[inline(always)]
-    pub const fn number(self) -> u8 {
-        self.0
-    }
-
-    /// Which ring; the mask tells the compiler what `new` has checked.
-    #[inline(always)]
-    const fn index(self) -> usize {
-        (self.0 & 31) as usize
-    }
-
-    /// The bit of the priority in a set of them.
-    #[inline(always)]
-    const fn bit(self) -> u32 {
-        1 << self.index()
-    }
-}
+pub use self::priority::Priority;
 
 /// What can be in a run queue.
 ///
@@ -89,11 +42,11 @@ unsafe impl<T: Queued> Adapter for ByQueue<T> {
 pub struct RunQueue<T: Queued> {
     id: Id,
     /// One bit for each priority that something is ready at.
-    ready: Cell<u32>,
+    ready: Cell<u64>,
     /// Changed by the queue's CPU alone, which needs no atomic operation for it; read by
     /// all.
     count: AtomicUsize,
-    rings: [Ring<ByQueue<T>>; Priority::COUNT],
+    rings: [Ring<ByQueue<T>>; Priority::LEVELS],
 }
 
 impl<T: Queued> RunQueue<T> {
@@ -103,7 +56,7 @@ impl<T: Queued> RunQueue<T> {
             id: Id::unique(),
             ready: Cell::new(0),
             count: AtomicUsize::new(0),
-            rings: [const { Ring::new() }; Priority::COUNT],
+            rings: [const { Ring::new() }; Priority::LEVELS],
         }
     }
 
@@ -135,7 +88,7 @@ impl<T: Queued> RunQueue<T> {
     #[inline]
     pub fn priority_of(&self, element: &T) -> Option<Priority> {
         let index = self.id.index_of(element.queue_links().place())?;
-        Some(Priority(index as u8))
+        Some(Priority::of_index(index))
     }
 
     /// Puts `element` behind all others of the priority.
@@ -183,18 +136,17 @@ impl<T: Queued> RunQueue<T> {
     /// Takes out the first of the highest priority that is not above `limit`.
     #[inline]
     pub fn pop_at_most(&self, limit: Priority) -> Option<Arc<T>> {
-        let up_to_limit = limit.bit() | (limit.bit() - 1);
-        self.pop_first(highest(self.ready.get() & up_to_limit)?)
+        self.pop_first(highest(self.ready.get() & limit.and_below())?)
     }
 
     /// Takes out what would run last, to give it away: the last of the lowest
-    /// priority.
+    /// priority. Interrupt threads, and threads that one has preempted, stay.
     pub fn steal(&self) -> Option<Arc<T>> {
-        let ready = self.ready.get();
+        let ready = self.ready.get() & Priority::HIGHEST.and_below();
         if ready == 0 {
             return None;
         }
-        let priority = Priority(ready.trailing_zeros() as u8);
+        let priority = Priority::of_index(ready.trailing_zeros() as usize);
         let element = self.rings[priority.index()].pop_back()?;
         self.removed(priority);
         Some(element)
@@ -256,8 +208,8 @@ impl<T: Queued> Default for RunQueue<T> {
 
 /// The highest of a set of priorities.
 #[inline(always)]
-fn highest(ready: u32) -> Option<Priority> {
-    Some(Priority(ready.checked_ilog2()? as u8))
+fn highest(ready: u64) -> Option<Priority> {
+    Some(Priority::of_index(ready.checked_ilog2()? as usize))
 }
 
 #[cfg(all(test, not(loom)))]

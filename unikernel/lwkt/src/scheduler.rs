@@ -26,6 +26,16 @@
 //! priority take turns. A thread that has to make way for one of higher priority keeps
 //! its turn: it is the next of its own. An idle CPU has no tick: its timer is set for
 //! the next deadline of a thread, if there is one.
+//!
+//! # Interrupt threads
+//!
+//! What an interrupt asks for that may take long, or has to wait for a lock, is done by a
+//! thread of a priority above all of the program's. It preempts what runs, outside of
+//! critical sections: also code of the kernel, at any instruction. That goes on, on the
+//! same CPU and before any other of the program's threads, as soon as interrupt threads
+//! have nothing to do ([`Priority::INTERRUPTED`]): so what it knows of its CPU is still
+//! true, and nobody but interrupt threads has used registers that the kernel's code does
+//! not use. The machine need not save those ([`Scheduler::run_interrupt_threads`]).
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -462,6 +472,37 @@ impl<H: Hardware> Scheduler<H> {
         }
     }
 
+    /// Whether an interrupt thread waits for the thread that runs here to be preempted.
+    /// Interrupt handlers, with interrupts off: it is not to change at once.
+    pub fn is_interrupt_thread_due(&self) -> bool {
+        let section = Critical::enter();
+        let cpu = self.here(&section);
+        // SAFETY: the CPU holds a count of the thread that runs on it.
+        let running = unsafe { cpu.running.get().as_ref() };
+        running.is_some_and(|running| {
+            let best = cpu.queue.best();
+            best.is_some_and(|best| best.is_interrupt() && best > running.priority())
+        })
+    }
+
+    /// Runs the interrupt threads that are due, if there are any, on top of the running
+    /// thread, which goes on here when they have blocked. No other thread runs meanwhile.
+    ///
+    /// If another one should afterwards, [`Hardware::request_switch`] is called. The
+    /// machine calls this where it has interrupted the thread, on a stack that the
+    /// thread does not use otherwise.
+    ///
+    /// # Safety
+    /// The caller has entered a critical section, its first, and leaves it afterwards.
+    pub unsafe fn run_interrupt_threads(&self) {
+        // SAFETY: as the caller says, who also leaves it: it is not dropped.
+        let section = ManuallyDrop::new(unsafe { Critical::<H>::adopt() });
+        let best = self.here(&section).queue.best();
+        if best.is_some_and(Priority::is_interrupt) {
+            self.give_way_in(&section, false);
+        }
+    }
+
     /// Lets another thread run if it should: one of higher priority, or of the same
     /// when the running one's turn is over. The machine calls this after
     /// [`Hardware::request_switch`], on the thread's own stack, when nothing forbids to
@@ -474,7 +515,12 @@ impl<H: Hardware> Scheduler<H> {
     /// [`Scheduler::preempt`].
     #[inline(never)]
     fn give_way(&self, section: Critical<H>, yields: bool) {
-        let cpu = self.here(&section);
+        self.give_way_in(&section, yields);
+    }
+
+    #[inline(always)]
+    fn give_way_in(&self, section: &Critical<H>, yields: bool) {
+        let cpu = self.here(section);
         let me = cpu.running.get();
         if me.is_null() {
             return;
@@ -489,6 +535,9 @@ impl<H: Hardware> Scheduler<H> {
         if best == priority && !loses_turn {
             return;
         }
+        if best.is_interrupt() && !yields {
+            return self.interrupt_running(section, best);
+        }
         thread.enters(State::Ready);
         // SAFETY: the CPU's count becomes the queue's.
         let thread = unsafe { Arc::from_raw(me) };
@@ -500,7 +549,34 @@ impl<H: Hardware> Scheduler<H> {
         if !yields {
             cpu.turn_over.set(false);
         }
-        self.switch_away(&section);
+        self.switch_away(section);
+    }
+
+    /// Switches from the running thread to the interrupt thread that is ready at `best`,
+    /// and comes back when no interrupt thread of a higher priority than its own is ready.
+    #[inline(never)]
+    fn interrupt_running(&self, section: &Critical<H>, best: Priority) {
+        let cpu = self.here(section);
+        let me = cpu.running.get();
+        // SAFETY: the CPU holds a count of the thread that runs on it.
+        let thread = unsafe { &*me };
+        if best == thread.priority() {
+            // Interrupt threads do not take turns.
+            return;
+        }
+        thread.enters(State::Ready);
+        // SAFETY: the CPU's count becomes the queue's.
+        let counted = unsafe { Arc::from_raw(me) };
+        cpu.queue
+            .push_front(counted, thread.priority().max(Priority::INTERRUPTED));
+        self.switch_away(section);
+        // Still on the same CPU. What was wanted of this thread meanwhile was not asked
+        // of the interrupt threads.
+        let priority = thread.priority();
+        let should_go = |best| best > priority || best == priority && cpu.turn_over.get();
+        if cpu.queue.best().is_some_and(should_go) {
+            H::request_switch();
+        }
     }
 
     /// Moves the calling thread to another CPU.
@@ -522,9 +598,17 @@ impl<H: Hardware> Scheduler<H> {
         self.switch_away(&section);
     }
 
-    /// Changes a thread's priority. If it waits to run it goes behind the others of the
-    /// new one.
+    /// Changes the priority of a program's thread. If it waits to run it goes behind the
+    /// others of the new one.
+    ///
+    /// # Panics
+    /// When the thread is an interrupt thread, or would become one: what these preempt
+    /// relies on what they are.
     pub fn set_priority(&self, leave: &MayBlock<H>, thread: Arc<Thread<H>>, priority: Priority) {
+        assert!(
+            !priority.is_interrupt() && !thread.priority().is_interrupt(),
+            "interrupt threads keep their priorities"
+        );
         // Here, not in the message: messages about a thread that moves may overtake
         // each other, and what is set last is to stay.
         thread.store_priority(priority);
@@ -547,7 +631,9 @@ impl<H: Hardware> Scheduler<H> {
         let cpu = self.here(section);
         let priority = thread.priority();
         if let Some(queued) = cpu.queue.priority_of(&thread) {
+            // One that was interrupted finds it when it goes on.
             if queued != priority
+                && queued != Priority::INTERRUPTED
                 && let Some(thread) = cpu.queue.remove(&thread)
             {
                 self.make_ready(section, thread);

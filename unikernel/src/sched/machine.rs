@@ -275,7 +275,7 @@ pub fn do_deferred() {
             scheduler().on_timer();
         }
         if cpu.take_deferred(Deferred::Serial) {
-            console::on_input();
+            console::on_interrupt();
         }
         // What has come meanwhile was put off by this section. A switch is up to the
         // caller.
@@ -292,6 +292,24 @@ pub fn do_deferred() {
 pub extern "C" fn preempt() {
     this_cpu().take_deferred(Deferred::Switch);
     scheduler().preempt();
+}
+
+/// Whether an interrupt thread is to preempt the thread that runs here. Interrupt
+/// handlers.
+pub fn is_interrupt_thread_due() -> bool {
+    scheduler().is_interrupt_thread_due()
+}
+
+/// Called by the interrupt entry, on the interrupted thread's kernel stack, when
+/// interrupt threads are due. Comes back with interrupts off: what else is to be done
+/// is then asked where the thread was interrupted, not here.
+pub extern "C" fn run_interrupt_threads() {
+    percpu::enter_critical();
+    this_cpu().take_deferred(Deferred::Switch);
+    // SAFETY: the section that has just been entered, the first, is left below.
+    unsafe { scheduler().run_interrupt_threads() };
+    interrupts::disable();
+    percpu::exit_critical(|| {});
 }
 
 /// An interrupt found the kernel running when it wanted a switch: try again soon, the

@@ -1,19 +1,25 @@
 //! Threads: `darner_lwkt`'s scheduler on this machine.
 //!
 //! [`machine`] is what the scheduler asks of the hardware, [`thread`] what the kernel
-//! keeps of a thread, [`run`] how threads begin, block and end. [`wait`] and [`futex`]
+//! keeps of a thread, [`run`] how threads begin, block and end, [`interrupt_thread`] those
+//! that interrupts have run. [`wait`] and [`futex`]
 //! are what the rest of the kernel waits with.
 
 mod futex;
+mod interrupt_thread;
 mod machine;
 mod run;
 mod thread;
 mod wait;
 
 pub use self::futex::{FutexWait, futex_wait, futex_wait_until, futex_wake};
+pub use self::interrupt_thread::InterruptThread;
 #[cfg(feature = "selftest")]
 pub use self::machine::{ENVELOPES, messages, raised, scheduler};
-pub use self::machine::{Kernel, do_deferred, init, init_cpu, leave, preempt, retry_soon};
+pub use self::machine::{
+    Kernel, do_deferred, init, init_cpu, is_interrupt_thread_due, leave, preempt, retry_soon,
+    run_interrupt_threads,
+};
 pub use self::run::{
     block_current, current, find, join, reap, run_idle, set_priority, sleep_until, spawn,
     tid_for_report, wake_thread, yield_now,

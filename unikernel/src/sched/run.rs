@@ -21,7 +21,7 @@ static THREADS: RwLock<BTreeMap<Tid, ThreadRef>> = RwLock::new(BTreeMap::new());
 static LAST_TID: AtomicU32 = AtomicU32::new(0);
 
 /// The first code of a new thread: ends the switch that brought it up.
-extern "C" fn begin() {
+pub(super) extern "C" fn begin() {
     // SAFETY: `prepare` has each thread call this once, first of all.
     unsafe { scheduler().begin() };
 }

@@ -2,11 +2,13 @@
 //! critical sections, migration, shootdowns.
 //!
 //! Only with the feature `selftest`. The program `kernel-tests` runs them, by name,
-//! through [`sys_selftest`]. A test that finds something wrong logs it as an error.
+//! through [`sys_selftest`]. A test that finds something wrong logs it as an error. One at a
+//! time, but for what many threads do together (`interrupts-spin`).
 
 mod clock;
 mod counters;
 mod gang;
+mod interrupts;
 mod measure;
 mod migrate;
 mod passive;
@@ -35,7 +37,7 @@ const PATIENCE: u64 = 30_000_000_000;
 type Named = (&'static str, fn(u64) -> Found);
 
 /// Tests and measurements.
-const ALL: [Named; 13] = [
+const ALL: [Named; 16] = [
     // So many messages; how many there were in the end.
     ("ipi-storm", storm::run),
     // So many meetings of all CPUs; how many there were.
@@ -47,6 +49,12 @@ const ALL: [Named; 13] = [
     ("migrate", migrate::run),
     // So many shootdowns by each CPU; how many messages ran meanwhile.
     ("tlb", tlb::run),
+    // Interrupt threads begin to run on all CPUs; how many there are.
+    ("interrupts-begin", interrupts::begin),
+    // The calling thread spins in the kernel so many times; how often it was preempted.
+    ("interrupts-spin", interrupts::spin),
+    // Interrupt threads end; how often they have run.
+    ("interrupts-end", interrupts::end),
     // So many seconds of reading the clock on each CPU; how many readings there were.
     ("clock", clock::run),
     // So many updates of counters in each way and each shape; how many there were.
@@ -93,7 +101,7 @@ fn selftest(name: *const u8, len: usize, argument: u64, result: *mut u64) -> Res
 
 /// Runs the test or measurement of that name, and stores the number that it found.
 /// ENOENT: there is none of that name; EIO: it failed, and has logged why. Takes
-/// seconds. One at a time.
+/// seconds. One at a time, as the module says.
 #[unsafe(no_mangle)]
 pub extern "C" fn sys_selftest(
     name: *const u8,

@@ -4,12 +4,13 @@ use super::case::Case;
 use super::scenario::Scenario;
 
 /// As the program knows them.
-const TESTS: [&str; 7] = [
+const TESTS: [&str; 8] = [
     "ipi-storm",
     "rendezvous",
     "passive",
     "migrate",
     "tlb",
+    "interrupts",
     "clock",
     "counters",
 ];

@@ -44,8 +44,9 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    // Few priorities, the extreme ones among them, so that threads meet.
-    let priority = || prop_oneof![Just(0), Just(31), 0..32u8, 6..9u8];
+    // Few priorities, the extreme ones among them, so that threads meet; interrupt
+    // threads, too.
+    let priority = || prop_oneof![Just(0), Just(31), Just(32), Just(63), 0..64u8, 6..9u8];
     let step = prop_oneof![
         4 => (0..THREADS, priority()).prop_map(|(thread, at)| Step::Push(thread, at)),
         2 => (0..THREADS, priority()).prop_map(|(thread, at)| Step::PushFront(thread, at)),
@@ -58,8 +59,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// What the run queue is to be.
-#[derive(Default)]
-struct Model([VecDeque<usize>; 32]);
+struct Model([VecDeque<usize>; Priority::LEVELS]);
+
+impl Default for Model {
+    fn default() -> Self {
+        Self([const { VecDeque::new() }; Priority::LEVELS])
+    }
+}
 
 impl Model {
     fn priority_of(&self, thread: usize) -> Option<u8> {
@@ -76,7 +82,8 @@ impl Model {
     }
 
     fn steal(&mut self) -> Option<usize> {
-        self.0
+        // Only programs' threads.
+        self.0[..32]
             .iter_mut()
             .find(|queue| !queue.is_empty())?
             .pop_back()
@@ -101,23 +108,23 @@ proptest! {
                 Step::Push(thread, _) | Step::PushFront(thread, _)
                     if model.priority_of(thread).is_some() => continue,
                 Step::Push(thread, at) => {
-                    queue.push(threads[thread].clone(), Priority::new(at));
+                    queue.push(threads[thread].clone(), Priority::again(at));
                     model.0[usize::from(at)].push_back(thread);
                     (None, None)
                 }
                 Step::PushFront(thread, at) => {
-                    queue.push_front(threads[thread].clone(), Priority::new(at));
+                    queue.push_front(threads[thread].clone(), Priority::again(at));
                     model.0[usize::from(at)].push_front(thread);
                     (None, None)
                 }
-                Step::Pop => (queue.pop(), model.pop(31)),
+                Step::Pop => (queue.pop(), model.pop(63)),
                 Step::PopAtMost(limit) =>
-                    (queue.pop_at_most(Priority::new(limit)), model.pop(limit)),
+                    (queue.pop_at_most(Priority::again(limit)), model.pop(limit)),
                 Step::Steal => (queue.steal(), model.steal()),
                 Step::Remove(thread) => (queue.remove(&threads[thread]), model.remove(thread)),
             };
             prop_assert_eq!(out.map(|thread| thread.number), expected);
-            prop_assert_eq!(queue.best().map(Priority::number), model.best(31));
+            prop_assert_eq!(queue.best().map(Priority::number), model.best(63));
             let len = model.0.iter().map(VecDeque::len).sum::<usize>();
             prop_assert_eq!(queue.len(), len);
             prop_assert_eq!(queue.is_empty(), len == 0);
@@ -160,6 +167,21 @@ fn ready_once() {
 #[should_panic(expected = "priorities are from 0 to 31")]
 fn no_priority_32() {
     Priority::new(32);
+}
+
+#[test]
+#[should_panic(expected = "levels of interrupt threads are from 0 to 30")]
+fn no_interrupt_level_31() {
+    Priority::interrupt(31);
+}
+
+#[test]
+fn interrupt_threads_come_before_all_others() {
+    assert!(Priority::HIGHEST < Priority::INTERRUPTED);
+    assert!(Priority::INTERRUPTED < Priority::interrupt(0));
+    assert!(Priority::interrupt(0) < Priority::interrupt(30));
+    assert!(!Priority::HIGHEST.is_interrupt() && !Priority::INTERRUPTED.is_interrupt());
+    assert!(Priority::interrupt(0).is_interrupt());
 }
 
 #[test]

@@ -8,12 +8,15 @@
 //! * [`storms`]: many threads do everything at once, on the threads of the host, and
 //!   smaller under `--cfg shuttle` in many random orders ([`shuttled`]),
 //! * [`sharing`]: which CPU threads run on,
+//! * [`interrupts`]: interrupt threads preempt the kernel's code, which goes on where it was,
 //! * [`order`]: what one CPU runs, step by step against a model,
 //! * [`models`]: under `--cfg loom`, every order of a few steps.
 
 #[cfg(not(any(loom, shuttle)))]
 mod clock;
 mod context;
+#[cfg(not(any(loom, shuttle)))]
+mod interrupts;
 mod machine;
 mod program;
 mod sys;

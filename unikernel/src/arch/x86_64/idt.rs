@@ -5,14 +5,25 @@
 //! state names for it:
 //!
 //! * an *exception* ends the program: all registers are saved for the report;
-//! * an *interrupt* saves all registers, runs its handler with interrupts off and
-//!   returns. When the handler wants another thread to run and the interrupted
-//!   code is the program's (not the kernel's, which is never preempted), the
-//!   saved registers are first copied to the thread's kernel stack, because the
-//!   interrupt stack belongs to the next interrupt as soon as we switch away.
-//!   There interrupts are on again and the vector state is saved too (the program may
-//!   be using it; the kernel never does), the scheduler runs, and the way back is the
-//!   same in reverse.
+//! * an *interrupt* saves all registers and runs its handler with interrupts off.
+//!   Then it returns, or first lets other threads run in one of two [`Onward`] ways.
+//!
+//! The interrupt stack belongs to the next interrupt as soon as we switch away. So
+//! the saved registers are copied to the thread's kernel stack first: to its top, or,
+//! when the interrupted code was itself on the kernel stack, below it.
+//!
+//! * *Interrupt threads* may preempt everything outside of critical sections, the
+//!   kernel's code included. Until they block nothing else runs here, and as kernel
+//!   code they use no vector registers: these are left as they are, whatever the
+//!   interrupted code has in them.
+//! * *Another thread of the program* may run where the program was interrupted, and
+//!   only there: the kernel's own code is not expected to stand still for so long, or to
+//!   be moved to another CPU. The vector state is saved for that. (Not by XSAVEOPT,
+//!   which leaves out what has not changed since it was last loaded from the same
+//!   address: the area is on the stack, where others have written since.)
+//!
+//! Afterwards, interrupts being off again, it is asked anew what is to be done, until
+//! there is nothing.
 //!
 //! What the handlers have to do is noted first ([`Deferred`]). In a critical section
 //! that is all, and its end does the rest; else it is done here, in a section of its
@@ -28,8 +39,9 @@ use x86_64::structures::idt::InterruptDescriptorTable;
 use super::cpu;
 use super::faults;
 use super::gdt::{IST_DOUBLE_FAULT, IST_FAULT, IST_INTERRUPT, IST_NMI};
-use super::percpu::{Deferred, KERNEL_STACK, this_cpu};
+use super::percpu::{Deferred, this_cpu};
 use super::{apic, tlb};
+use crate::memory::stacks::KERNEL_STACK_BYTES;
 use crate::trace::{self, Kind};
 use crate::{boot, sched};
 
@@ -154,19 +166,24 @@ unsafe extern "C" fn interrupt_entry() {
         "and rsp, -16",
         "call {handler}",
         "mov rsp, rbx",
-        "test al, al",
+        "test eax, eax",
         "jz 2f",
-        // Move the 22 saved words to the kernel stack and switch there.
-        "mov rdi, gs:[{kernel_stack}]",
-        "sub rdi, {frame_bytes}",
+        // Move the 22 saved words to the stack that we were told, and go there.
+        "lea rdi, [rdx - {frame_bytes}]",
         "mov rsi, rsp",
         "mov rsp, rdi",
         "mov ecx, {frame_words}",
         "rep movsq",
-        // The interrupt stack is free for the next one.
-        "sti",
-        // The vector state goes below, 64-aligned; its size is known at boot.
         "mov rbx, rsp",
+        // The interrupt stack is free for the next one.
+        "3:",
+        "sti",
+        "cmp eax, {another_thread}",
+        "je 4f",
+        "call {interrupt_threads}",
+        "jmp 5f",
+        // The vector state goes below, 64-aligned; its size is known at boot.
+        "4:",
         "call {vector_bytes}",
         "sub rsp, rax",
         "and rsp, -64",
@@ -178,6 +195,11 @@ unsafe extern "C" fn interrupt_entry() {
         "call {load_vector}",
         "cli",
         "mov rsp, rbx",
+        "5:",
+        "mov rdi, rbx",
+        "call {and_now}",
+        "test eax, eax",
+        "jnz 3b",
         "2:",
         "pop r15
          pop r14
@@ -197,7 +219,9 @@ unsafe extern "C" fn interrupt_entry() {
          add rsp, 16
          iretq",
         handler = sym interrupt,
-        kernel_stack = const KERNEL_STACK,
+        and_now = sym and_now,
+        another_thread = const Onward::AnotherThread as u64,
+        interrupt_threads = sym sched::run_interrupt_threads,
         frame_bytes = const size_of::<TrapFrame>(),
         frame_words = const size_of::<TrapFrame>() / 8,
         vector_bytes = sym vector_bytes,
@@ -239,15 +263,46 @@ unsafe extern "C" fn load_vector(area: *const u8) {
     }
 }
 
-/// Runs the handler of an interrupt; true: preempt the interrupted program code.
-extern "C" fn interrupt(frame: &TrapFrame) -> bool {
-    trace::event(Kind::Interrupt, frame.vector);
-    let preempts = handle(frame);
-    trace::event(Kind::InterruptEnd, frame.vector);
-    preempts
+/// How to go on after an interrupt.
+#[repr(u64)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Onward {
+    /// Back to what was interrupted.
+    Return = 0,
+    /// There once interrupt threads have run.
+    InterruptThreads = 1,
+    /// There once the scheduler gives this thread a CPU again.
+    AnotherThread = 2,
 }
 
-fn handle(frame: &TrapFrame) -> bool {
+/// What the entry is told: how to go on, and above which address on the thread's kernel
+/// stack. In two registers (System V ABI, section 3.2.3).
+#[repr(C)]
+struct Answer {
+    onward: Onward,
+    stack: u64,
+}
+
+/// Runs the handler of an interrupt. Interrupts are off.
+extern "C" fn interrupt(frame: &TrapFrame) -> Answer {
+    trace::event(Kind::Interrupt, frame.vector);
+    let onward = handle(frame);
+    trace::event(Kind::InterruptEnd, frame.vector);
+    Answer {
+        onward,
+        stack: stack_for(frame),
+    }
+}
+
+/// Where on the running thread's kernel stack there is room.
+fn stack_for(frame: &TrapFrame) -> u64 {
+    let top = this_cpu().kernel_stack.load(Ordering::Relaxed);
+    let in_use = (top.wrapping_sub(KERNEL_STACK_BYTES)..=top).contains(&frame.rsp);
+    // The kernel's code has no red zone.
+    if in_use { frame.rsp & !15 } else { top }
+}
+
+fn handle(frame: &TrapFrame) -> Onward {
     let cpu = this_cpu();
     match frame.vector as u8 {
         TIMER => cpu.defer(Deferred::Timer),
@@ -256,28 +311,39 @@ fn handle(frame: &TrapFrame) -> bool {
         SHOOTDOWN => {
             tlb::answer();
             apic::end_of_interrupt();
-            return false;
+            return Onward::Return;
         }
         HALT => loop {
             x86_64::instructions::interrupts::disable();
             x86_64::instructions::hlt();
         },
-        SPURIOUS => return false,
+        SPURIOUS => return Onward::Return,
         vector => log::warn!("interrupt {vector:#x} has no handler"),
     }
     apic::end_of_interrupt();
     if cpu.is_critical() {
-        return false;
+        return Onward::Return;
     }
+    and_now(frame)
+}
+
+/// Does what has been put off, and says how the interrupted code goes on. Interrupts
+/// are off, and it is in no critical section.
+extern "C" fn and_now(frame: &TrapFrame) -> Onward {
     sched::do_deferred();
+    let cpu = this_cpu();
+    // The idle context looks for itself what there is to run.
     if !cpu.is_deferred(Deferred::Switch) || cpu.kernel_stack.load(Ordering::Relaxed) == 0 {
-        return false;
+        return Onward::Return;
     }
-    let in_program = !boot::is_kernel_text(frame.rip);
-    if !in_program {
+    if sched::is_interrupt_thread_due() {
+        return Onward::InterruptThreads;
+    }
+    if boot::is_kernel_text(frame.rip) {
         sched::retry_soon();
+        return Onward::Return;
     }
-    in_program
+    Onward::AnotherThread
 }
 
 static IDT: Once<InterruptDescriptorTable> = Once::new();

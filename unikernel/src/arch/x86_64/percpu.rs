@@ -83,8 +83,6 @@ const SCHEDULER: usize = offset_of!(PerCpu, scheduler);
 /// Byte offset of [`PerCpu::stretch`], for who tells the time.
 pub const STRETCH: usize = offset_of!(PerCpu, stretch);
 const CRITICAL: usize = offset_of!(PerCpu, critical);
-/// Byte offset of [`PerCpu::kernel_stack`], for the interrupt entry.
-pub const KERNEL_STACK: usize = offset_of!(PerCpu, kernel_stack);
 
 impl PerCpu {
     /// A block for CPU `index`, not yet installed. It lives for ever.
@@ -207,8 +205,9 @@ pub fn exit_critical(put_off: impl FnOnce()) {
     };
 }
 
-/// The calling CPU's block. The caller must not migrate while it uses it:
-/// kernel code never does, it is not preempted.
+/// The calling CPU's block. The caller must not migrate while it uses it: kernel code
+/// does so only where it waits and at the ends of critical sections. An interrupt thread
+/// that preempts it gives the same CPU back.
 #[inline(always)]
 pub fn this_cpu() -> &'static PerCpu {
     let block: *const PerCpu;

@@ -9,6 +9,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use darner_lwkt::Critical;
 use spin::mutex::SpinMutex;
 use x86_64::VirtAddr;
 use x86_64::instructions::interrupts;
@@ -17,6 +18,7 @@ use x86_64::instructions::tlb;
 use super::percpu::{self, this_cpu};
 use super::{apic, idt};
 use crate::layout::PAGE;
+use crate::sched::Kernel;
 
 /// Beyond this many pages a full flush is cheaper.
 const MOST_PAGES: u64 = 32;
@@ -33,6 +35,8 @@ pub fn shootdown(start: u64, pages: u64) {
         interrupts::are_enabled(),
         "a shootdown waits for other CPUs"
     );
+    // An interrupt thread that preempted the asker might ask, too, and wait for ever.
+    let _section = Critical::<Kernel>::enter();
     // Not a `Lock`: who waits here must go on answering other askers.
     let _asking = ASKING.lock();
     START.store(start, Ordering::Relaxed);

@@ -251,15 +251,36 @@ pub fn take_interrupts(in_program: bool) {
     if cpu.is_critical() {
         return;
     }
+    // As the kernel: the handler runs with interrupts off, the interrupt threads do not.
+    cpu.enabled.store(false, Ordering::Relaxed);
     do_deferred();
-    if !cpu.is_deferred(SWITCH) || !cpu.runs_thread.load(Ordering::Relaxed) {
-        return;
+    let mut switches = wants_switch(cpu);
+    while switches && world.scheduler.is_interrupt_thread_due() {
+        cpu.take_deferred(SWITCH);
+        enter();
+        cpu.enabled.store(true, Ordering::Relaxed);
+        // SAFETY: in the section that was entered, and is left afterwards.
+        unsafe { world.scheduler.run_interrupt_threads() };
+        assert!(
+            std::ptr::eq(cpu, this_cpu()),
+            "interrupted on one CPU, goes on on another"
+        );
+        cpu.enabled.store(false, Ordering::Relaxed);
+        leave();
+        do_deferred();
+        switches = wants_switch(cpu);
     }
-    if in_program {
-        preempt();
-    } else {
+    if switches && !in_program {
         world.scheduler.retry_soon(RETRY);
     }
+    cpu.enabled.store(true, Ordering::Relaxed);
+    if switches && in_program {
+        preempt();
+    }
+}
+
+fn wants_switch(cpu: &Cpu) -> bool {
+    cpu.is_deferred(SWITCH) && cpu.runs_thread.load(Ordering::Relaxed)
 }
 
 /// Gives back what threads that have ended on this CPU had. Thread or idle context.

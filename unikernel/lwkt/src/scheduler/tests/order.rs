@@ -10,7 +10,8 @@ use proptest::prelude::*;
 
 use super::super::TICK;
 use super::program::{
-    Ref, now, park, park_until, prepare, set_priority, start, unpark, work, yield_now,
+    FIRST_INTERRUPT, Ref, now, park, park_until, prepare, set_priority, start, unpark, work,
+    yield_now,
 };
 use super::world::{Config, run_first, world};
 use crate::machine::Nanos;
@@ -19,6 +20,9 @@ use crate::scheduler::Wakeup;
 /// Threads of a case, of which some are started by others.
 const THREADS: usize = 6;
 const FIRST: usize = 3;
+/// Priorities of the model, and the one that interrupted threads wait at.
+const LEVELS: usize = 64;
+const INTERRUPTED: u8 = FIRST_INTERRUPT - 1;
 
 /// What a thread does.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +75,11 @@ fn programs() -> impl Strategy<Value = Vec<Program>> {
         2 => (0..THREADS, priority()).prop_map(|(thread, to)| Step::SetPriority(thread, to)),
         1 => Just(Step::Start),
     ];
-    let program = (priority(), prop::collection::vec(step, 0..12))
+    let own = prop_oneof![
+        3 => priority(),
+        1 => FIRST_INTERRUPT..FIRST_INTERRUPT + 2,
+    ];
+    let program = (own, prop::collection::vec(step, 0..12))
         .prop_map(|(priority, steps)| Program { priority, steps });
     prop::collection::vec(program, THREADS)
 }
@@ -126,7 +134,10 @@ fn run_scheduler(programs: &[Program]) -> Vec<Event> {
                     }
                     Step::Unpark(thread) => unpark(&self.all()[thread]),
                     Step::SetPriority(thread, priority) => {
-                        set_priority(&self.all()[thread], priority);
+                        let thread = &self.all()[thread];
+                        if !thread.priority().is_interrupt() {
+                            set_priority(thread, priority);
+                        }
                     }
                     Step::Start => {
                         self.start_next();
@@ -217,7 +228,7 @@ impl Model {
         let mut model = Self {
             threads: threads.collect(),
             started: 0,
-            ready: vec![VecDeque::new(); 32],
+            ready: vec![VecDeque::new(); LEVELS],
             deadlines: BTreeMap::new(),
             waits: 0,
             running: None,
@@ -239,7 +250,7 @@ impl Model {
 
     /// Ready threads, the ones that have to run next first.
     fn best(&self) -> Option<u8> {
-        (0..32u8).rfind(|&at| !self.ready[usize::from(at)].is_empty())
+        (0..LEVELS as u8).rfind(|&at| !self.ready[usize::from(at)].is_empty())
     }
 
     /// The CPU has nothing to run: it waits for a deadline or is helped, unless all
@@ -267,9 +278,11 @@ impl Model {
     }
 
     fn take_best(&mut self) {
-        self.running = self
-            .best()
-            .and_then(|best| self.ready[usize::from(best)].pop_front());
+        let best = self.best();
+        self.running = best.and_then(|best| self.ready[usize::from(best)].pop_front());
+        if best == Some(INTERRUPTED) {
+            self.go_on();
+        }
         if let Some(me) = self.running
             && let Wait::Ended(outcome) = self.threads[me].wait
         {
@@ -295,6 +308,7 @@ impl Model {
                 self.unpark(thread);
                 self.give_way(false);
             }
+            Step::SetPriority(thread, _) if self.threads[thread].priority > INTERRUPTED => {}
             Step::SetPriority(thread, priority) => {
                 let old = std::mem::replace(&mut self.threads[thread].priority, priority);
                 let queue = &mut self.ready[usize::from(old)];
@@ -391,6 +405,9 @@ impl Model {
         if !(better || equal && yields) {
             return;
         }
+        if !yields && self.is_interrupted() {
+            return;
+        }
         let queue = &mut self.ready[usize::from(priority)];
         if yields || std::mem::take(&mut self.turn_over) {
             queue.push_back(me);
@@ -400,12 +417,45 @@ impl Model {
         self.take_best();
     }
 
+    /// If an interrupt thread has to run, it preempts the running thread, which is the
+    /// next when there is none any more.
+    fn is_interrupted(&mut self) -> bool {
+        let Some(me) = self.running else {
+            return false;
+        };
+        let priority = self.threads[me].priority;
+        let interrupted = self
+            .best()
+            .is_some_and(|best| best > priority && best > INTERRUPTED);
+        if interrupted {
+            self.ready[usize::from(priority.max(INTERRUPTED))].push_front(me);
+            self.take_best();
+        }
+        interrupted
+    }
+
+    /// A thread that was interrupted runs again: it may have lost its turn meanwhile, or
+    /// another of the program's may be more important.
+    fn go_on(&mut self) {
+        let me = self.running.expect("it has just been taken");
+        let priority = self.threads[me].priority;
+        let best = self.best();
+        if best.is_some_and(|best| best > priority) {
+            self.give_way(false);
+        } else if best == Some(priority) && self.turn_over {
+            self.give_way_at_tick();
+        }
+    }
+
     /// The running thread's turn is over.
     fn give_way_at_tick(&mut self) {
         let Some(me) = self.running else {
             return;
         };
         let priority = self.threads[me].priority;
+        if self.is_interrupted() || priority > INTERRUPTED {
+            return;
+        }
         if self.best().is_some_and(|best| best >= priority) {
             self.turn_over = false;
             self.ready[usize::from(priority)].push_back(me);

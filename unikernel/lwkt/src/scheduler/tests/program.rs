@@ -24,6 +24,17 @@ pub fn leave() -> MayBlock<Host> {
     unsafe { MayBlock::assume() }
 }
 
+/// The priority of a number below 32, or the interrupt level above.
+pub fn priority_of(number: u8) -> Priority {
+    match number.checked_sub(FIRST_INTERRUPT) {
+        None => Priority::new(number),
+        Some(level) => Priority::interrupt(level),
+    }
+}
+
+/// The number that stands for interrupt level 0 in [`priority_of`].
+pub const FIRST_INTERRUPT: u8 = 33;
+
 /// Starts a thread that runs `body`.
 pub fn spawn(priority: u8, on: Option<usize>, body: impl FnOnce() + Send + 'static) -> Ref {
     let thread = prepare(priority, body);
@@ -37,7 +48,7 @@ pub fn prepare(priority: u8, body: impl FnOnce() + Send + 'static) -> Ref {
     let context = Context::new();
     let kept = Kept::new(context.clone(), world.kept.clone());
     let saved = Arc::as_ptr(&context).expose_provenance();
-    let thread: Ref = Thread::new(Priority::new(priority), saved, kept);
+    let thread: Ref = Thread::new(priority_of(priority), saved, kept);
     let host = thread::spawn(move || {
         let me = context.clone();
         as_context(world, 0, context, || {
