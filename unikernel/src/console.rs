@@ -17,6 +17,7 @@ use crate::control::{self, DebugPort};
 use crate::params::Params;
 use crate::platform::InterruptLine;
 use crate::sched::{InterruptThread, WaitQueue};
+use crate::sync::RwLock;
 use crate::{abi, panic};
 
 const COM1: u16 = 0x3f8;
@@ -27,14 +28,16 @@ const CHUNK: usize = 256;
 
 type Uart = Uart16550<PioBackend>;
 
-/// The port is only touched under this lock. It is not a `Lock`: a long write
-/// must not keep interrupts off, and no interrupt handler takes it.
+/// The port is only touched under this lock. It is not a `Lock`: a long write must not
+/// keep interrupts off. No interrupt handler or interrupt thread takes it, and nothing is
+/// done under it that a critical section is entered for: its end could give the CPU to
+/// a thread that spins for the lock.
 static UART: SpinMutex<Option<Uart>> = SpinMutex::new(None);
 static STDERR_PORT: AtomicU16 = AtomicU16::new(0);
 static STDERR: SpinMutex<()> = SpinMutex::new(());
 static FRAMED: AtomicBool = AtomicBool::new(false);
 static INPUT_ENABLED: AtomicBool = AtomicBool::new(false);
-static INPUT: SpinMutex<Input> = SpinMutex::new(Input::new());
+static INPUT: RwLock<Input> = RwLock::new(Input::new());
 static READERS: WaitQueue = WaitQueue::new();
 static INPUT_THREAD: InterruptThread = InterruptThread::new(0, on_input);
 
@@ -188,10 +191,10 @@ fn drain(input: &mut Input) {
     }
 }
 
-/// Input is there, or has ended: a read would not block.
+/// Input is there, or has ended: a read would not block. Thread context.
 pub fn stdin_ready() -> bool {
     let is_ready = {
-        let mut input = INPUT.lock();
+        let mut input = INPUT.write();
         drain(&mut input);
         !input.ready.is_empty() || input.ended
     };
@@ -210,7 +213,7 @@ pub fn read_stdin(buffer: &mut [u8], nonblocking: bool) -> Result<usize, i32> {
         return Ok(0);
     }
     let mut attempt = || {
-        let mut input = INPUT.lock();
+        let mut input = INPUT.write();
         // Bound what is buffered: the device holds the sender back.
         if input.ready.len() < buffer.len() {
             drain(&mut input);
