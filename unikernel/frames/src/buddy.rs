@@ -130,8 +130,8 @@ impl<M: FrameMemory> Buddy<'_, M> {
         Some(frame)
     }
 
-    /// Gives back the block of `order` at `frame`, which [`Buddy::allocate`] has handed
-    /// out, alone or as part of a larger one.
+    /// Gives back the block of `order` at `frame`. [`Buddy::allocate`] has handed it out,
+    /// alone, as part of a larger one, or in parts; those it takes one look at each.
     ///
     /// # Errors
     /// As [`FreeError`] says; nothing has changed then.
@@ -146,7 +146,10 @@ impl<M: FrameMemory> Buddy<'_, M> {
         let segment = &mut self.segments[at];
         let (mut start, mut whole) = match segment.block_around(frame) {
             Some((start, State::Allocated(whole))) if whole >= order => (start, whole),
-            Some((_, State::Allocated(_))) => return Err(FreeError::TooLarge),
+            Some((_, State::Allocated(_))) if segment.join(frame..frame + frames_in(order)) => {
+                (frame, order)
+            }
+            Some((_, State::Allocated(_))) => return Err(FreeError::PartlyFree),
             Some(_) => return Err(FreeError::AlreadyFree),
             None => return Err(FreeError::NotOurs),
         };

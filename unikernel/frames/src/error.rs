@@ -37,8 +37,8 @@ pub enum FreeError {
     NotOurs,
     /// The frame is free.
     AlreadyFree,
-    /// What was handed out there is smaller.
-    TooLarge,
+    /// The frame is allocated, but not all of the block.
+    PartlyFree,
 }
 
 impl fmt::Display for FreeError {
@@ -47,7 +47,7 @@ impl fmt::Display for FreeError {
             Self::NotABlock => "no block can start there with that size",
             Self::NotOurs => "the frame was never handed out",
             Self::AlreadyFree => "the frame is free already",
-            Self::TooLarge => "what was handed out there is smaller",
+            Self::PartlyFree => "some of its frames are not allocated",
         })
     }
 }

@@ -12,9 +12,10 @@
 //!   block are in the block itself, reached through [`FrameMemory`].
 //! * Out of line there is one byte for every frame, which says whether a block starts
 //!   there, of which order, and whether it is free. So a free is checked without a look
-//!   at memory: one of what is free already, was never handed out or is larger than what
-//!   was handed out is refused, and nothing has changed ([`FreeError`]). Part of a block
-//!   may be given back: the rest stays allocated.
+//!   at memory: one of what is free already or was never handed out is refused, and nothing
+//!   has changed ([`FreeError`]). Part of a block may be given back, the rest stays
+//!   allocated; and several blocks may be given back as the one that they make up, which
+//!   takes one look for each, at its byte.
 //! * A [`Buddy`] is given *segments*, runs of frames without a hole, each with its own
 //!   bytes. Blocks never cross the end of a segment. Holes between segments need no
 //!   bytes, which one table from frame 0 up would.

@@ -1,5 +1,7 @@
 //! A run of frames without a hole, and what is known of each.
 
+use core::ops::Range;
+
 use crate::state::State;
 use crate::{Frame, MAX_ORDER, Order, block_start, frames_in};
 
@@ -74,6 +76,21 @@ impl<'t> Segment<'t> {
             }
         }
         None
+    }
+
+    /// Makes the allocated blocks that make up `frames`, an aligned block, one that has
+    /// no state yet. `false`: not all frames are allocated, and nothing has changed.
+    pub fn join(&mut self, frames: Range<Frame>) -> bool {
+        let mut at = frames.start;
+        while at < frames.end {
+            match self.is_fed(at).then(|| self.state(at)) {
+                Some(State::Allocated(order)) => at += frames_in(order),
+                _ => return false,
+            }
+        }
+        let bytes = (frames.start - self.start) as usize..(frames.end - self.start) as usize;
+        self.states[bytes].fill(State::INSIDE);
+        true
     }
 
     /// Takes the next fresh frames: the largest block that is aligned, not larger than

@@ -59,7 +59,16 @@ impl Model {
         }
         let (start, mut whole) = self.block_with(frame).ok_or(None)?;
         if whole < order {
-            return Err(Some(FreeError::TooLarge));
+            let end = frame + (1 << order);
+            // What is not of one segment is not one block.
+            let segment = |s: &Range<Frame>| s.start <= frame && end <= s.end;
+            if !self.segments.iter().any(segment)
+                || (frame..end).any(|frame| self.block_with(frame).is_none())
+            {
+                return Err(Some(FreeError::PartlyFree));
+            }
+            self.blocks.retain(|start, _| !(frame..end).contains(start));
+            return Ok(());
         }
         self.blocks.remove(&start);
         // Halves, as long as the block to free is in one of them.

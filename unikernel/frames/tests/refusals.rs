@@ -28,7 +28,7 @@ fn free_of_what_is_not_allocated() {
     assert_eq!(buddy.free(block, MAX_ORDER + 1), Err(FreeError::NotABlock));
     assert_eq!(buddy.free(block, u32::MAX), Err(FreeError::NotABlock));
     assert_eq!(buddy.free(block + 1, 1), Err(FreeError::NotABlock));
-    assert_eq!(buddy.free(block, 6), Err(FreeError::TooLarge));
+    assert_eq!(buddy.free(block, 6), Err(FreeError::PartlyFree));
     assert_eq!(buddy.free(block, 5), Ok(()));
     for order in 0..=6 {
         assert_eq!(buddy.free(block, order), Err(FreeError::AlreadyFree));
@@ -43,8 +43,8 @@ fn parts_of_a_block_are_freed_once() {
     let block = buddy.allocate(6).unwrap();
     assert_eq!(buddy.free(block + 5, 0), Ok(()));
     assert_eq!(buddy.free(block + 5, 0), Err(FreeError::AlreadyFree));
-    assert_eq!(buddy.free(block + 4, 1), Err(FreeError::TooLarge));
-    assert_eq!(buddy.free(block, 6), Err(FreeError::TooLarge));
+    assert_eq!(buddy.free(block + 4, 1), Err(FreeError::PartlyFree));
+    assert_eq!(buddy.free(block, 6), Err(FreeError::PartlyFree));
     assert_eq!(buddy.free(block + 32, 5), Ok(()));
     for frame in (block..block + 32).filter(|&frame| frame != block + 5) {
         assert_eq!(buddy.free(frame, 0), Ok(()), "{}", frame - block);
@@ -54,6 +54,28 @@ fn parts_of_a_block_are_freed_once() {
         Some(block),
         "the parts are one block again"
     );
+}
+
+#[test]
+fn blocks_are_freed_as_the_one_they_make_up() {
+    let mut buddy = Buddy::new(Memory::new().0);
+    buddy.add(64..128, table(64)).unwrap();
+    let parts = [5, 4, 3, 2, 1, 0, 0].map(|order| buddy.allocate(order).unwrap());
+    assert_eq!(buddy.free(parts[3], 2), Ok(()));
+    assert_eq!(buddy.free(64, 6), Err(FreeError::PartlyFree));
+    assert_eq!(
+        buddy.free(parts[0], 5),
+        Ok(()),
+        "a refused free has changed something"
+    );
+    assert_eq!(
+        [5, 2].map(|order| buddy.allocate(order).is_some()),
+        [true; 2]
+    );
+    assert_eq!(buddy.free(64, 6), Ok(()));
+    assert_eq!(buddy.free(64, 6), Err(FreeError::AlreadyFree));
+    assert_eq!(buddy.free_frames(), 64);
+    assert_eq!(buddy.allocate(6), Some(64));
 }
 
 #[test]

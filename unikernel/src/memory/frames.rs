@@ -108,9 +108,11 @@ pub fn allocate(bytes: u64) -> Option<u64> {
     Some(frame * PAGE)
 }
 
-/// Gives a range from [`allocate`] back, or an aligned part of one. Thread or interrupt
+/// Gives a range from [`allocate`] back, or an aligned part of one, or several that are
+/// one such range together. Thread or interrupt
 /// context.
 pub fn free_range(physical: u64, bytes: u64) {
+    debug_assert!(physical.is_multiple_of(PAGE), "frames are aligned");
     let freed = FRAMES.lock().free(physical / PAGE, order(bytes));
     match freed {
         Ok(()) => {
@@ -139,6 +141,25 @@ pub fn allocate_page() -> Option<u64> {
 /// Gives a 4 KiB frame back.
 pub fn free_page(physical: u64) {
     free_range(physical, PAGE);
+}
+
+/// Gives 4 KiB frames back. Those that follow each other are given back together, and so
+/// without a link in each: that would have the host back frames that nobody ever touched.
+pub fn free_pages(frames: &[u64]) {
+    /// Longer runs are cut, as interrupts are off while one is given back.
+    const LONGEST: usize = 64;
+    let mut rest = frames;
+    while let Some(&first) = rest.first() {
+        let following = (first..).step_by(PAGE as usize).take(LONGEST);
+        let run = rest
+            .iter()
+            .zip(following)
+            .take_while(|(frame, next)| **frame == *next);
+        let longest = PAGE << run.count().ilog2();
+        let bytes = longest.min(1 << first.trailing_zeros());
+        free_range(first, bytes);
+        rest = &rest[(bytes / PAGE) as usize..];
+    }
 }
 
 /// One 2 MiB frame.
