@@ -50,7 +50,7 @@ const KERNEL_FEATURES: [&str; 40] = [
 ];
 
 /// What of the repository the kernel library is made of.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 14] = [
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
@@ -59,6 +59,8 @@ const SOURCES: [&str; 12] = [
     "unikernel/src",
     "unikernel/lwkt/Cargo.toml",
     "unikernel/lwkt/src",
+    "unikernel/frames/Cargo.toml",
+    "unikernel/frames/src",
     "unikernel/ramfs/Cargo.toml",
     "unikernel/ramfs/src",
     "unikernel/builtins",

@@ -230,10 +230,9 @@ extern "C" fn kernel_main() -> ! {
     let bump = &handover.bump;
     let mut free = handover.free;
     free.remove(bump.start, bump.next);
-    for &(start, end) in free.as_slice() {
-        // SAFETY: free RAM: `early` has taken out everything that is in use.
-        unsafe { frames::add(start, end) };
-    }
+    // SAFETY: free RAM: `early` has taken out everything that is in use. It is in the
+    // direct map.
+    unsafe { frames::init(free.as_slice()) };
     // SAFETY: the device tree is reserved memory in the direct map.
     let fdt = unsafe { Fdt::from_ptr(paging::direct(handover.fdt) as *const u8) }
         .expect("it parsed before");

@@ -33,9 +33,17 @@ impl Ranges {
         }
     }
 
-    /// Puts them in the order of their addresses.
+    /// Puts them in the order of their addresses, and joins those that touch or overlap.
     pub fn sort(&mut self) {
         self.items[..self.len].sort_unstable();
+        let old = *self;
+        self.len = 0;
+        for &(start, end) in old.as_slice() {
+            match self.items[..self.len].last_mut() {
+                Some(last) if last.1 >= start => last.1 = last.1.max(end),
+                _ => self.push(start, end),
+            }
+        }
     }
 
     /// The end of the highest of those below `limit`, or 0.

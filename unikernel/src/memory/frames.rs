@@ -1,108 +1,84 @@
-//! Physical memory: a buddy allocator over all free frames.
+//! Physical memory: a buddy allocator over all free frames, [`darner_frames`].
 //!
-//! Its links live in the free frames themselves, reached through the direct map,
-//! so it needs no memory of its own. It therefore gets memory only as it is needed:
-//! a link in every free block would have the host back all of them, 2 MiB each.
+//! The links of its free blocks are in the free frames, reached through the direct map.
+//! Its table of one byte for each frame is taken out of the RAM that it is given.
 
-use core::alloc::Layout;
-use core::ptr::NonNull;
+use core::ops::Range;
+use core::slice;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use buddy_system_allocator::Heap;
+use darner_frames::{Buddy, FrameMemory, FreeError, Links, Order};
 
 use super::paging;
-use crate::layout::{DIRECT_MAP, LARGE_PAGE, PAGE};
+use crate::layout::{LARGE_PAGE, PAGE};
 use crate::sync::Lock;
 
-/// How many ranges of RAM can wait. A memory map with more is not known.
-const MOST_RANGES: usize = 64;
+/// Free frames, where the direct map has them.
+struct DirectMap;
 
-struct Frames {
-    buddy: Heap<48>,
-    /// Free ranges that nobody has touched yet, as direct-map addresses.
-    untouched: [(u64, u64); MOST_RANGES],
-    ranges: usize,
+impl DirectMap {
+    fn links(frame: u64) -> *mut Links {
+        paging::direct(frame * PAGE) as *mut Links
+    }
 }
 
-static FRAMES: Lock<Frames> = Lock::new(Frames {
-    buddy: Heap::empty(),
-    untouched: [(0, 0); MOST_RANGES],
-    ranges: 0,
-});
+impl FrameMemory for DirectMap {
+    fn read_links(&self, frame: u64) -> Links {
+        // SAFETY: the buddy asks for free frames of those that `init` gave it, and for
+        // their links once it has written them: mapped, aligned, nobody else's.
+        unsafe { Self::links(frame).read() }
+    }
+
+    fn write_links(&mut self, frame: u64, links: Links) {
+        // SAFETY: as for `read_links`.
+        unsafe { Self::links(frame).write(links) }
+    }
+}
+
+static FRAMES: Lock<Buddy<'static, DirectMap>> = Lock::new(Buddy::new(DirectMap));
 static TOTAL: AtomicU64 = AtomicU64::new(0);
 static FREE: AtomicU64 = AtomicU64::new(0);
 
-impl Frames {
-    /// Takes note of a free range, or gives it to the buddy at once where there are
-    /// too many.
-    ///
-    /// # Safety
-    /// As for [`add`].
-    unsafe fn add(&mut self, start: u64, end: u64) {
-        if let Some(slot) = self.untouched.get_mut(self.ranges) {
-            *slot = (start, end);
-            self.ranges += 1;
-        } else {
-            // SAFETY: as the caller says; the direct map makes the addresses valid.
-            unsafe { self.buddy.add_to_heap(start as usize, end as usize) };
-        }
-    }
-
-    /// Gives one more block to the buddy, the next in the order of the ranges.
-    /// Whether there was one.
-    fn feed(&mut self) -> bool {
-        let Some(last) = self.ranges.checked_sub(1) else {
-            return false;
-        };
-        let (start, end) = self.untouched[0];
-        // The largest block that is aligned to its size: what the buddy would cut
-        // the range into. It merges blocks only when they are freed, so smaller
-        // ones could stay small.
-        let largest = 1 << (end - start).ilog2();
-        let block = (1u64 << start.trailing_zeros()).min(largest);
-        // SAFETY: `add`'s caller gave the range, and its start is given on once.
-        unsafe {
-            self.buddy
-                .add_to_heap(start as usize, (start + block) as usize)
-        };
-        self.untouched[0].0 += block;
-        if start + block == end {
-            self.untouched.copy_within(1.., 0);
-            self.ranges = last;
-        }
-        true
-    }
-
-    fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        loop {
-            if let Ok(block) = self.buddy.alloc(layout) {
-                return Some(block);
-            }
-            if !self.feed() {
-                return None;
-            }
-        }
-    }
-}
-
-/// Gives the physical range `start..end` to the allocator.
+/// Gives `ranges` of physical memory (start and end, disjoint) to the allocator, all there
+/// are. Frames that are in them only in part are left out. Boot.
+///
+/// # Panics
+/// When there are too many ranges, or two overlap.
 ///
 /// # Safety
-/// The range is RAM that nothing uses, mapped in the direct map.
-pub unsafe fn add(start: u64, end: u64) {
-    let start = crate::layout::align_up(start, PAGE);
-    let end = crate::layout::align_down(end, PAGE);
-    if start >= end {
+/// The ranges are RAM that nothing uses, mapped in the direct map.
+pub unsafe fn init(ranges: &[(u64, u64)]) {
+    let whole = |&(start, end): &(u64, u64)| start.div_ceil(PAGE)..end / PAGE;
+    let count = |frames: &Range<u64>| frames.end.saturating_sub(frames.start);
+    let total = ranges.iter().map(|range| count(&whole(range))).sum::<u64>();
+    // One byte for each frame, those of the table itself included: a few too many.
+    let table_frames = (total * size_of::<u8>() as u64).div_ceil(PAGE);
+    let home = ranges
+        .iter()
+        .position(|range| count(&whole(range)) >= table_frames);
+    let Some(home) = home else {
         return;
-    }
-    // SAFETY: as the caller says.
-    unsafe {
-        FRAMES
-            .lock()
-            .add(paging::direct(start), paging::direct(end))
     };
-    TOTAL.fetch_add(end - start, Ordering::Relaxed);
-    FREE.fetch_add(end - start, Ordering::Relaxed);
+    let table = paging::direct(whole(&ranges[home]).start * PAGE) as *mut u8;
+    // SAFETY: RAM that nothing uses, as the caller says, and long enough; it is not given
+    // to the allocator. What is in it does not matter: any byte is a valid one.
+    let mut table = unsafe { slice::from_raw_parts_mut(table, (table_frames * PAGE) as usize) };
+    let mut buddy = FRAMES.lock();
+    for (index, range) in ranges.iter().enumerate() {
+        let mut frames = whole(range);
+        if index == home {
+            frames.start += table_frames;
+        }
+        if let Some(states) = table.split_off_mut(..count(&frames) as usize)
+            && !frames.is_empty()
+        {
+            buddy
+                .add(frames, states)
+                .expect("boot has few ranges of RAM, and they are disjoint");
+        }
+    }
+    TOTAL.store(buddy.total() * PAGE, Ordering::Relaxed);
+    FREE.store(buddy.total() * PAGE, Ordering::Relaxed);
 }
 
 /// Bytes of RAM the allocator was given.
@@ -115,30 +91,46 @@ pub fn free() -> u64 {
     FREE.load(Ordering::Relaxed)
 }
 
-/// A physical range of `bytes`, a power of two of at least a page, aligned to its
-/// size; content undefined. Thread or interrupt context.
-pub fn allocate(bytes: u64) -> Option<u64> {
+/// The order of a block of `bytes`.
+fn order(bytes: u64) -> Order {
     debug_assert!(
         bytes.is_power_of_two() && bytes >= PAGE,
         "the buddy hands out powers of two"
     );
-    let layout = Layout::from_size_align(bytes as usize, bytes as usize).ok()?;
-    let block = FRAMES.lock().allocate(layout)?;
-    FREE.fetch_sub(bytes, Ordering::Relaxed);
-    Some(block.as_ptr() as u64 - DIRECT_MAP)
+    (bytes / PAGE).trailing_zeros()
 }
 
-/// Gives a range from [`allocate`] back.
+/// A physical range of `bytes`, a power of two of at least a page, aligned to its
+/// size; content undefined. Thread or interrupt context.
+pub fn allocate(bytes: u64) -> Option<u64> {
+    let frame = FRAMES.lock().allocate(order(bytes))?;
+    FREE.fetch_sub(bytes, Ordering::Relaxed);
+    Some(frame * PAGE)
+}
+
+/// Gives a range from [`allocate`] back, or an aligned part of one, or several that are
+/// one such range together. Thread or interrupt
+/// context.
 pub fn free_range(physical: u64, bytes: u64) {
-    let Some(block) = NonNull::new(paging::direct(physical) as *mut u8) else {
-        return;
-    };
-    let Ok(layout) = Layout::from_size_align(bytes as usize, bytes as usize) else {
-        return;
-    };
-    // SAFETY: the range came from `allocate` with the same size.
-    unsafe { FRAMES.lock().buddy.dealloc(block, layout) };
-    FREE.fetch_add(bytes, Ordering::Relaxed);
+    debug_assert!(physical.is_multiple_of(PAGE), "frames are aligned");
+    let freed = FRAMES.lock().free(physical / PAGE, order(bytes));
+    match freed {
+        Ok(()) => {
+            FREE.fetch_add(bytes, Ordering::Relaxed);
+        }
+        Err(error) => refused(physical, bytes, error),
+    }
+}
+
+/// Reports a bug of the caller of [`free_range`]. Nothing is freed: a lost block does
+/// less harm than one that two have.
+#[cold]
+fn refused(physical: u64, bytes: u64, error: FreeError) {
+    debug_assert!(
+        false,
+        "{bytes:#x} bytes at {physical:#x} cannot be freed: {error}"
+    );
+    log::error!("{bytes:#x} bytes of RAM at {physical:#x} cannot be freed and are lost: {error}");
 }
 
 /// One 4 KiB frame.
@@ -149,6 +141,25 @@ pub fn allocate_page() -> Option<u64> {
 /// Gives a 4 KiB frame back.
 pub fn free_page(physical: u64) {
     free_range(physical, PAGE);
+}
+
+/// Gives 4 KiB frames back. Those that follow each other are given back together, and so
+/// without a link in each: that would have the host back frames that nobody ever touched.
+pub fn free_pages(frames: &[u64]) {
+    /// Longer runs are cut, as interrupts are off while one is given back.
+    const LONGEST: usize = 64;
+    let mut rest = frames;
+    while let Some(&first) = rest.first() {
+        let following = (first..).step_by(PAGE as usize).take(LONGEST);
+        let run = rest
+            .iter()
+            .zip(following)
+            .take_while(|(frame, next)| **frame == *next);
+        let longest = PAGE << run.count().ilog2();
+        let bytes = longest.min(1 << first.trailing_zeros());
+        free_range(first, bytes);
+        rest = &rest[(bytes / PAGE) as usize..];
+    }
 }
 
 /// One 2 MiB frame.

@@ -178,7 +178,7 @@ pub fn unmap_all(regions: &[(u64, u64)]) -> Result<(), NotARegion> {
         } else {
             tlb::shootdown_all();
         }
-        frames.into_iter().for_each(frames::free_page);
+        frames::free_pages(&frames);
     } else {
         for (start, bytes) in regions() {
             unmap_in_batches(start, start + bytes);
@@ -216,9 +216,7 @@ fn unmap_in_batches(start: u64, end: u64) {
             at += PAGE;
         }
         tlb::shootdown(first, (at - first) / PAGE);
-        for &frame in &batch[..count] {
-            frames::free_page(frame);
-        }
+        frames::free_pages(&batch[..count]);
     }
 }
 

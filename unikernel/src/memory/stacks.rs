@@ -69,8 +69,11 @@ static PROGRAM_STACKS: Lock<BTreeMap<u64, u64>> = Lock::new(BTreeMap::new());
 /// Stacks of ended threads, for new ones: those that were given up last are at the
 /// end.
 static KEPT: Lock<VecDeque<(u64, u64)>> = Lock::new(VecDeque::new());
-/// How many stacks are kept.
-const MOST_KEPT: usize = 32;
+/// How many stacks are kept when others are discarded.
+const LEAST_KEPT: usize = 32;
+/// How many are kept at most. Where threads end one by one, this many are unmapped at a
+/// time and not each by itself, which would disturb all CPUs as often as a thread ends.
+const MOST_KEPT: usize = LEAST_KEPT + Discarded::MOST;
 
 /// A program stack.
 pub struct ProgramStack {
@@ -104,21 +107,22 @@ impl ProgramStack {
         self.bottom + self.bytes
     }
 
-    /// Gives the stack up: it is kept for the next thread, and the one that has been
-    /// kept for longest goes to `discarded` where there are many. Thread context, no
+    /// Gives the stack up: it is kept for the next thread, and those that have been
+    /// kept for longest go to `discarded` where there are many. Thread context, no
     /// lock held, and not the stack that the caller runs on.
     pub fn release(self, discarded: &mut Discarded) {
-        let oldest = {
+        let mut oldest = [(0, 0); Discarded::MOST];
+        {
             let mut kept = KEPT.lock();
             kept.push_back((self.bottom, self.bytes));
-            match kept.len() > MOST_KEPT {
-                true => kept.pop_front(),
-                false => None,
+            if kept.len() < MOST_KEPT {
+                return;
             }
-        };
-        if let Some(stack) = oldest {
-            discarded.push(stack);
+            for (slot, stack) in oldest.iter_mut().zip(kept.drain(..Discarded::MOST)) {
+                *slot = stack;
+            }
         }
+        oldest.into_iter().for_each(|stack| discarded.push(stack));
     }
 }
 
