@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use spin::mutex::SpinMutex;
 use uart_16550::backend::PioBackend;
-use uart_16550::spec::registers::{IER, offsets};
+use uart_16550::spec::registers::{IER, LSR, offsets};
 
 use uart_16550::{Config, Uart16550};
 use x86_64::instructions::port::Port;
@@ -18,6 +18,7 @@ use crate::params::Params;
 use crate::platform::InterruptLine;
 use crate::sched::{InterruptThread, WaitQueue};
 use crate::sync::RwLock;
+use crate::time::monotonic_ns;
 use crate::{abi, panic};
 
 const COM1: u16 = 0x3f8;
@@ -270,5 +271,25 @@ impl Write for LastWords {
             port => DebugPort(port).write(text.as_bytes()),
         }
         Ok(())
+    }
+}
+
+/// How long COM1 may take for what it holds at the end, in ns: the bytes of its FIFO, at
+/// 300 bit/s, or for as long as a reader may rest.
+const LAST_BYTES: u64 = 10_000_000_000;
+
+/// Waits until COM1 has sent all that it has taken: what a device still holds when its
+/// machine ends is lost. Only after [`panic::claim_last_words`].
+pub fn flush() {
+    debug_assert!(panic::has_last_words(), "only one CPU speaks last");
+    // SAFETY: as for `LastWords`.
+    unsafe { UART.force_unlock() };
+    let mut uart = UART.lock();
+    let Some(uart) = uart.as_mut() else {
+        return;
+    };
+    let begin = monotonic_ns();
+    while !uart.lsr().contains(LSR::TRANSMITTER_EMPTY) && monotonic_ns() - begin < LAST_BYTES {
+        core::hint::spin_loop();
     }
 }

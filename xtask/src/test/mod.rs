@@ -7,6 +7,7 @@ mod failing;
 mod host;
 mod image;
 mod kernel;
+mod late_reader;
 mod libtest;
 mod lint;
 mod matrix;
@@ -62,6 +63,7 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(lint::cases());
     cases.extend(image::cases());
     cases.extend(matrix::cases());
+    cases.extend(late_reader::cases());
     cases.extend(kernel::cases());
     cases.extend(failing::cases());
     cases.extend(stress::cases());

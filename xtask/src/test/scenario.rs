@@ -37,6 +37,7 @@ pub struct Scenario {
     env: Vec<String>,
     shares: Vec<Share>,
     input: Vec<u8>,
+    unread_for: Duration,
     ending: Ending,
     /// What standard output must be, to the byte.
     output: Option<Expected>,
@@ -63,6 +64,7 @@ impl Scenario {
             env: Vec::new(),
             shares: Vec::new(),
             input: Vec::new(),
+            unread_for: Duration::ZERO,
             ending: Ending::Status(0),
             output: None,
             in_output: Vec::new(),
@@ -187,6 +189,12 @@ impl Scenario {
         self
     }
 
+    /// Its standard output is not read before so much time has passed.
+    pub fn unread_for(mut self, time: Duration) -> Self {
+        self.unread_for = time;
+        self
+    }
+
     /// Its standard output must contain this.
     pub fn prints(mut self, text: impl Into<String>) -> Self {
         self.in_output.push(text.into());
@@ -223,6 +231,7 @@ impl Scenario {
             env: &self.env,
             shares: &self.shares,
             input: &self.input,
+            unread_for: self.unread_for,
         };
         let outcome = suite.boot(&self.name, &program, &self.config, given)?;
         let backtrace = run::backtrace(&suite.set, &program, &outcome)?.unwrap_or_default();

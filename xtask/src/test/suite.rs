@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::app::App;
 use crate::build_set::{BuildSet, Program};
 use crate::error::{Context, Result};
 use crate::initrd::Share;
 use crate::kernel::Profile;
-use crate::vm::{self, Config, Guest, Outcome, Streams};
+use crate::vm::{self, Config, Guest, Outcome, Output, Streams};
 
 type Programs = HashMap<(String, &'static str), std::result::Result<Program, String>>;
 
@@ -24,6 +25,8 @@ pub struct Given<'a> {
     pub shares: &'a [Share],
     /// Its standard input.
     pub input: &'a [u8],
+    /// How long its standard output is not read at first.
+    pub unread_for: Duration,
 }
 
 /// The surroundings of all tests.
@@ -103,7 +106,10 @@ impl Suite {
             env: given.env.to_vec(),
             args: given.args.to_vec(),
         };
-        let streams = Streams::kept(given.input);
+        let mut streams = Streams::kept(given.input);
+        if !given.unread_for.is_zero() {
+            streams.stdout = Output::KeptAfter(given.unread_for);
+        }
         let outcome = vm::run(&self.set.qemu, config, &guest, streams);
         // It goes with the folder, too; it is just large.
         let _ = std::fs::remove_file(&initrd);

@@ -91,6 +91,8 @@ pub enum Output {
     Stderr,
     /// Kept in memory.
     Kept,
+    /// The same, but nothing is read before so much time has passed.
+    KeptAfter(Duration),
 }
 
 /// Moves all that comes from `source` to where it goes, as it comes; gives what
@@ -98,6 +100,9 @@ pub enum Output {
 pub fn pump(mut source: impl Read + Send + 'static, output: Output) -> JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let (mut kept, mut buffer) = (Vec::new(), [0; 16384]);
+        if let Output::KeptAfter(time) = output {
+            std::thread::sleep(time);
+        }
         loop {
             let bytes = match source.read(&mut buffer) {
                 // QEMU's end may come as an error, too.
@@ -108,7 +113,7 @@ pub fn pump(mut source: impl Read + Send + 'static, output: Output) -> JoinHandl
             let _ = match output {
                 Output::Stdout => write_all(std::io::stdout(), bytes),
                 Output::Stderr => write_all(std::io::stderr(), bytes),
-                Output::Kept => {
+                Output::Kept | Output::KeptAfter(_) => {
                     kept.extend_from_slice(bytes);
                     Ok(())
                 }
