@@ -209,16 +209,6 @@ impl<E: Environment> Heap<E> {
         if !heap.commit_zeroed(0..layout.parts) {
             return Err(Error::Memory);
         }
-        for owner in 0..owners {
-            // SAFETY: there is room for all owners', and nobody else knows of it yet.
-            unsafe {
-                shared.add(owner).write(Shared {
-                    inbox: Inbox::new(),
-                    claimed: AtomicBool::new(false),
-                    exists: AtomicBool::new(false),
-                })
-            };
-        }
         Ok(heap)
     }
 
@@ -231,7 +221,8 @@ impl<E: Environment> Heap<E> {
     /// None if somebody has it, or there is no memory for it.
     pub(crate) fn claim_part(&self, owner: usize) -> Option<NonNull<Part<E>>> {
         let shared = self.shared(owner);
-        if shared.claimed.swap(true, Ordering::Acquire) {
+        // Most of those that are claimed are seen to be so without a write.
+        if shared.claimed.load(Ordering::Relaxed) || shared.claimed.swap(true, Ordering::Acquire) {
             return None;
         }
         let offset = self.layout.parts + owner * self.layout.part_bytes;
@@ -267,7 +258,7 @@ impl<E: Environment> Heap<E> {
     #[inline]
     pub(crate) fn shared(&self, owner: usize) -> &Shared {
         assert!(owner < self.owners, "there is no owner {owner}");
-        // SAFETY: `new` wrote one for each owner.
+        // SAFETY: there is one for each owner; zeros are an empty inbox and no claim.
         unsafe { self.shared.add(owner).as_ref() }
     }
 

@@ -6,6 +6,8 @@
 pub mod class;
 #[cfg(not(loom))]
 mod heap;
+#[cfg(all(feature = "linux", not(loom)))]
+mod linux;
 #[cfg(not(loom))]
 mod local;
 #[cfg(not(loom))]
@@ -39,3 +41,6 @@ pub use self::{
     statistics::{ClassStatistics, Statistics},
     unit::UNIT,
 };
+
+#[cfg(all(feature = "linux", not(loom)))]
+pub use self::linux::Slab;

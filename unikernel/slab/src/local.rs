@@ -38,6 +38,15 @@ impl<E: Environment> Heap<E> {
     }
 }
 
+impl<E: Environment> Heap<E> {
+    /// The part of `owner`, if somebody had it once and nobody has it now.
+    #[cfg(feature = "linux")]
+    pub(crate) fn claim_existing(&self, owner: usize) -> Option<Local<'_, E>> {
+        self.part(owner)?;
+        self.claim(owner)
+    }
+}
+
 impl<'h, E: Environment> Local<'h, E> {
     #[inline(always)]
     fn part(&self) -> &Part<E> {

@@ -98,13 +98,15 @@ pub fn take(word: &AtomicU64) -> u64 {
 }
 
 /// Zones that had left their owner's lists when something was freed in them: a stack.
+/// Numbers are kept inverted, so that memory of zeros is an empty one.
 #[derive(Debug)]
 pub struct Inbox(AtomicU32);
 
 impl Inbox {
     /// An empty one.
+    #[cfg(loom)]
     pub fn new() -> Self {
-        Self(AtomicU32::new(NONE))
+        Self(AtomicU32::new(!NONE))
     }
 
     /// Queues `zone`, whose link is `link`. Whether the inbox was empty, and the owner
@@ -112,12 +114,12 @@ impl Inbox {
     pub fn push(&self, zone: u32, link: &AtomicU32) -> bool {
         let mut first = self.0.load(Ordering::Relaxed);
         loop {
-            link.store(first, Ordering::Relaxed);
+            link.store(!first, Ordering::Relaxed);
             let pushed =
                 self.0
-                    .compare_exchange_weak(first, zone, Ordering::AcqRel, Ordering::Relaxed);
+                    .compare_exchange_weak(first, !zone, Ordering::AcqRel, Ordering::Relaxed);
             match pushed {
-                Ok(_) => return first == NONE,
+                Ok(_) => return first == !NONE,
                 Err(now) => first = now,
             }
         }
@@ -125,9 +127,10 @@ impl Inbox {
 
     /// Takes all; the first, whose link leads to the next. Owner only.
     pub fn take(&self) -> u32 {
-        match self.0.load(Ordering::Relaxed) {
-            NONE => NONE,
-            _ => self.0.swap(NONE, Ordering::Acquire),
+        // Most often there is nothing, which needs no write.
+        match self.0.load(Ordering::Relaxed) == !NONE {
+            true => NONE,
+            false => !self.0.swap(!NONE, Ordering::Acquire),
         }
     }
 }
