@@ -1,6 +1,6 @@
 //! The allocators that are compared.
 
-use std::alloc::{GlobalAlloc, System};
+use std::alloc::System;
 
 use crate::{Allocator, Global};
 
@@ -22,8 +22,10 @@ macro_rules! global {
         struct $name;
 
         impl Global for $name {
+            type Allocator = $allocator;
+
             #[inline(always)]
-            fn get() -> &'static impl GlobalAlloc {
+            fn get() -> &'static $allocator {
                 static ALLOCATOR: $allocator = $value;
                 &ALLOCATOR
             }
@@ -40,9 +42,9 @@ global!(
     tikv_jemallocator::Jemalloc
 );
 global!(Glibc, System, System);
-// What it takes from the system it gets in pieces of 64 KiB and more.
+// It gets its memory from glibc, in large pieces.
 global!(
     Talc,
-    talc::TalcLock<spin::Mutex<()>, talc::source::Os>,
-    talc::TalcLock::new(talc::source::Os::new())
+    talc::TalcLock<spin::Mutex<()>, talc::source::GlobalAllocSource<System>>,
+    talc::TalcLock::new(talc::source::GlobalAllocSource::new(System))
 );

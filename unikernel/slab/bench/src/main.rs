@@ -35,8 +35,10 @@ pub struct Allocator {
 
 /// An allocator that there is one of.
 pub trait Global {
+    /// Its type.
+    type Allocator: GlobalAlloc + 'static;
     /// It.
-    fn get() -> &'static impl GlobalAlloc;
+    fn get() -> &'static Self::Allocator;
 }
 
 impl Allocator {
