@@ -28,9 +28,9 @@ const COLOURED: usize = 512;
 /// Colours are at least this far apart: a cache line.
 const LINE: usize = 64;
 /// A magazine holds no more bytes than this in chunks, unless they are too few.
-const CACHED: usize = 32 << 10;
+const CACHED: usize = 64 << 10;
 /// Bounds of the number of chunks that a magazine may hold.
-const MAGAZINE: (usize, usize) = (4, 64);
+const MAGAZINE: (usize, usize) = (8, 64);
 
 /// What is fixed of a class.
 #[derive(Clone, Copy, Debug)]

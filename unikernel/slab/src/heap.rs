@@ -16,9 +16,9 @@ use crate::unit::{PAGES, Tag, UNIT, Unit, Units};
 /// Units that the bookkeeping is committed for at a time.
 const BOOKED: usize = 64;
 /// Free pages that stay committed however small the heap is.
-const IDLE_LEAST: usize = 512;
+const IDLE_LEAST: usize = 2048;
 /// One part of this many of the committed pages may stay committed when it is free.
-const IDLE_PART: usize = 8;
+const IDLE_PART: usize = 4;
 /// Runs that are decommitted before the lock is taken again.
 const BATCH: usize = 32;
 
