@@ -19,8 +19,10 @@ const STEPPED: usize = 128;
 const STEP: usize = 8;
 /// Classes of each doubling.
 const PER_DOUBLING: usize = 8;
-/// Masks below this have their class in a table.
+/// Masks below this have their class in a table of each owner.
 const TABLED: usize = 1024;
+/// Entries of that table: one for each [`STEP`].
+pub const ENTRIES: usize = TABLED / STEP;
 /// A zone has at least so many chunks.
 const CHUNKS_LEAST: usize = 16;
 /// What the starts of zones of one class may differ by, in bytes, for the colouring.
@@ -107,17 +109,6 @@ pub static TABLE: [Class; CLASSES] = {
     table
 };
 
-/// The class of each multiple of 8 below [`TABLED`].
-static OF_MASK: [u8; TABLED / STEP] = {
-    let mut table = [0; TABLED / STEP];
-    let mut index = 0;
-    while index < table.len() {
-        table[index] = computed(index * STEP) as u8;
-        index += 1;
-    }
-    table
-};
-
 /// Bytes of a chunk of `class`.
 const fn size_of_class(class: usize) -> usize {
     let linear = STEPPED / STEP;
@@ -144,10 +135,19 @@ pub const fn mask(layout: Layout) -> usize {
     layout.size().wrapping_sub(1) | (layout.align() - 1)
 }
 
-/// The class of a mask, if it is that of a common size.
+/// Where the class of a mask is in a table, if there.
 #[inline(always)]
-pub fn common(mask: usize) -> Option<usize> {
-    OF_MASK.get(mask / STEP).map(|&class| usize::from(class))
+pub const fn entry(mask: usize) -> Option<usize> {
+    if mask < TABLED {
+        Some(mask / STEP)
+    } else {
+        None
+    }
+}
+
+/// The class of a table's entry.
+pub const fn of_entry(entry: usize) -> usize {
+    computed(entry * STEP)
 }
 
 /// The class of a mask, or none for one that no class is large enough for.
@@ -175,14 +175,13 @@ mod tests {
             let class = of(size - 1).unwrap();
             assert!(TABLE[class].size as usize >= size);
             assert!(class == 0 || (TABLE[class - 1].size as usize) < size);
-            if size <= TABLED {
-                assert_eq!(common(size - 1), Some(class));
-            } else {
-                assert_eq!(common(size - 1), None);
-            }
+            assert_eq!(
+                entry(size - 1).map(of_entry),
+                (size <= TABLED).then_some(class)
+            );
         }
         assert_eq!(of(LARGEST), None);
-        assert_eq!(common(usize::MAX), None);
+        assert_eq!(entry(usize::MAX), None);
     }
 
     #[test]

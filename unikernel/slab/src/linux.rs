@@ -113,7 +113,7 @@ impl Slab {
     /// Gives up what the calling thread, and threads that have ended, can. How many pages
     /// went back to the system.
     pub fn reclaim(&self) -> usize {
-        let mine = with(Local::reclaim).unwrap_or(0);
+        let mine = with(Local::reclaim, || 0);
         let idle = HEAP
             .get()
             .into_iter()
@@ -122,39 +122,38 @@ impl Slab {
     }
 }
 
-/// Calls `call` with the thread's part.
+/// Calls `call` with the thread's part, or `none` if there is no heap.
 #[inline(always)]
-fn with<R>(call: impl FnOnce(&mut Local<'static, Process>) -> R) -> Option<R> {
+fn with<R>(call: impl FnOnce(&mut Local<'static, Process>) -> R, none: fn() -> R) -> R {
     match PART.get() {
         Some(part) => {
             // SAFETY: the thread has it, and `call` does not come here again: nothing in
             // it allocates.
             let mut local = ManuallyDrop::new(unsafe { Local::from_raw(part) });
-            Some(call(&mut local))
+            call(&mut local)
         }
-        None => with_new(call),
+        None => with_new(call, none),
     }
 }
 
 /// Gets the thread a part, or uses the shared one.
 #[cold]
 #[inline(never)]
-fn with_new<R>(call: impl FnOnce(&mut Local<'static, Process>) -> R) -> Option<R> {
-    let heap = heap()?;
-    let claimed = THREAD
-        .try_with(|thread| {
-            let local = (SHARED + 1..OWNERS).find_map(|owner| heap.claim(owner))?;
-            let part = local.into_raw();
-            thread.0.set(Some(part));
-            PART.set(Some(part));
-            Some(part)
-        })
-        .ok()
-        .flatten();
-    if let Some(part) = claimed {
+fn with_new<R>(call: impl FnOnce(&mut Local<'static, Process>) -> R, none: fn() -> R) -> R {
+    let Some(heap) = heap() else {
+        return none();
+    };
+    let claimed = THREAD.try_with(|thread| {
+        let local = (SHARED + 1..OWNERS).find_map(|owner| heap.claim(owner))?;
+        let part = local.into_raw();
+        thread.0.set(Some(part));
+        PART.set(Some(part));
+        Some(part)
+    });
+    if let Ok(Some(part)) = claimed {
         // SAFETY: as in `with`.
         let mut local = ManuallyDrop::new(unsafe { Local::from_raw(part) });
-        return Some(call(&mut local));
+        return call(&mut local);
     }
     let mut shared = LEFT.lock();
     if shared.is_none() {
@@ -162,10 +161,12 @@ fn with_new<R>(call: impl FnOnce(&mut Local<'static, Process>) -> R) -> Option<R
             .claim(SHARED)
             .map(|local| NonNullPart(local.into_raw()));
     }
-    let part = shared.as_ref()?.0;
+    let Some(&NonNullPart(part)) = shared.as_ref() else {
+        return none();
+    };
     // SAFETY: it is the lock's, which is held.
     let mut local = ManuallyDrop::new(unsafe { Local::from_raw(part) });
-    Some(call(&mut local))
+    call(&mut local)
 }
 
 fn heap() -> Option<&'static Heap<Process>> {
@@ -192,12 +193,12 @@ fn heap() -> Option<&'static Heap<Process>> {
 unsafe impl GlobalAlloc for Slab {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        pointer(with(|local| local.allocate(layout)))
+        with(|local| pointer(local.allocate(layout)), null_mut)
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        pointer(with(|local| local.allocate_zeroed(layout)))
+        with(|local| pointer(local.allocate_zeroed(layout)), null_mut)
     }
 
     #[inline]
@@ -205,7 +206,7 @@ unsafe impl GlobalAlloc for Slab {
         // SAFETY: the caller passes what `alloc` gave out.
         let memory = unsafe { NonNull::new_unchecked(memory) };
         // SAFETY: as the caller says.
-        with(|local| unsafe { local.deallocate(memory, layout) });
+        with(|local| unsafe { local.deallocate(memory, layout) }, || ());
     }
 
     #[inline]
@@ -213,13 +214,15 @@ unsafe impl GlobalAlloc for Slab {
         // SAFETY: the caller passes what `alloc` gave out.
         let memory = unsafe { NonNull::new_unchecked(memory) };
         // SAFETY: as the caller says.
-        pointer(with(|local| unsafe {
-            local.reallocate(memory, layout, new_size)
-        }))
+        let resize = |local: &mut Local<'static, Process>| {
+            // SAFETY: as the caller says.
+            pointer(unsafe { local.reallocate(memory, layout, new_size) })
+        };
+        with(resize, null_mut)
     }
 }
 
 #[inline(always)]
-fn pointer(memory: Option<Option<NonNull<u8>>>) -> *mut u8 {
-    memory.flatten().map_or(null_mut(), NonNull::as_ptr)
+fn pointer(memory: Option<NonNull<u8>>) -> *mut u8 {
+    memory.map_or(null_mut(), NonNull::as_ptr)
 }

@@ -83,8 +83,8 @@ impl<'h, E: Environment> Local<'h, E> {
     /// from here was. A size of 0 is taken as 1.
     #[inline]
     pub fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        if let Some(class) = class::common(class::mask(layout))
-            && let Some(chunk) = self.part().magazine(class).pop()
+        if let Some(magazine) = self.part().magazine_for(class::mask(layout))
+            && let Some(chunk) = magazine.pop()
         {
             return Some(chunk);
         }
@@ -112,13 +112,14 @@ impl<'h, E: Environment> Local<'h, E> {
     /// `memory` was allocated from this heap with this layout, and is not used any more.
     #[inline]
     pub unsafe fn deallocate(&mut self, memory: NonNull<u8>, layout: Layout) {
-        if let Some(class) = class::common(class::mask(layout)) {
-            if cfg!(debug_assertions) && !self.part().may_free(class, memory) {
-                return;
-            }
-            if self.part().magazine(class).push(memory) {
-                return;
-            }
+        // What is wrong is seen at once with debug assertions, else when it is sent home.
+        if cfg!(debug_assertions) && !self.part().may_free(memory, layout) {
+            return;
+        }
+        if let Some(magazine) = self.part().magazine_for(class::mask(layout))
+            && magazine.push(memory)
+        {
+            return;
         }
         self.deallocate_slowly(memory, layout);
     }
@@ -202,13 +203,6 @@ impl<'h, E: Environment> Local<'h, E> {
         let Some(class) = class_of(layout) else {
             return part.heap().free_run(memory, layout);
         };
-        // The common ones were checked.
-        if cfg!(debug_assertions)
-            && class::common(class::mask(layout)).is_none()
-            && !part.may_free(class, memory)
-        {
-            return;
-        }
         let magazine = part.magazine(class);
         if magazine.push(memory) {
             return;
@@ -251,7 +245,10 @@ impl<E: Environment> Part<E> {
     /// Whether the chunk may be freed, as far as that can be seen at once. If not, that
     /// is said.
     #[cold]
-    fn may_free(&self, class: usize, memory: NonNull<u8>) -> bool {
+    fn may_free(&self, memory: NonNull<u8>, layout: Layout) -> bool {
+        let Some(class) = class_of(layout) else {
+            return true;
+        };
         let address = memory.addr().get();
         let at_hand = self.magazine(class).chunks();
         let misuse = match self.home(address, class) {

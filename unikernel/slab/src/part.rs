@@ -1,10 +1,11 @@
 //! An owner's part of the heap, which it touches alone: magazines and lists of zones.
 
 use core::cell::Cell;
+use core::mem::offset_of;
 use core::ptr::{NonNull, null};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crate::class::{CLASSES, TABLE};
+use crate::class::{self, CLASSES, ENTRIES, TABLE};
 use crate::heap::Heap;
 use crate::remote::NONE;
 use crate::source::Environment;
@@ -118,6 +119,9 @@ pub(crate) struct List {
 /// All that belongs to one owner. It lies in the bookkeeping's range.
 #[repr(C, align(64))]
 pub(crate) struct Part<E: Environment> {
+    /// Where the magazine for each of the smaller sizes is, in bytes from the part's start:
+    /// no address is computed from a class then.
+    offsets: [u16; ENTRIES],
     magazines: [Magazine; CLASSES],
     /// The heap, since the part was last claimed.
     heap: Cell<*const Heap<E>>,
@@ -137,6 +141,11 @@ impl<E: Environment> Part<E> {
         unsafe {
             (&raw mut (*part).heap).write(Cell::new(null()));
             (&raw mut (*part).owner).write(owner);
+            for entry in 0..ENTRIES {
+                let magazine = class::of_entry(entry) * size_of::<Magazine>();
+                let offset = offset_of!(Self, magazines) + magazine;
+                (&raw mut (*part).offsets[entry]).write(offset as u16);
+            }
             for class in 0..CLASSES {
                 let first = CAPACITY_FIRST.min(u32::from(TABLE[class].magazine));
                 (&raw mut (*part).magazines[class].capacity).write(Cell::new(first));
@@ -158,6 +167,17 @@ impl<E: Environment> Part<E> {
         unsafe { &*self.heap.get() }
     }
 
+    /// The magazine for a mask, if it is that of one of the smaller sizes.
+    #[inline(always)]
+    pub fn magazine_for(&self, mask: usize) -> Option<&Magazine> {
+        let entry = class::entry(mask)?;
+        // SAFETY: there are so many entries; each is the offset of a magazine.
+        unsafe {
+            let offset = usize::from(*self.offsets.get_unchecked(entry));
+            Some(&*(&raw const *self).byte_add(offset).cast::<Magazine>())
+        }
+    }
+
     /// The magazine of a class.
     #[inline(always)]
     pub fn magazine(&self, class: usize) -> &Magazine {
@@ -166,6 +186,9 @@ impl<E: Environment> Part<E> {
         unsafe { self.magazines.get_unchecked(class) }
     }
 }
+
+// Offsets of magazines are 16 bits.
+const _: () = assert!(CLASSES * size_of::<Magazine>() + 4096 < 1 << 16);
 
 /// The length of a part's magazine, for reading.
 ///
