@@ -2,5 +2,7 @@
 
 mod basics;
 mod environment;
+#[cfg(feature = "linux")]
+mod linux;
 mod oracle;
 mod threads;

@@ -245,23 +245,30 @@ impl<E: Environment> Part<E> {
     fn drain(&self, class: usize, number: u32, zone: &Unit) {
         let count = zone.tally.take();
         let mut free = zone.own.free.get();
-        let mut twice = 0;
+        let mut wrong = 0;
         let words = usize::from(TABLE[class].chunks).div_ceil(64);
         for word in (0..words).rev() {
             let bits = remote::take(&zone.remote[word]);
             if bits != 0 {
                 let before = zone.bits[word].get();
                 // A bit of both was freed twice; it is free once.
+                let handed_out = zone.own.fresh.get().saturating_sub(word as u32 * 64);
+                let never = match handed_out {
+                    0..64 => bits & u64::MAX << handed_out,
+                    _ => 0,
+                };
                 let doubles = bits & before;
-                twice += doubles.count_ones();
-                refuse_doubles(self.heap(), number, zone, word, doubles);
+                wrong += (doubles | never).count_ones();
+                refuse(self.heap(), number, zone, word, (doubles, Misuse::Double));
+                refuse(self.heap(), number, zone, word, (never, Misuse::Wild));
+                let bits = bits & !never;
                 zone.bits[word].set(before | bits);
                 free += (bits & !before).count_ones();
                 zone.own.cursor.set(zone.own.cursor.get().min(word as u32));
             }
         }
         zone.own.free.set(free);
-        self.came_home(class, zone, count - twice.min(count));
+        self.came_home(class, zone, count - wrong.min(count));
     }
 
     /// Takes note of what was freed elsewhere in zones that had left the lists. Whether
@@ -490,7 +497,13 @@ impl<'a, E: Environment> Batch<'a, E> {
         }
         let new = remote::publish(&zone.remote[self.word], bits);
         self.count += new.count_ones();
-        refuse_doubles(self.heap, number, zone, self.word, bits & !new);
+        refuse(
+            self.heap,
+            number,
+            zone,
+            self.word,
+            (bits & !new, Misuse::Double),
+        );
     }
 
     /// Counts what was published, and queues the zone if it must be.
@@ -511,20 +524,20 @@ impl<'a, E: Environment> Batch<'a, E> {
     }
 }
 
-/// Says that chunks that are free were freed.
+/// Says that chunks were freed that must not be.
 #[inline]
-fn refuse_doubles<E: Environment>(
+fn refuse<E: Environment>(
     heap: &Heap<E>,
     number: u32,
     zone: &Unit,
     word: usize,
-    mut bits: u64,
+    (mut bits, misuse): (u64, Misuse),
 ) {
     while bits != 0 {
         let size = TABLE[zone.tag().class()].size as usize;
         let chunk = word * 64 + bits.trailing_zeros() as usize;
         let address = first_chunk(heap, number, zone).addr() + chunk * size;
-        heap.refuse(Misuse::Double, address);
+        heap.refuse(misuse, address);
         bits &= bits - 1;
     }
 }

@@ -314,6 +314,19 @@ fn wrong_frees_are_named_and_refused() {
             "{freers:?}"
         );
     }
+    // One that was never handed out, by its owner and by the other.
+    let never = a.map_addr(|address| address.saturating_add(64 * 500));
+    for freer in [0, 1] {
+        let freer = if freer == 0 { &mut local } else { &mut other };
+        free(freer, never, small);
+        freer.reclaim();
+        local.reclaim();
+        let found = misused(&heap);
+        assert!(
+            matches!(found[..], [(_, address)] if address == never.addr().get()),
+            "{found:?}"
+        );
+    }
     free(&mut local, a, small);
     free(&mut local, keep, small);
     local.reclaim();

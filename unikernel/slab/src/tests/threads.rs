@@ -67,7 +67,9 @@ fn memory_goes_round_between_owners() {
                         free(&mut local, parcel);
                     }
                     match random.below(1000) {
-                        0 => drop(local.reclaim()),
+                        0 => {
+                            local.reclaim();
+                        }
                         1..10 => local.collect(),
                         _ => {}
                     }
