@@ -44,7 +44,7 @@ impl Notify for Process {
         };
         // Those that no thread has. Others cannot be asked.
         let idle = (0..OWNERS).filter_map(|owner| heap.claim_existing(owner));
-        idle.fold(false, |gained, mut local| local.reclaim() > 0 || gained)
+        idle.map(|mut local| local.reclaim()).sum::<usize>() > 0
     }
 }
 

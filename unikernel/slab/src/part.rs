@@ -146,8 +146,8 @@ impl<E: Environment> Part<E> {
                 let offset = offset_of!(Self, magazines) + magazine;
                 (&raw mut (*part).offsets[entry]).write(offset as u16);
             }
-            for class in 0..CLASSES {
-                let first = CAPACITY_FIRST.min(u32::from(TABLE[class].magazine));
+            for (class, fixed) in TABLE.iter().enumerate() {
+                let first = CAPACITY_FIRST.min(u32::from(fixed.magazine));
                 (&raw mut (*part).magazines[class].capacity).write(Cell::new(first));
                 (&raw mut (*part).lists[class].current).write(Cell::new(NONE));
                 (&raw mut (*part).lists[class].partial).write(Cell::new(NONE));
