@@ -15,6 +15,24 @@ pub fn churn_mixed(allocator: Allocator) -> f64 {
     churn(allocator, 5000, 15_000_000, |random| random.size(11))
 }
 
+/// 100,000 blocks of 64 bytes are allocated, then freed in the same order, again and again.
+pub fn burst_64(allocator: Allocator) -> f64 {
+    const BLOCKS: usize = 100_000;
+    const TURNS: usize = 200;
+    let mut there = Vec::with_capacity(BLOCKS);
+    let start = Instant::now();
+    for _ in 0..TURNS {
+        there.extend((0..BLOCKS).map(|_| allocator.block(64)));
+        there.drain(..).for_each(|block| allocator.free(block));
+    }
+    (BLOCKS * TURNS) as f64 / start.elapsed().as_secs_f64()
+}
+
+/// As `churn_mixed`, with sizes from 16 KiB to 512 KiB.
+pub fn churn_large(allocator: Allocator) -> f64 {
+    churn(allocator, 100, 2_000_000, |random| random.size(5) << 11)
+}
+
 fn churn(
     allocator: Allocator,
     blocks: usize,

@@ -15,9 +15,11 @@ use std::process::ExitCode;
 type Workload = fn(Allocator) -> f64;
 
 /// By name.
-const WORKLOADS: [(&str, Workload); 6] = [
+const WORKLOADS: [(&str, Workload); 8] = [
     ("churn_64", alone::churn_64),
     ("churn_mixed", alone::churn_mixed),
+    ("burst_64", alone::burst_64),
+    ("churn_large", alone::churn_large),
     ("producer_consumer", threads::producer_consumer),
     ("larson", threads::larson),
     ("xmalloc", threads::xmalloc),
