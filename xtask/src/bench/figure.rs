@@ -12,16 +12,8 @@ pub enum Goal {
     Under(f64),
     /// This or less.
     AtMost(f64),
-}
-
-impl Goal {
-    /// Whether `value` reaches it.
-    pub fn is_reached(self, value: f64) -> bool {
-        match self {
-            Self::Under(limit) => value < limit,
-            Self::AtMost(limit) => value <= limit,
-        }
-    }
+    /// To be at least this many times as good as the peer.
+    Ratio(f64),
 }
 
 impl fmt::Display for Goal {
@@ -29,6 +21,7 @@ impl fmt::Display for Goal {
         match self {
             Self::Under(limit) => write!(f, "< {limit}"),
             Self::AtMost(limit) => write!(f, "<= {limit}"),
+            Self::Ratio(least) => write!(f, "ratio >= {least}"),
         }
     }
 }
@@ -92,7 +85,11 @@ impl Figure {
 
     /// Whether the goal is reached, if there is one.
     pub fn is_reached(&self) -> Option<bool> {
-        self.goal.map(|goal| goal.is_reached(self.value))
+        Some(match self.goal? {
+            Goal::Under(limit) => self.value < limit,
+            Goal::AtMost(limit) => self.value <= limit,
+            Goal::Ratio(least) => self.ratio()? >= least,
+        })
     }
 
     /// As one line of JSON. The fields keep this order, for readers that are people.
@@ -159,12 +156,21 @@ mod tests {
 
     #[test]
     fn a_limit_belongs_to_at_most_only() {
-        assert!(!Goal::Under(5.0).is_reached(5.0));
-        assert!(Goal::Under(5.0).is_reached(4.999));
-        assert!(Goal::AtMost(5.0).is_reached(5.0));
-        assert!(!Goal::AtMost(5.0).is_reached(5.001));
+        let reached = |value, goal| Figure::new("a/b", value, "x").goal(goal).is_reached();
+        assert_eq!(reached(5.0, Goal::Under(5.0)), Some(false));
+        assert_eq!(reached(4.999, Goal::Under(5.0)), Some(true));
+        assert_eq!(reached(5.0, Goal::AtMost(5.0)), Some(true));
+        assert_eq!(reached(5.001, Goal::AtMost(5.0)), Some(false));
         let figure = Figure::new("a/b", 6.0, "x");
         assert_eq!(figure.is_reached(), None);
         assert_eq!(figure.goal(Goal::AtMost(5.0)).is_reached(), Some(false));
+    }
+
+    #[test]
+    fn a_ratio_is_reached_beside_a_peer() {
+        let figure = Figure::new("a/b", 4.0, "x").goal(Goal::Ratio(0.75));
+        assert_eq!(figure.is_reached(), None);
+        assert_eq!(figure.clone().peer("y", 3.0).is_reached(), Some(true));
+        assert_eq!(figure.peer("y", 2.9).is_reached(), Some(false));
     }
 }

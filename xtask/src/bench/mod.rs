@@ -11,6 +11,7 @@ mod guests;
 mod host_load;
 pub mod lwkt;
 mod micro;
+mod slab;
 mod table;
 
 pub use figure::Figure;
@@ -39,6 +40,11 @@ const GROUPS: &[Group] = &[
         name: "lwkt",
         about: "instructions of yielding, waiting, waking, starting threads",
         measure: lwkt::measure,
+    },
+    Group {
+        name: "slab",
+        about: "the slab allocator beside mimalloc, snmalloc, jemalloc, talc and glibc, on the host",
+        measure: slab::measure,
     },
     Group {
         name: "founding",

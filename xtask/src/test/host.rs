@@ -19,9 +19,24 @@ pub fn cases() -> Vec<Case> {
             cargo_test(suite, &[&packages[..], &["--lib"]].concat())
         }),
         // Every order of what CPUs do to each other's queues and locks.
-        Case::alone("host/loom", |suite| model(suite, "loom", "")),
+        Case::alone("host/loom", |suite| {
+            model(suite, "loom", &["darner-lwkt", "darner-slab"], "")
+        }),
         // Many orders of larger ones.
-        Case::alone("host/shuttle", |suite| model(suite, "shuttle", "shuttled")),
+        Case::alone("host/shuttle", |suite| {
+            model(suite, "shuttle", &["darner-lwkt"], "shuttled")
+        }),
+        // The allocator as that of a Linux program, and as fast as it is used.
+        Case::alone("host/slab", |suite| {
+            let package = [
+                "--package",
+                "darner-slab",
+                "--features",
+                "linux",
+                "--release",
+            ];
+            cargo_test(suite, &package)
+        }),
         Case::alone("host/apps", |suite| {
             let apps = crate::app::list(&suite.set.root)?;
             let packages: Vec<&str> = apps
@@ -36,12 +51,13 @@ pub fn cases() -> Vec<Case> {
 /// The model checks, which are the tests of crates compiled for a checker that chooses
 /// the order of what threads do: those whose names contain `filter`, where not all are
 /// such models. Optimised: there are very many orders.
-fn model(suite: &Suite, checker: &str, filter: &str) -> Verdict {
+fn model(suite: &Suite, checker: &str, packages: &[&str], filter: &str) -> Verdict {
     let root = &suite.set.root;
     let mut cargo = suite.set.toolchain.cargo(root);
     cargo
         .env("RUSTFLAGS", format!("--cfg {checker}"))
-        .args(["test", "--quiet", "--release", "--package", "darner-lwkt"])
+        .args(["test", "--quiet", "--release"])
+        .args(packages.iter().flat_map(|package| ["--package", package]))
         .args(["--lib", "--target-dir"])
         .arg(workspace::target_dir(root).join(checker))
         .arg(filter);

@@ -20,6 +20,7 @@ pub fn cases() -> Vec<Case> {
         Case::alone("lint/host", |suite| {
             let mut cargo = suite.set.toolchain.cargo(&suite.set.root);
             cargo.args(["clippy", "--workspace", "--all-targets"]);
+            cargo.args(["--features", "darner-slab/linux"]);
             for package in FREESTANDING {
                 cargo.args(["--exclude", package]);
             }

@@ -1,0 +1,8 @@
+//! Tests of the allocator on the host.
+
+mod basics;
+mod environment;
+#[cfg(feature = "linux")]
+mod linux;
+mod oracle;
+mod threads;
