@@ -40,11 +40,26 @@ pub const DEVICES: u64 = 0xffff_b100_0000_0000;
 /// End (exclusive) of the device window.
 pub const DEVICES_END: u64 = 0xffff_b180_0000_0000;
 
+/// The kernel's heap.
+pub const KERNEL_HEAP: u64 = 0xffff_b200_0000_0000;
+/// End (exclusive) of the kernel's heap.
+pub const KERNEL_HEAP_END: u64 = 0xffff_b240_0000_0000;
+/// What the kernel knows of its heap.
+pub const KERNEL_HEAP_BOOK: u64 = 0xffff_b280_0000_0000;
+/// End (exclusive) of that.
+pub const KERNEL_HEAP_BOOK_END: u64 = 0xffff_b2c0_0000_0000;
+/// What the kernel knows of the program's heap.
+pub const HEAP_BOOK: u64 = 0xffff_b300_0000_0000;
+/// End (exclusive) of that.
+pub const HEAP_BOOK_END: u64 = 0xffff_b340_0000_0000;
+
 const _: () = {
     assert!(SLICES_END == 1 << (SLICES_BIT + 1));
     // What is the node's own ends where the bit comes up again in the upper half.
     assert!(DIRECT_MAP < KERNEL_STACKS && KERNEL_STACKS_END <= DEVICES);
-    assert!(DEVICES_END <= DIRECT_MAP + (1 << SLICES_BIT));
+    assert!(DEVICES_END <= KERNEL_HEAP && KERNEL_HEAP_END <= KERNEL_HEAP_BOOK);
+    assert!(KERNEL_HEAP_BOOK_END <= HEAP_BOOK);
+    assert!(HEAP_BOOK_END <= DIRECT_MAP + (1 << SLICES_BIT));
 };
 
 /// The smallest page.

@@ -17,6 +17,7 @@ use hermit as _;
 mod clock;
 mod counter;
 mod getpid;
+mod heap;
 mod locks;
 mod round_trips;
 mod spawn;
@@ -75,6 +76,21 @@ const MEASUREMENTS: &[Measurement] = &[
         round_trips::mpsc,
     ),
     measurement("instant_now", "the time now", clock::instant_now),
+    measurement(
+        "pair_64",
+        "a box of 64 bytes, made and dropped",
+        heap::pair_64,
+    ),
+    measurement(
+        "pair_16k",
+        "a box of 16 KiB, made and dropped",
+        heap::pair_16k,
+    ),
+    measurement(
+        "throughput",
+        "thousands of blocks a second, by a thread on each CPU",
+        heap::throughput,
+    ),
 ];
 
 fn main() -> ExitCode {

@@ -214,9 +214,14 @@ impl<M: Machine> IpiQueues<M> {
     where
         F: FnOnce(Delivery<'_, M>) + Send + 'static,
     {
-        if !self.send_waiting(leave, target, message) {
-            return;
+        if self.send_waiting(leave, target, message) {
+            self.notify_passively(target);
         }
+    }
+
+    /// Interrupts CPU `target`, to which a passive message was sent, if it idles or has
+    /// many.
+    fn notify_passively(&self, target: usize) {
         let queue = &self.queues[target];
         // Either this sees that the target idles, or the target sees the message.
         fence(Ordering::SeqCst);
@@ -236,6 +241,25 @@ impl<M: Machine> IpiQueues<M> {
         };
         self.post(envelope, target, message);
         self.notify(target);
+        Ok(())
+    }
+
+    /// As [`IpiQueues::send_passive`], in a critical section: gives the message back when
+    /// this CPU has no free envelope.
+    pub fn try_send_passive<F>(
+        &self,
+        section: &Critical<M>,
+        target: usize,
+        message: F,
+    ) -> Result<(), F>
+    where
+        F: FnOnce(Delivery<'_, M>) + Send + 'static,
+    {
+        let Some(envelope) = self.take_free(section) else {
+            return Err(message);
+        };
+        self.post(envelope, target, message);
+        self.notify_passively(target);
         Ok(())
     }
 

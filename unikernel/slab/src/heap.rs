@@ -303,6 +303,9 @@ impl<E: Environment> Heap<E> {
     /// Decommits free units until no more than `most` of their pages are committed. How
     /// many pages were given back.
     pub(crate) fn decommit_idle(&self, most: usize) -> usize {
+        if !self.environment.chunks().may_decommit() {
+            return 0;
+        }
         let mut runs = [(0, 0); BATCH];
         let mut given = 0;
         loop {

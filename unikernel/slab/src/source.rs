@@ -30,8 +30,15 @@ pub unsafe trait PageSource {
     /// by any owner; for the bookkeeping also with the lock of the free units held.
     fn commit(&self, range: Range<usize>) -> bool;
 
+    /// Whether the caller may [decommit](PageSource::decommit) where it is now. If not, free
+    /// pages stay committed until one comes who may.
+    fn may_decommit(&self) -> bool {
+        true
+    }
+
     /// Gives these pages back, those that are there. Called by any owner, never with a
-    /// lock held.
+    /// lock held; where [`PageSource::may_decommit`] says no, only for pages whose
+    /// [commit](PageSource::commit) has just failed.
     fn decommit(&self, range: Range<usize>);
 }
 

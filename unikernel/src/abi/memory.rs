@@ -1,14 +1,14 @@
 //! Memory for the program: its heap, and mapped ranges.
 
 use core::alloc::Layout;
-use core::ptr::null_mut;
+use core::ptr::{NonNull, null_mut};
 
 use hermit_abi::{EACCES, EINVAL, ENOMEM};
 
 use super::user::{self, Errno, answer};
 use crate::memory::paging::Rights;
 use crate::memory::regions::{self, Content};
-use crate::memory::{program_heap, stacks};
+use crate::memory::{heap, program_heap, stacks};
 use crate::sched;
 
 const PROT_READ: u32 = 1;
@@ -17,56 +17,51 @@ const PROT_EXEC: u32 = 4;
 
 /// Runs `attempt`; when there is no memory, once more after everything that was
 /// kept for later has been given back.
+#[inline(always)]
 fn with_reclaim<T>(attempt: impl Fn() -> Option<T>) -> Option<T> {
     attempt().or_else(|| {
-        sched::reap();
-        stacks::release_kept();
+        reclaim();
         attempt()
     })
 }
 
-fn allocate(size: usize, align: usize) -> *mut u8 {
+#[cold]
+#[inline(never)]
+fn reclaim() {
+    sched::reap();
+    stacks::release_kept();
+    // SAFETY: thread context, no lock held: the program calls.
+    let leave = unsafe { sched::leave() };
+    heap::reclaim_everywhere(&leave);
+}
+
+/// A block of that layout, by `allocate`; null if there is none, or there is no such layout.
+#[inline(always)]
+fn block(size: usize, align: usize, allocate: impl Fn(Layout) -> *mut u8) -> *mut u8 {
     let Ok(layout) = Layout::from_size_align(size, align) else {
         return null_mut();
     };
-    let block = with_reclaim(|| {
-        let block = program_heap::allocate(layout);
-        (!block.is_null()).then_some(block)
-    });
-    block.unwrap_or(null_mut())
-}
-
-/// # Safety
-/// As for `program_heap::deallocate`.
-unsafe fn deallocate(block: *mut u8, size: usize, align: usize) {
-    if let Ok(layout) = Layout::from_size_align(size, align) {
-        // SAFETY: passed on to the caller.
-        unsafe { program_heap::deallocate(block, layout) };
-    }
+    let block = with_reclaim(|| NonNull::new(allocate(layout)));
+    block.map_or(null_mut(), NonNull::as_ptr)
 }
 
 /// `size` bytes of the program's heap, aligned to `align`; null: there are none,
 /// or `align` is not a power of two.
 #[unsafe(no_mangle)]
 pub extern "C" fn sys_malloc(size: usize, align: usize) -> *mut u8 {
-    allocate(size, align)
+    block(size, align, program_heap::allocate)
 }
 
 /// As [`sys_malloc`].
 #[unsafe(no_mangle)]
 pub extern "C" fn sys_alloc(size: usize, align: usize) -> *mut u8 {
-    allocate(size, align)
+    block(size, align, program_heap::allocate)
 }
 
 /// As [`sys_malloc`], filled with zeros.
 #[unsafe(no_mangle)]
 pub extern "C" fn sys_alloc_zeroed(size: usize, align: usize) -> *mut u8 {
-    let block = allocate(size, align);
-    if !block.is_null() {
-        // SAFETY: the block is new and has `size` bytes.
-        unsafe { core::ptr::write_bytes(block, 0, size) };
-    }
-    block
+    block(size, align, program_heap::allocate_zeroed)
 }
 
 /// Changes the size of a block, which may move it. Null: there is no memory, and
@@ -81,9 +76,9 @@ pub unsafe extern "C" fn sys_realloc(
     align: usize,
     new_size: usize,
 ) -> *mut u8 {
-    if ptr.is_null() || size == 0 {
-        return allocate(new_size, align);
-    }
+    let Some(old) = NonNull::new(ptr) else {
+        return sys_alloc(new_size, align);
+    };
     let Ok(layout) = Layout::from_size_align(size, align) else {
         return null_mut();
     };
@@ -92,12 +87,13 @@ pub unsafe extern "C" fn sys_realloc(
         unsafe { program_heap::deallocate(ptr, layout) };
         return null_mut();
     }
-    let block = with_reclaim(|| {
-        // SAFETY: as the caller says; after a failure the block is as it was.
-        let block = unsafe { program_heap::reallocate(ptr, layout, new_size) };
-        (!block.is_null()).then_some(block)
-    });
-    block.unwrap_or(null_mut())
+    if Layout::from_size_align(new_size, align).is_err() {
+        return null_mut();
+    }
+    // SAFETY: as the caller says; after a failure the block is as it was.
+    let new =
+        with_reclaim(|| NonNull::new(unsafe { program_heap::reallocate(old, layout, new_size) }));
+    new.map_or(null_mut(), NonNull::as_ptr)
 }
 
 /// Gives a block back.
@@ -106,8 +102,8 @@ pub unsafe extern "C" fn sys_realloc(
 /// The block came from this heap with `size` and `align` and is not used any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sys_free(ptr: *mut u8, size: usize, align: usize) {
-    // SAFETY: as the caller says.
-    unsafe { deallocate(ptr, size, align) }
+    // SAFETY: passed on to the caller.
+    unsafe { sys_dealloc(ptr, size, align) }
 }
 
 /// As [`sys_free`].
@@ -116,8 +112,10 @@ pub unsafe extern "C" fn sys_free(ptr: *mut u8, size: usize, align: usize) {
 /// As for [`sys_free`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sys_dealloc(ptr: *mut u8, size: usize, align: usize) {
-    // SAFETY: as the caller says.
-    unsafe { deallocate(ptr, size, align) }
+    if let Ok(layout) = Layout::from_size_align(size, align) {
+        // SAFETY: passed on to the caller.
+        unsafe { program_heap::deallocate(ptr, layout) };
+    }
 }
 
 /// What the protection bits allow. Nothing is writable and executable.

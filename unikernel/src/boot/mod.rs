@@ -29,7 +29,7 @@ use crate::arch::percpu::PerCpu;
 use crate::arch::{cpu, smp, timer};
 use crate::control::{KERNEL_TSC, LOADER_TSC};
 use crate::layout::{IMAGE_BASE, LARGE_PAGE, PAGE, align_down, align_up};
-use crate::memory::{frames, paging, stacks};
+use crate::memory::{frames, kernel_heap, paging, program_heap, stacks};
 use crate::{abi, console, logging, panic, params, platform, sched, time, trace};
 
 hermit_entry::define_abi_tag!();
@@ -233,6 +233,9 @@ extern "C" fn kernel_main() -> ! {
     // SAFETY: free RAM: `early` has taken out everything that is in use. It is in the
     // direct map.
     unsafe { frames::init(free.as_slice()) };
+    if !kernel_heap::init() || !program_heap::init() {
+        panic::early("there is not enough memory for the heaps; give the VM more memory");
+    }
     // SAFETY: the device tree is reserved memory in the direct map.
     let fdt = unsafe { Fdt::from_ptr(paging::direct(handover.fdt) as *const u8) }
         .expect("it parsed before");

@@ -1,6 +1,7 @@
 //! Memory: physical frames, page tables, heaps, stacks and mapped regions.
 
 pub mod frames;
+pub mod heap;
 pub mod kernel_heap;
 pub mod paging;
 pub mod program_heap;

@@ -7,7 +7,8 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use x86_64::registers::control::Cr3;
-use x86_64::structures::paging::mapper::CleanUp;
+use x86_64::structures::paging::mapper::{CleanUp, UnmapError};
+use x86_64::structures::paging::page_table::PageTableEntry;
 use x86_64::structures::paging::{
     FrameAllocator, FrameDeallocator, Mapper, OffsetPageTable, Page, PageSize, PageTable,
     PageTableFlags, PhysFrame, Size2MiB, Size4KiB,
@@ -139,6 +140,38 @@ pub fn map_page(address: u64, frame: u64, rights: Rights) -> Result<(), MapError
     })
 }
 
+/// Maps pages from `address` on to the frames from `frame` on, `bytes` of them, all or
+/// none. As for [`map_page`].
+pub fn map_pages(address: u64, frame: u64, bytes: u64, rights: Rights) -> Result<(), MapError> {
+    with(|tables| {
+        for offset in (0..bytes).step_by(PAGE as usize) {
+            let to = PhysFrame::<Size4KiB>::containing_address(PhysAddr::new(frame + offset));
+            // SAFETY: as for `map_page`.
+            let mapped = unsafe {
+                tables.map_to_with_table_flags(
+                    page_at(address + offset),
+                    to,
+                    rights.flags(),
+                    TABLE_FLAGS,
+                    &mut Frames,
+                )
+            };
+            match mapped {
+                Ok(flush) => flush.ignore(),
+                Err(_) => {
+                    for done in (0..offset).step_by(PAGE as usize) {
+                        if let Ok((_, flush)) = tables.unmap(page_at::<Size4KiB>(address + done)) {
+                            flush.flush();
+                        }
+                    }
+                    return Err(MapError);
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
 /// Maps the 2 MiB at `address` to the 2 MiB frame `frame`.
 pub fn map_large(address: u64, frame: u64, rights: Rights) -> Result<(), MapError> {
     let frame = PhysFrame::<Size2MiB>::containing_address(PhysAddr::new(frame));
@@ -164,6 +197,58 @@ pub fn unmap_page(address: u64) -> Option<u64> {
     let (frame, flush) = with(|tables| tables.unmap(page_at::<Size4KiB>(address))).ok()?;
     flush.flush();
     Some(frame.start_address().as_u64())
+}
+
+/// Removes the page at `at`, of 2 MiB where one begins that ends by `end`, else of 4 KiB, even
+/// of a large one. Gives where it was and how many bytes it has. `None`: there is none,
+/// or no memory for the tables of what is left of a large one. As for [`unmap_page`].
+pub fn unmap_first(at: u64, end: u64) -> Option<(u64, u64)> {
+    with(|tables| match tables.unmap(page_at::<Size4KiB>(at)) {
+        Ok((frame, flush)) => {
+            flush.flush();
+            Some((frame.start_address().as_u64(), PAGE))
+        }
+        Err(UnmapError::ParentEntryHugePage) => {
+            if at.is_multiple_of(LARGE_PAGE) && end - at >= LARGE_PAGE {
+                let (frame, flush) = tables.unmap(page_at::<Size2MiB>(at)).ok()?;
+                flush.flush();
+                return Some((frame.start_address().as_u64(), LARGE_PAGE));
+            }
+            split_large(tables, at)?;
+            let (frame, flush) = tables.unmap(page_at::<Size4KiB>(at)).ok()?;
+            flush.flush();
+            Some((frame.start_address().as_u64(), PAGE))
+        }
+        Err(_) => None,
+    })
+}
+
+/// Maps what one page of 2 MiB maps around `at` by pages of 4 KiB. CPUs may go on with what
+/// they know of the large one: it says the same. `None`: no memory for the table.
+fn split_large(tables: &mut OffsetPageTable<'static>, at: u64) -> Option<()> {
+    let at = VirtAddr::new_truncate(at);
+    // SAFETY: tables are in RAM, so in the direct map, and under the lock that is held; the
+    // page is known to be a large one, so there are tables down to the third level.
+    let entry = unsafe {
+        let table = |entry: &PageTableEntry| direct(entry.addr().as_u64()) as *mut PageTable;
+        let third = &*table(&tables.level_4_table()[at.p4_index()]);
+        let second = &mut *table(&third[at.p3_index()]);
+        &mut second[at.p2_index()]
+    };
+    let flags = entry.flags().difference(PageTableFlags::HUGE_PAGE);
+    let first = entry.addr();
+    let frame = frames::allocate_page()?;
+    // SAFETY: the frame is new, and in the direct map. All its bytes are written before
+    // they are read.
+    let small = unsafe { &mut *(direct(frame) as *mut PageTable) };
+    for (address, entry) in (first.as_u64()..)
+        .step_by(PAGE as usize)
+        .zip(small.iter_mut())
+    {
+        entry.set_addr(PhysAddr::new(address), flags);
+    }
+    entry.set_addr(PhysAddr::new(frame), TABLE_FLAGS);
+    Some(())
 }
 
 /// Removes and frees what was just mapped in `start..end` and that no CPU has

@@ -1,151 +1,123 @@
 //! The program's heap: this node's slice of the cluster heap.
-//!
-//! One range of addresses, mapped from its start as it grows. The slab allocator
-//! is to replace the allocator; the range stays.
 
 use core::alloc::Layout;
 use core::ptr::{NonNull, null_mut};
-use core::sync::atomic::{AtomicU64, Ordering};
 
-use talc::base::Talc;
-use talc::base::binning::{Binning, DefaultBinning};
-use talc::source::Source;
+use darner_slab::{Environment, Heap, Misuse, Notify};
+use spin::Once;
 
-use super::{frames, paging};
-use crate::layout::{HEAP_BASE, HEAP_END, LARGE_PAGE, PAGE, align_up};
-use crate::sync::Lock;
+use super::heap::{self, CpuHeap, Pages, with_part};
+use crate::arch::percpu::{self, MAX_CPUS};
+use crate::layout::{HEAP_BASE, HEAP_BOOK, HEAP_BOOK_END, HEAP_END};
+use crate::panic;
 
-/// The least the heap grows by while it is small.
-const SMALL_GROWTH: u64 = 64 << 10;
-/// What stays free for the kernel (page tables, stacks) when the program takes
+/// What stays free for the kernel (page tables, stacks, its heap) when the program takes
 /// all memory there is.
 const KERNEL_RESERVE: u64 = 1 << 20;
 
-static MAPPED_END: AtomicU64 = AtomicU64::new(HEAP_BASE);
-
-#[derive(Debug)]
-struct Slice {
-    heap_end: Option<NonNull<u8>>,
+/// Where the program's heap gets its memory from.
+pub struct Memory {
+    chunks: Pages,
+    book: Pages,
 }
 
-// SAFETY: the pointer is only used under the heap's lock.
-unsafe impl Send for Slice {}
+static HEAP: Once<Heap<Memory>> = Once::new();
 
-// SAFETY: it maps frames; neither frames nor page tables use this heap.
-unsafe impl Source for Slice {
-    fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
-        let wanted = layout
-            .size()
-            .checked_add(layout.align())
-            .and_then(|size| size.checked_add(4096))
-            .ok_or(())?;
-        let start = MAPPED_END.load(Ordering::Relaxed);
-        // Growing by an eighth keeps the number of growths logarithmic.
-        let bytes = align_up((wanted as u64).max(SMALL_GROWTH), PAGE);
-        let generous = align_up(bytes.max((start - HEAP_BASE) / 8), SMALL_GROWTH);
-        let grown = grow(start, generous)
-            .or_else(|| grow(start, bytes))
-            .ok_or(())?;
-        // SAFETY: the new pages are mapped, writable, unused, and follow the heap.
-        unsafe {
-            match talc.source.heap_end {
-                None => {
-                    talc.source.heap_end = talc.claim(start as *mut u8, (grown - start) as usize)
-                }
-                Some(end) => talc.source.heap_end = Some(talc.extend(end, grown as *mut u8)),
-            }
-        }
-        Ok(())
+impl Environment for Memory {
+    type Chunks = Pages;
+    type Bookkeeping = Pages;
+
+    fn chunks(&self) -> &Pages {
+        &self.chunks
+    }
+
+    fn bookkeeping(&self) -> &Pages {
+        &self.book
     }
 }
 
-/// Maps `bytes` more from `start`; all or nothing. Returns the new end.
-fn grow(start: u64, bytes: u64) -> Option<u64> {
-    let end = start.checked_add(bytes).filter(|&end| end <= HEAP_END)?;
-    if frames::free() < bytes + KERNEL_RESERVE {
-        return None;
+impl Notify for Memory {
+    fn owner(&self, owner: usize) {
+        heap::tell::<Self>(owner);
     }
-    let mut at = start;
-    while at < end {
-        let large = at.is_multiple_of(LARGE_PAGE) && end - at >= LARGE_PAGE;
-        let mapped = if large {
-            map_large(at).or_else(|| map_small(at))
-        } else {
-            map_small(at)
-        };
-        match mapped {
-            Some(step) => at += step,
-            None => {
-                paging::unmap_fresh(start, at);
-                return None;
-            }
+
+    fn misuse(&self, misuse: Misuse, address: usize) {
+        log::error!("the program frees {address:#x}: {misuse}");
+        if cfg!(debug_assertions) {
+            panic::program_abort();
         }
     }
-    MAPPED_END.store(end, Ordering::Relaxed);
-    Some(end)
 }
 
-fn map_large(at: u64) -> Option<u64> {
-    let frame = frames::allocate_large()?;
-    if paging::map_large(at, frame, paging::Rights::Data).is_err() {
-        frames::free_range(frame, LARGE_PAGE);
-        return None;
+impl CpuHeap for Memory {
+    #[inline(always)]
+    fn part() -> NonNull<()> {
+        // SAFETY: `PerCpu::create` puts it there.
+        unsafe { NonNull::new_unchecked(percpu::program_heap()) }
     }
-    Some(LARGE_PAGE)
 }
 
-fn map_small(at: u64) -> Option<u64> {
-    let frame = frames::allocate_page()?;
-    if paging::map_page(at, frame, paging::Rights::Data).is_err() {
-        frames::free_page(frame);
-        return None;
+/// Makes the heap. Boot, before the first CPU's block is made. Whether there was memory for
+/// it.
+pub fn init() -> bool {
+    let memory = Memory {
+        chunks: Pages::new(HEAP_BASE, HEAP_END, KERNEL_RESERVE),
+        book: Pages::new(HEAP_BOOK, HEAP_BOOK_END, KERNEL_RESERVE),
+    };
+    match Heap::new(memory, MAX_CPUS) {
+        Ok(heap) => {
+            HEAP.call_once(|| heap);
+            true
+        }
+        Err(_) => false,
     }
-    Some(PAGE)
 }
 
-static HEAP: Lock<Talc<Slice, DefaultBinning>> = Lock::new(Talc::new(Slice { heap_end: None }));
+/// The part of CPU `cpu`, whose block is being made.
+///
+/// # Panics
+/// When there is no memory for it, or it was asked for before.
+pub fn part_of(cpu: usize) -> NonNull<()> {
+    HEAP.get()
+        .and_then(|heap| heap::claim(heap, cpu))
+        .expect("memory for a CPU's part of the program's heap")
+}
+
+/// The heap, for its statistics.
+pub fn get() -> Option<&'static Heap<Memory>> {
+    HEAP.get()
+}
 
 /// Memory for the program, or null when there is none. Thread context.
+#[inline(always)]
 pub fn allocate(layout: Layout) -> *mut u8 {
-    if layout.size() == 0 {
-        return null_mut();
-    }
-    // SAFETY: the size is not zero.
-    unsafe { HEAP.lock().allocate(layout) }.map_or(null_mut(), |block| block.as_ptr())
+    with_part::<Memory, _>(|part| part.allocate(layout)).map_or(null_mut(), NonNull::as_ptr)
 }
 
-/// Gives memory back.
+/// The same, filled with zeros.
+pub fn allocate_zeroed(layout: Layout) -> *mut u8 {
+    with_part::<Memory, _>(|part| part.allocate_zeroed(layout)).map_or(null_mut(), NonNull::as_ptr)
+}
+
+/// Gives memory back; null is nothing. Thread context, interrupts on.
 ///
 /// # Safety
 /// `block` came from [`allocate`] with the same layout and is not used any more.
+#[inline(always)]
 pub unsafe fn deallocate(block: *mut u8, layout: Layout) {
-    if block.is_null() || layout.size() == 0 {
-        return;
+    if let Some(block) = NonNull::new(block) {
+        // SAFETY: as the caller says.
+        with_part::<Memory, _>(|part| unsafe { part.deallocate(block, layout) });
     }
-    // SAFETY: as the caller says.
-    unsafe { HEAP.lock().deallocate(block, layout) }
 }
 
 /// Changes the size of a block; null, and the block as it was, when there is no
 /// memory.
 ///
 /// # Safety
-/// As for [`deallocate`]; `new_size` is not zero.
-pub unsafe fn reallocate(block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+/// As for [`deallocate`]; `new_size` is not zero, and valid with the alignment.
+pub unsafe fn reallocate(block: NonNull<u8>, layout: Layout, new_size: usize) -> *mut u8 {
     // SAFETY: as the caller says.
-    if unsafe { HEAP.lock().try_realloc_in_place(block, layout, new_size) } {
-        return block;
-    }
-    let Ok(new_layout) = Layout::from_size_align(new_size, layout.align()) else {
-        return null_mut();
-    };
-    let new = allocate(new_layout);
-    if !new.is_null() {
-        // SAFETY: both blocks are as long as the shorter size, and distinct.
-        unsafe {
-            core::ptr::copy_nonoverlapping(block, new, layout.size().min(new_size));
-            deallocate(block, layout);
-        }
-    }
-    new
+    with_part::<Memory, _>(|part| unsafe { part.reallocate(block, layout, new_size) })
+        .map_or(null_mut(), NonNull::as_ptr)
 }

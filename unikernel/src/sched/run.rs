@@ -12,6 +12,7 @@ use super::machine::{Kernel, leave, scheduler};
 use super::thread::{Kept, Owned, SpawnError, ThreadRef, Tid, Tls};
 use crate::arch::percpu;
 use crate::arch::switch::prepare;
+use crate::memory::heap;
 use crate::memory::stacks::{Discarded, KernelStack, ProgramStack};
 use crate::sync::{Lock, RwLock};
 use crate::time::monotonic_ns;
@@ -209,6 +210,7 @@ pub fn run_idle() -> ! {
     loop {
         scheduler().idle();
         reap();
+        heap::idle();
         interrupts::disable();
         if scheduler().may_halt() {
             // Interrupts come in only with the halt, so a wake-up is not missed.

@@ -14,6 +14,7 @@ use x86_64::registers::model_specific::GsBase;
 
 use super::apic::LocalInterrupts;
 use super::gdt::Tables;
+use crate::memory::{kernel_heap, program_heap};
 use crate::sync::Lock;
 use crate::time::Stretch;
 
@@ -55,6 +56,11 @@ pub struct PerCpu {
     pub tlb_seen: AtomicU64,
     /// What the scheduler keeps of this CPU.
     scheduler: AtomicPtr<()>,
+    /// What this CPU has of the program's heap, and of the kernel's: their owner's parts.
+    program_heap: AtomicPtr<()>,
+    kernel_heap: AtomicPtr<()>,
+    /// When it has last given memory back while it idled, in monotonic ns.
+    pub reclaimed: AtomicU64,
     /// For telling the time.
     pub stretch: Stretch,
     /// Interrupt controller of this CPU.
@@ -80,6 +86,8 @@ pub const TID: usize = offset_of!(PerCpu, tid);
 const _: () = assert!(TID == 8, "the thread id is where the accessor reads it");
 const INDEX: usize = offset_of!(PerCpu, index);
 const SCHEDULER: usize = offset_of!(PerCpu, scheduler);
+const PROGRAM_HEAP: usize = offset_of!(PerCpu, program_heap);
+const KERNEL_HEAP: usize = offset_of!(PerCpu, kernel_heap);
 /// Byte offset of [`PerCpu::stretch`], for who tells the time.
 pub const STRETCH: usize = offset_of!(PerCpu, stretch);
 const CRITICAL: usize = offset_of!(PerCpu, critical);
@@ -96,6 +104,9 @@ impl PerCpu {
             kernel_stack: AtomicU64::new(0),
             tlb_seen: AtomicU64::new(0),
             scheduler: AtomicPtr::new(core::ptr::null_mut()),
+            program_heap: AtomicPtr::new(program_heap::part_of(index as usize).as_ptr()),
+            kernel_heap: AtomicPtr::new(kernel_heap::part_of(index as usize).as_ptr()),
+            reclaimed: AtomicU64::new(0),
             stretch: Stretch::new(),
             local: Lock::new(local),
             apic_id,
@@ -233,6 +244,28 @@ pub fn scheduler<T>() -> *const T {
         asm!("mov {}, gs:[{}]", out(reg) data, const SCHEDULER, options(nostack, preserves_flags, readonly))
     };
     data
+}
+
+/// The calling CPU's part of the program's heap, in one instruction. In a critical section.
+#[inline(always)]
+pub fn program_heap() -> *mut () {
+    let part: *mut ();
+    // SAFETY: GS points at the CPU's block, where the pointer has this offset.
+    unsafe {
+        asm!("mov {}, gs:[{}]", out(reg) part, const PROGRAM_HEAP, options(nostack, preserves_flags, readonly))
+    };
+    part
+}
+
+/// The calling CPU's part of the kernel's heap, in one instruction. In a critical section.
+#[inline(always)]
+pub fn kernel_heap() -> *mut () {
+    let part: *mut ();
+    // SAFETY: GS points at the CPU's block, where the pointer has this offset.
+    unsafe {
+        asm!("mov {}, gs:[{}]", out(reg) part, const KERNEL_HEAP, options(nostack, preserves_flags, readonly))
+    };
+    part
 }
 
 /// The calling CPU's number, in one instruction.

@@ -1,0 +1,215 @@
+//! What the kernel's heap and the program's have in common: [`darner_slab`] on pages of this
+//! node.
+//!
+//! Each CPU is an owner. Its part of a heap is in its block, and is used in critical
+//! sections; so allocating and freeing take no lock. Other CPUs tell it by passive messages
+//! what they have freed of its memory.
+
+use core::mem::ManuallyDrop;
+use core::ops::Range;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+
+use darner_lwkt::{Critical, Hardware, MayBlock};
+use darner_slab::{Environment, Heap, Local, PageSource};
+use x86_64::instructions::interrupts;
+
+use super::paging::{self, Rights};
+use super::{frames, kernel_heap, program_heap};
+use crate::arch::percpu::this_cpu;
+use crate::arch::tlb;
+use crate::layout::{LARGE_PAGE, PAGE};
+use crate::sched::Kernel;
+use crate::time::monotonic_ns;
+
+/// A CPU that idles gives back what it does not need no more often than this, in ns.
+const RECLAIM_PERIOD: u64 = 1_000_000_000;
+/// The longest run of frames that is taken at once: a zone.
+const LONGEST_RUN: u64 = 64 << 10;
+/// Pages that are given back after one shootdown.
+const BATCH: usize = 256;
+
+/// A range of addresses that frames are mapped to as they are needed.
+#[derive(Debug)]
+pub struct Pages {
+    start: u64,
+    end: u64,
+    /// Bytes of RAM that are left to others.
+    reserve: u64,
+}
+
+impl Pages {
+    /// The range `start..end`, which is used for nothing else.
+    pub const fn new(start: u64, end: u64, reserve: u64) -> Self {
+        Self {
+            start,
+            end,
+            reserve,
+        }
+    }
+
+    /// Maps pages from `at` on, no further than to `end`. The bytes that are mapped; `None`:
+    /// no memory.
+    fn map_some(at: u64, end: u64) -> Option<u64> {
+        if at.is_multiple_of(LARGE_PAGE)
+            && end - at >= LARGE_PAGE
+            && let Some(frame) = frames::allocate_large()
+        {
+            if paging::map_large(at, frame, Rights::Data).is_ok() {
+                return Some(LARGE_PAGE);
+            }
+            frames::free_range(frame, LARGE_PAGE);
+        }
+        let mut bytes = (1 << (end - at).ilog2()).min(LONGEST_RUN);
+        loop {
+            if let Some(first) = frames::allocate(bytes) {
+                if paging::map_pages(at, first, bytes, Rights::Data).is_ok() {
+                    return Some(bytes);
+                }
+                frames::free_range(first, bytes);
+                if bytes == PAGE && paging::is_mapped(at) {
+                    // It could not be unmapped when it was given back.
+                    return Some(PAGE);
+                }
+            }
+            if bytes == PAGE {
+                return None;
+            }
+            bytes = PAGE;
+        }
+    }
+}
+
+// SAFETY: the range is the heap's alone, as whoever made this says; what is committed is
+// mapped for reading and writing, on all CPUs.
+unsafe impl PageSource for Pages {
+    // Frames have been used before; and to zero them would touch them once too often.
+    const ZEROED: bool = false;
+
+    fn base(&self) -> NonNull<u8> {
+        NonNull::new(self.start as *mut u8).expect("ranges of the layout do not start at 0")
+    }
+
+    fn length(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    fn commit(&self, range: Range<usize>) -> bool {
+        let bytes = range.len() as u64;
+        if frames::free() < bytes.saturating_add(self.reserve) {
+            return false;
+        }
+        let (start, end) = (
+            self.start + range.start as u64,
+            self.start + range.end as u64,
+        );
+        let mut at = start;
+        while at < end {
+            match Self::map_some(at, end) {
+                Some(mapped) => at += mapped,
+                None => {
+                    paging::unmap_fresh(start, at);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// With interrupts off a lock is held that another CPU may wait for, which then does not
+    /// answer a shootdown.
+    fn may_decommit(&self) -> bool {
+        interrupts::are_enabled()
+    }
+
+    fn decommit(&self, range: Range<usize>) {
+        let end = self.start + range.end as u64;
+        let mut at = self.start + range.start as u64;
+        let mut batch = [0; BATCH];
+        while at < end {
+            let first = at;
+            let (mut count, mut large) = (0, 0);
+            // A large page is freed by itself, to keep the list simple.
+            while at < end && count < BATCH && large == 0 {
+                match paging::unmap_first(at, end) {
+                    Some((frame, PAGE)) => {
+                        batch[count] = frame;
+                        count += 1;
+                        at += PAGE;
+                    }
+                    Some((frame, bytes)) => {
+                        large = frame;
+                        at += bytes;
+                    }
+                    None => at += PAGE,
+                }
+            }
+            if count == 0 && large == 0 {
+                continue;
+            }
+            tlb::shootdown(first, (at - first) / PAGE);
+            frames::free_pages(&batch[..count]);
+            if large != 0 {
+                frames::free_range(large, LARGE_PAGE);
+            }
+        }
+    }
+}
+
+/// One of the two heaps.
+pub trait CpuHeap: Environment + Sized + 'static {
+    /// The calling CPU's part. In a critical section.
+    fn part() -> NonNull<()>;
+}
+
+/// Calls `call` with the calling CPU's part of a heap.
+#[inline(always)]
+pub fn with_part<H: CpuHeap, R>(call: impl FnOnce(&mut Local<'static, H>) -> R) -> R {
+    let _section = Critical::<Kernel>::enter();
+    // SAFETY: the part is this CPU's, claimed when its block was made, of a heap that is there
+    // for good. Nothing else on this CPU comes here before the section ends: what
+    // interrupts it allocates only when it has.
+    let mut local = ManuallyDrop::new(unsafe { Local::from_raw(H::part()) });
+    call(&mut local)
+}
+
+/// Makes the part of owner `cpu` of `heap` ready; boot.
+pub fn claim<H: CpuHeap>(heap: &'static Heap<H>, cpu: usize) -> Option<NonNull<()>> {
+    heap.claim(cpu).map(Local::into_raw)
+}
+
+/// Has CPU `cpu` take note of what others have freed of its memory.
+pub fn tell<H: CpuHeap>(cpu: usize) {
+    let section = Critical::<Kernel>::enter();
+    // Without an envelope it comes across that when it looks for memory, or idles.
+    let _ = Kernel::messages().try_send_passive(&section, cpu, |_| {
+        with_part::<H, _>(|part| part.collect());
+    });
+}
+
+/// Gives up all memory that heaps hold without need, on all CPUs. Thread context,
+/// interrupts on, no lock held.
+pub fn reclaim_everywhere(leave: &MayBlock<Kernel>) {
+    Kernel::messages().rendezvous(leave, |_| reclaim());
+    // In a handler, where most of that was, pages cannot be given back.
+    reclaim();
+}
+
+/// Gives up all memory that the calling CPU holds without need.
+fn reclaim() {
+    with_part::<program_heap::Memory, _>(|part| part.reclaim());
+    with_part::<kernel_heap::Memory, _>(|part| part.reclaim());
+}
+
+/// The calling CPU idles: it takes note of what others freed, and every now and then gives
+/// up what it does not need. Idle context, interrupts on.
+pub fn idle() {
+    with_part::<program_heap::Memory, _>(|part| part.collect());
+    with_part::<kernel_heap::Memory, _>(|part| part.collect());
+    let reclaimed = &this_cpu().reclaimed;
+    let now = monotonic_ns();
+    if now - reclaimed.load(Ordering::Relaxed) >= RECLAIM_PERIOD {
+        reclaimed.store(now, Ordering::Relaxed);
+        reclaim();
+    }
+}
