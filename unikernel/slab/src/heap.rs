@@ -15,9 +15,11 @@ use crate::unit::{PAGES, Tag, UNIT, Unit, Units};
 
 /// Units that the bookkeeping is committed for at a time.
 const BOOKED: usize = 64;
-/// Free pages that stay committed however small the heap is.
-const IDLE_LEAST: usize = 2048;
-/// One part of this many of the committed pages may stay committed when it is free.
+/// Free pages that stay committed though they were not used for a while.
+const IDLE_LEAST: usize = 512;
+/// More free pages stay committed only where they are no more than one part in
+/// [`IDLE_PART`] of all that are.
+const IDLE_MOST: usize = 8192;
 const IDLE_PART: usize = 4;
 /// Runs that are decommitted before the lock is taken again.
 const BATCH: usize = 32;
@@ -289,14 +291,17 @@ impl<E: Environment> Heap<E> {
         (range.idle_pages, range.used)
     }
 
-    /// Gives units back. Decommits them at once if enough free pages are committed.
+    /// Gives units back. Decommits free ones if enough of their pages are committed.
     pub(crate) fn give_units(&self, first: u32, count: u32) {
-        let most = IDLE_LEAST.max(self.committed.now() / IDLE_PART);
-        let mut range = self.range.lock();
-        range.give(self, first, count);
-        if range.idle_pages > most {
-            drop(range);
-            self.decommit_idle(most / 2);
+        let most = IDLE_MOST.max(self.committed.now() / IDLE_PART);
+        let kept = {
+            let mut range = self.range.lock();
+            range.give(self, first, count);
+            let kept = range.kept(IDLE_LEAST, most);
+            (range.idle_pages > kept).then_some(kept)
+        };
+        if let Some(kept) = kept {
+            self.decommit_idle(kept);
         }
     }
 
