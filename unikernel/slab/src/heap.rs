@@ -19,7 +19,7 @@ const BOOKED: usize = 64;
 const IDLE_LEAST: usize = 512;
 /// More free pages stay committed only where they are no more than one part in
 /// [`IDLE_PART`] of all that are.
-const IDLE_MOST: usize = 8192;
+const IDLE_MOST: usize = 4096;
 const IDLE_PART: usize = 4;
 /// Runs that are decommitted before the lock is taken again.
 const BATCH: usize = 32;

@@ -73,7 +73,7 @@
 //! # Giving back
 //!
 //! A zone whose chunks are all home is given up at once, unless it is the one that its
-//! owner takes chunks from. Pages of free units stay committed up to a bound: 32 MiB, or a
+//! owner takes chunks from. Pages of free units stay committed up to a bound: 16 MiB, or a
 //! quarter of all that is committed; what is beyond goes back to the source there and then,
 //! and so do, after every 1024 times that units came back, those pages that were free all the
 //! while, but for 2 MiB. The rest goes by [`Local::reclaim`], which a CPU calls when it has been
