@@ -381,3 +381,33 @@ fn numbers_add_up() {
     assert!((1..=3).contains(&empty.notifications));
     assert_eq!(empty.refused, 0);
 }
+
+#[test]
+fn memory_grows_no_more_than_owners_do() {
+    let used = |owners: usize| {
+        let heap = heap(2400, owners);
+        let mut locals: Vec<_> = (0..owners)
+            .map(|owner| heap.claim(owner).unwrap())
+            .collect();
+        // Each has a little of many classes, and frees what its neighbour has.
+        let blocks: Vec<_> = (0..owners * 300)
+            .map(|number| {
+                let layout = layout(8 + number / owners * 2, 8);
+                (locals[number % owners].allocate(layout).unwrap(), layout)
+            })
+            .collect();
+        let full = heap.environment.chunks.there();
+        for (number, (memory, layout)) in blocks.into_iter().enumerate() {
+            free(&mut locals[(number + 1) % owners], memory, layout);
+        }
+        for _ in 0..2 {
+            for local in &mut locals {
+                local.reclaim();
+            }
+        }
+        assert_eq!(heap.environment.chunks.there(), 0);
+        full
+    };
+    let (one, many) = (used(1), used(64));
+    assert!(many <= 64 * one, "{one} pages of one owner, {many} of 64");
+}
