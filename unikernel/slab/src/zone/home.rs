@@ -180,7 +180,11 @@ impl<'a, E: Environment> Batch<'a, E> {
             return;
         };
         let new = match self.mine {
-            true => put_back(zone, self.word, bits),
+            // What is free elsewhere already is not to be so here as well.
+            true => {
+                let elsewhere = zone.remote[self.word].load(Ordering::Relaxed);
+                put_back(zone, self.word, bits & !elsewhere)
+            }
             false => remote::publish(&zone.remote[self.word], bits),
         };
         self.count += new.count_ones();

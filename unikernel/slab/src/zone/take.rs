@@ -11,7 +11,7 @@ use crate::part::Part;
 use crate::source::{Environment, PAGE, PageSource};
 use crate::unit::{UNIT, Unit};
 
-/// Bytes of a zone that are committed at a time.
+/// The most bytes of a zone that are committed before they are needed.
 const COMMITTED: usize = 4 * PAGE;
 /// Chunks of at least so many bytes are looked for where they are zero already.
 const ZEROED: usize = 1024;
@@ -131,7 +131,9 @@ impl<E: Environment> Part<E> {
             return true;
         }
         let most = usize::from(TABLE[class].units) * UNIT;
-        let generous = bytes.next_multiple_of(COMMITTED).min(most);
+        // Twice what there is: a heap of few blocks in many classes stays small.
+        let step = committed.next_power_of_two().clamp(PAGE, COMMITTED);
+        let generous = bytes.next_multiple_of(step).min(most);
         let base = number as usize * UNIT;
         for end in [generous, bytes.next_multiple_of(PAGE)] {
             if self.heap().commit_chunks(base + committed..base + end) {
