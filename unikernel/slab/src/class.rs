@@ -19,7 +19,7 @@ const STEPPED: usize = 128;
 const STEP: usize = 8;
 /// Classes of each doubling.
 const PER_DOUBLING: usize = 8;
-/// Entries of the table that each owner has: one for each [`STEP`].
+/// Entries of the table that each owner has: one for each 8 bytes.
 pub const ENTRIES: usize = LARGEST / STEP;
 /// A zone has at least so many chunks.
 const CHUNKS_LEAST: usize = 16;
