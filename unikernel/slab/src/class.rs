@@ -19,10 +19,8 @@ const STEPPED: usize = 128;
 const STEP: usize = 8;
 /// Classes of each doubling.
 const PER_DOUBLING: usize = 8;
-/// Masks below this have their class in a table of each owner.
-const TABLED: usize = 1024;
-/// Entries of that table: one for each [`STEP`].
-pub const ENTRIES: usize = TABLED / STEP;
+/// Entries of the table that each owner has: one for each 8 bytes.
+pub const ENTRIES: usize = LARGEST / STEP;
 /// A zone has at least so many chunks.
 const CHUNKS_LEAST: usize = 16;
 /// What the starts of zones of one class may differ by, in bytes, for the colouring.
@@ -138,7 +136,7 @@ pub const fn mask(layout: Layout) -> usize {
 /// Where the class of a mask is in a table, if there.
 #[inline(always)]
 pub const fn entry(mask: usize) -> Option<usize> {
-    if mask < TABLED {
+    if mask < LARGEST {
         Some(mask / STEP)
     } else {
         None
@@ -175,12 +173,10 @@ mod tests {
             let class = of(size - 1).unwrap();
             assert!(TABLE[class].size as usize >= size);
             assert!(class == 0 || (TABLE[class - 1].size as usize) < size);
-            assert_eq!(
-                entry(size - 1).map(of_entry),
-                (size <= TABLED).then_some(class)
-            );
+            assert_eq!(entry(size - 1).map(of_entry), Some(class));
         }
         assert_eq!(of(LARGEST), None);
+        assert_eq!(entry(LARGEST), None);
         assert_eq!(entry(usize::MAX), None);
     }
 

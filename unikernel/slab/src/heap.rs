@@ -1,27 +1,24 @@
 //! The heap: what all owners share.
 
+mod pages;
+
 use core::cell::Cell;
 use core::fmt;
 use core::ops::Range as Offsets;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+use self::pages::Peak;
+pub(crate) use self::pages::clear;
 use crate::lock::Lock;
 use crate::part::Part;
 use crate::range::Range;
 use crate::remote::Inbox;
 use crate::source::{Environment, PAGE, PageSource};
-use crate::unit::{PAGES, Tag, UNIT, Unit, Units};
+use crate::unit::{UNIT, Unit, Units};
 
 /// Units that the bookkeeping is committed for at a time.
 const BOOKED: usize = 64;
-/// Free pages that stay committed however small the heap is.
-const IDLE_LEAST: usize = 2048;
-/// One part of this many of the committed pages may stay committed when it is free.
-const IDLE_PART: usize = 4;
-/// Runs that are decommitted before the lock is taken again.
-const BATCH: usize = 32;
-
 /// Why there is no heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -99,34 +96,6 @@ pub struct Heap<E: Environment> {
 unsafe impl<E: Environment + Sync> Sync for Heap<E> {}
 // SAFETY: nothing in it belongs to a thread.
 unsafe impl<E: Environment + Send> Send for Heap<E> {}
-
-/// A number of pages and the most that it has been.
-#[derive(Debug, Default)]
-pub(crate) struct Peak {
-    now: AtomicUsize,
-    most: AtomicUsize,
-}
-
-impl Peak {
-    pub fn add(&self, count: usize) {
-        let now = self.now.fetch_add(count, Ordering::Relaxed) + count;
-        if now > self.most.load(Ordering::Relaxed) {
-            self.most.fetch_max(now, Ordering::Relaxed);
-        }
-    }
-
-    pub fn subtract(&self, count: usize) {
-        self.now.fetch_sub(count, Ordering::Relaxed);
-    }
-
-    pub fn now(&self) -> usize {
-        self.now.load(Ordering::Relaxed)
-    }
-
-    pub fn most(&self) -> usize {
-        self.most.load(Ordering::Relaxed)
-    }
-}
 
 /// Where what is in the bookkeeping's range, in bytes from its start.
 #[derive(Clone, Copy, Debug)]
@@ -273,99 +242,6 @@ impl<E: Environment> Heap<E> {
             .then(|| (unsafe { self.units.get(unit as u32) }, offset))
     }
 
-    /// Takes `count` units, the address of the first a multiple of `align` units.
-    pub(crate) fn take_units(&self, count: u32, align: u32) -> Option<u32> {
-        self.range.lock().take(self, count, align)
-    }
-
-    /// Takes the `count` units from `first` on, if they are free.
-    pub(crate) fn take_units_at(&self, first: u32, count: u32) -> bool {
-        self.range.lock().take_at(self, first, count)
-    }
-
-    /// Committed pages of free units, and how many units were ever used.
-    pub(crate) fn idle(&self) -> (usize, u32) {
-        let range = self.range.lock();
-        (range.idle_pages, range.used)
-    }
-
-    /// Gives units back. Decommits them at once if enough free pages are committed.
-    pub(crate) fn give_units(&self, first: u32, count: u32) {
-        let most = IDLE_LEAST.max(self.committed.now() / IDLE_PART);
-        let mut range = self.range.lock();
-        range.give(self, first, count);
-        if range.idle_pages > most {
-            drop(range);
-            self.decommit_idle(most / 2);
-        }
-    }
-
-    /// Decommits free units until no more than `most` of their pages are committed. How
-    /// many pages were given back.
-    pub(crate) fn decommit_idle(&self, most: usize) -> usize {
-        if !self.environment.chunks().may_decommit() {
-            return 0;
-        }
-        let mut runs = [(0, 0); BATCH];
-        let mut given = 0;
-        loop {
-            let found = {
-                let mut range = self.range.lock();
-                match range.idle_pages > most {
-                    true => range.take_idle(self, &mut runs, most),
-                    false => 0,
-                }
-            };
-            if found == 0 {
-                return given;
-            }
-            for &(first, count) in &runs[..found] {
-                given += self.decommit_units(first, count);
-                self.range.lock().give(self, first, count);
-            }
-        }
-    }
-
-    /// Gives back the pages of units that the caller has.
-    pub(crate) fn decommit_units(&self, first: u32, count: u32) -> usize {
-        let mut given = 0;
-        let mut unit = first;
-        let end = first + count;
-        while unit < end {
-            // As many as follow each other in one call.
-            let start = unit;
-            let mut pages = 0;
-            while unit < end {
-                let committed = usize::from(self.committed(unit).replace(0));
-                pages += committed;
-                unit += 1;
-                if committed < PAGES {
-                    break;
-                }
-            }
-            if pages > 0 {
-                let start = start as usize * UNIT;
-                let range = start..unit as usize * UNIT;
-                self.environment.chunks().decommit(range);
-                given += pages;
-            }
-        }
-        self.committed.subtract(given);
-        given
-    }
-
-    /// Commits pages, which are not so, of units that the caller has.
-    pub(crate) fn commit_chunks(&self, range: Offsets<usize>) -> bool {
-        let pages = range.len() / PAGE;
-        let chunks = self.environment.chunks();
-        if !chunks.commit(range.clone()) {
-            chunks.decommit(range);
-            return false;
-        }
-        self.committed.add(pages);
-        true
-    }
-
     fn commit_zeroed(&self, range: Offsets<usize>) -> bool {
         let book = self.environment.bookkeeping();
         if !book.commit(range.clone()) {
@@ -423,12 +299,5 @@ impl<E: Environment> Core for Heap<E> {
         }
         self.booked.store(wanted as u32, Ordering::Relaxed);
         true
-    }
-}
-
-/// Not in use: what a run's or zone's units are afterwards.
-pub(crate) fn clear<E: Environment>(heap: &Heap<E>, first: u32, count: u32) {
-    for unit in first..first + count {
-        heap.unit(unit).set_tag(Tag::NOTHING);
     }
 }

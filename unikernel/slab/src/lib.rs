@@ -73,12 +73,13 @@
 //! # Giving back
 //!
 //! A zone whose chunks are all home is given up at once, unless it is the one that its
-//! owner takes chunks from. Free units stay committed up to a bound: 8 MiB, or a quarter of
-//! what is committed; what is beyond goes back to the source there and then. The rest
-//! goes by [`Local::reclaim`], which a CPU calls when it is idle: it sends all magazines
-//! home, gives up all empty zones, and decommits all free units. An allocation that
-//! finds no memory does so by itself, asks [`Notify::memory_short`] for what others have, and
-//! only then gives up.
+//! owner takes chunks from. Pages of free units stay committed up to a bound: 16 MiB, or a
+//! quarter of all that is committed; what is beyond goes back to the source there and then,
+//! and so do, after every 1024 times that units came back, those pages that were free all the
+//! while, but for 2 MiB. The rest goes by [`Local::reclaim`], which a CPU calls when it has been
+//! idle for a while: it sends all magazines home, gives up all empty zones, and decommits
+//! all free units. An allocation that finds no memory does so by itself, asks
+//! [`Notify::memory_short`] for what others have, and only then gives up.
 //!
 //! # Zeroed and grown memory
 //!

@@ -169,6 +169,18 @@ fn with_new<R>(call: impl FnOnce(&mut Local<'static, Process>) -> R, none: fn() 
     call(&mut local)
 }
 
+/// Frees memory that the heap handed out with this layout. A closure of so much would be
+/// put on the stack in each call, for this one that is rare.
+#[cold]
+#[inline(never)]
+fn deallocate_with_new(memory: NonNull<u8>, layout: Layout) {
+    // SAFETY: as the caller says.
+    with_new(
+        move |local| unsafe { local.deallocate(memory, layout) },
+        || (),
+    );
+}
+
 fn heap() -> Option<&'static Heap<Process>> {
     if let Some(heap) = HEAP.get() {
         return Some(heap);
@@ -193,20 +205,28 @@ fn heap() -> Option<&'static Heap<Process>> {
 unsafe impl GlobalAlloc for Slab {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        with(|local| pointer(local.allocate(layout)), null_mut)
+        with(move |local| pointer(local.allocate(layout)), null_mut)
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        with(|local| pointer(local.allocate_zeroed(layout)), null_mut)
+        with(
+            move |local| pointer(local.allocate_zeroed(layout)),
+            null_mut,
+        )
     }
 
     #[inline]
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         // SAFETY: the caller passes what `alloc` gave out.
         let memory = unsafe { NonNull::new_unchecked(memory) };
-        // SAFETY: as the caller says.
-        with(|local| unsafe { local.deallocate(memory, layout) }, || ());
+        match PART.get() {
+            // SAFETY: as in `with`, and as the caller says.
+            Some(part) => unsafe {
+                ManuallyDrop::new(Local::<Process>::from_raw(part)).deallocate(memory, layout);
+            },
+            None => deallocate_with_new(memory, layout),
+        }
     }
 
     #[inline]
@@ -214,7 +234,7 @@ unsafe impl GlobalAlloc for Slab {
         // SAFETY: the caller passes what `alloc` gave out.
         let memory = unsafe { NonNull::new_unchecked(memory) };
         // SAFETY: as the caller says.
-        let resize = |local: &mut Local<'static, Process>| {
+        let resize = move |local: &mut Local<'static, Process>| {
             // SAFETY: as the caller says.
             pointer(unsafe { local.reallocate(memory, layout, new_size) })
         };

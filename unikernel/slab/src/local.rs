@@ -88,7 +88,7 @@ impl<'h, E: Environment> Local<'h, E> {
         {
             return Some(chunk);
         }
-        self.allocate_slowly(layout)
+        self.part().allocate_slowly(layout)
     }
 
     /// As [`Local::allocate`], and all bytes are 0.
@@ -103,7 +103,7 @@ impl<'h, E: Environment> Local<'h, E> {
             unsafe { chunk.write_bytes(0, layout.size()) };
             return Some(chunk);
         }
-        self.or_after_reclaim(|part| part.heap().allocate_run(layout, true))
+        part.or_after_reclaim(|part| part.heap().allocate_run(layout, true))
     }
 
     /// Gives memory back, whoever allocated it.
@@ -121,7 +121,7 @@ impl<'h, E: Environment> Local<'h, E> {
         {
             return;
         }
-        self.deallocate_slowly(memory, layout);
+        self.part().deallocate_slowly(memory, layout);
     }
 
     /// Changes the size of memory, in place if that can be. None, and the memory as it was,
@@ -169,52 +169,6 @@ impl<'h, E: Environment> Local<'h, E> {
     pub fn reclaim(&mut self) -> usize {
         self.part().reclaim()
     }
-
-    #[cold]
-    #[inline(never)]
-    fn allocate_slowly(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let Some(class) = class_of(layout) else {
-            return self.or_after_reclaim(|part| part.heap().allocate_run(layout, false));
-        };
-        if let Some(chunk) = self.part().magazine(class).pop() {
-            return Some(chunk);
-        }
-        self.or_after_reclaim(|part| part.refill(class))
-    }
-
-    fn or_after_reclaim(
-        &mut self,
-        allocate: impl Fn(&Part<E>) -> Option<NonNull<u8>>,
-    ) -> Option<NonNull<u8>> {
-        let part = self.part();
-        allocate(part).or_else(|| {
-            part.reclaim();
-            allocate(part).or_else(|| {
-                let retry = part.heap().environment.memory_short();
-                retry.then(|| allocate(part)).flatten()
-            })
-        })
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn deallocate_slowly(&mut self, memory: NonNull<u8>, layout: Layout) {
-        let part = self.part();
-        let Some(class) = class_of(layout) else {
-            return part.heap().free_run(memory, layout);
-        };
-        let magazine = part.magazine(class);
-        if magazine.push(memory) {
-            return;
-        }
-        if magazine.capacity.get() < u32::from(TABLE[class].magazine) {
-            magazine.grow(class);
-        } else {
-            part.flush(class, magazine.length().div_ceil(2) as usize);
-        }
-        let pushed = magazine.push(memory);
-        debug_assert!(pushed, "there is room now");
-    }
 }
 
 impl<E: Environment> Drop for Local<'_, E> {
@@ -227,6 +181,50 @@ impl<E: Environment> Drop for Local<'_, E> {
 }
 
 impl<E: Environment> Part<E> {
+    #[cold]
+    #[inline(never)]
+    fn allocate_slowly(&self, layout: Layout) -> Option<NonNull<u8>> {
+        let Some(class) = class_of(layout) else {
+            return self.or_after_reclaim(|part| part.heap().allocate_run(layout, false));
+        };
+        if let Some(chunk) = self.magazine(class).pop() {
+            return Some(chunk);
+        }
+        self.or_after_reclaim(|part| part.refill(class))
+    }
+
+    fn or_after_reclaim(
+        &self,
+        allocate: impl Fn(&Self) -> Option<NonNull<u8>>,
+    ) -> Option<NonNull<u8>> {
+        allocate(self).or_else(|| {
+            self.reclaim();
+            allocate(self).or_else(|| {
+                let retry = self.heap().environment.memory_short();
+                retry.then(|| allocate(self)).flatten()
+            })
+        })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn deallocate_slowly(&self, memory: NonNull<u8>, layout: Layout) {
+        let Some(class) = class_of(layout) else {
+            return self.heap().free_run(memory, layout);
+        };
+        let magazine = self.magazine(class);
+        if magazine.push(memory) {
+            return;
+        }
+        if magazine.capacity.get() < u32::from(TABLE[class].magazine) {
+            magazine.grow(class);
+        } else {
+            self.flush(class, magazine.length().div_ceil(2) as usize);
+        }
+        let pushed = magazine.push(memory);
+        debug_assert!(pushed, "there is room now");
+    }
+
     fn flush_all(&self) {
         for class in 0..CLASSES {
             let length = self.magazine(class).length();

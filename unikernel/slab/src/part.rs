@@ -119,7 +119,7 @@ pub(crate) struct List {
 /// All that belongs to one owner. It lies in the bookkeeping's range.
 #[repr(C, align(64))]
 pub(crate) struct Part<E: Environment> {
-    /// Where the magazine for each of the smaller sizes is, in bytes from the part's start:
+    /// Where the magazine for each multiple of 8 is, in bytes from the part's start:
     /// no address is computed from a class then.
     offsets: [u16; ENTRIES],
     magazines: [Magazine; CLASSES],
@@ -167,7 +167,7 @@ impl<E: Environment> Part<E> {
         unsafe { &*self.heap.get() }
     }
 
-    /// The magazine for a mask, if it is that of one of the smaller sizes.
+    /// The magazine for a mask, if there is a class for it.
     #[inline(always)]
     pub fn magazine_for(&self, mask: usize) -> Option<&Magazine> {
         let entry = class::entry(mask)?;
@@ -188,7 +188,7 @@ impl<E: Environment> Part<E> {
 }
 
 // Offsets of magazines are 16 bits.
-const _: () = assert!(CLASSES * size_of::<Magazine>() + 4096 < 1 << 16);
+const _: () = assert!(CLASSES * size_of::<Magazine>() + size_of::<[u16; ENTRIES]>() < 1 << 16);
 
 /// The length of a part's magazine, for reading.
 ///

@@ -11,6 +11,8 @@ use crate::unit::Unit;
 
 /// Runs shorter than this have a list for each length.
 const EXACT: u32 = 32;
+/// Units are given back so often in an epoch.
+const EPOCH: u32 = 1024;
 /// Lists: for each exact length, then for each doubling.
 const LISTS: usize = 60;
 
@@ -25,6 +27,10 @@ pub struct Range {
     pub used: u32,
     /// Pages of free units that are committed.
     pub idle_pages: usize,
+    /// The least that these were since the epoch began: what was not needed in it.
+    least_idle: usize,
+    /// How often units were given back in this epoch.
+    gives: u32,
 }
 
 impl Range {
@@ -35,6 +41,8 @@ impl Range {
             filled: 0,
             used: 0,
             idle_pages: 0,
+            least_idle: 0,
+            gives: 0,
         }
     }
 
@@ -60,7 +68,7 @@ impl Range {
         if behind > 0 {
             self.insert(core, first + count, behind);
         }
-        self.idle_pages -= pages(core, first, count);
+        self.take_pages(core, first, count);
         Some(first)
     }
 
@@ -83,8 +91,29 @@ impl Range {
         if length > count {
             self.insert(core, first + count, length - count);
         }
-        self.idle_pages -= pages(core, first, count);
+        self.take_pages(core, first, count);
         true
+    }
+
+    fn take_pages<C: Core>(&mut self, core: &C, first: u32, count: u32) {
+        self.idle_pages -= pages(core, first, count);
+        self.least_idle = self.least_idle.min(self.idle_pages);
+    }
+
+    /// How many of the committed pages of free units are to stay so, now that units were given
+    /// back: no more than `most`, and at the end of an epoch none of those that were free all
+    /// the time, but for `least`. So pages that come and go stay, and pages that a program has
+    /// no more use for do not.
+    pub fn kept(&mut self, least: usize, most: usize) -> usize {
+        let mut kept = most;
+        self.gives += 1;
+        if self.gives == EPOCH {
+            let unused = self.least_idle.saturating_sub(least);
+            kept = kept.min(self.idle_pages - unused.min(self.idle_pages));
+            self.gives = 0;
+            self.least_idle = self.idle_pages.min(kept);
+        }
+        kept
     }
 
     /// Takes back `count` units from `first` on.
@@ -114,7 +143,8 @@ impl Range {
     /// such pages or as many runs as fit, for the caller to decommit and to give back. How many.
     pub fn take_idle<C: Core>(&mut self, core: &C, into: &mut [(u32, u32)], most: usize) -> usize {
         let mut found = 0;
-        for list in 0..LISTS {
+        // Long runs first: what comes and goes is short, and a call for many pages is cheap.
+        for list in (0..LISTS).rev() {
             let mut first = self.lists[list];
             while first != NONE && found < into.len() && self.idle_pages > most {
                 let unit = core.unit(first);

@@ -4,5 +4,6 @@ mod basics;
 mod environment;
 #[cfg(feature = "linux")]
 mod linux;
+mod misuse;
 mod oracle;
 mod threads;

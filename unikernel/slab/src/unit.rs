@@ -37,12 +37,6 @@ impl Tag {
         Self(Self::ZONE | (class as u64) << 8 | (owner as u64) << 16 | (place as u64) << 32)
     }
 
-    /// Whether it is a zone of the same owner and class as the other.
-    #[inline(always)]
-    pub const fn is_same(self, other: Self) -> bool {
-        self.0 as u32 == other.0 as u32
-    }
-
     /// Whether it is a zone of the same class as the other, whoever its owner is.
     #[inline(always)]
     pub const fn is_same_class(self, other: Self) -> bool {

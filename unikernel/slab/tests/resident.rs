@@ -30,4 +30,10 @@ fn a_program_that_frees_most_of_a_large_heap_gives_its_pages_back() {
     let empty = resident().saturating_sub(before);
     // The bookkeeping stays.
     assert!(empty < full / 20, "{empty} of {full} pages");
+
+    // Fresh pages are not touched to be zero.
+    let before = resident();
+    let zeroed = vec![0_u8; 64 << 20];
+    assert!(resident() - before < 100);
+    assert!(zeroed.iter().all(|&byte| byte == 0));
 }

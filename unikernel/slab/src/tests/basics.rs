@@ -16,12 +16,12 @@ fn slice<'a>(memory: NonNull<u8>, bytes: usize) -> &'a mut [u8] {
     unsafe { core::slice::from_raw_parts_mut(memory.as_ptr(), bytes) }
 }
 
-fn free(local: &mut Local<'_, Surroundings>, memory: NonNull<u8>, layout: Layout) {
+pub fn free(local: &mut Local<'_, Surroundings>, memory: NonNull<u8>, layout: Layout) {
     // SAFETY: the test allocated it, or wants to see what happens.
     unsafe { local.deallocate(memory, layout) }
 }
 
-fn misused(heap: &Heap<Surroundings>) -> Vec<(Misuse, usize)> {
+pub fn misused(heap: &Heap<Surroundings>) -> Vec<(Misuse, usize)> {
     std::mem::take(&mut heap.environment.misused.lock().unwrap())
 }
 
@@ -243,7 +243,7 @@ fn most_of_a_freed_heap_goes_back_at_once() {
         free(&mut local, memory, layout(96, 8));
     }
     let after = heap.environment.chunks.there();
-    assert!(after < full / 4, "{after} of {full} pages");
+    assert!(after < full / 2, "{after} of {full} pages");
     local.reclaim();
     let after = heap.environment.chunks.there();
     assert!(after < full / 9, "{after} of {full} pages");
@@ -269,68 +269,6 @@ fn no_memory_is_none_after_all_was_reclaimed() {
     assert!(local.allocate(layout(usize::MAX >> 1, 1)).is_none());
     free(&mut local, run, layout(100 * PAGE, 4));
     assert!(local.allocate(layout(1, 1)).is_some());
-    assert_eq!(misused(&heap), []);
-}
-
-#[test]
-fn wrong_frees_are_named_and_refused() {
-    let heap = heap(64, 2);
-    let (mut local, mut other) = (heap.claim(0).unwrap(), heap.claim(1).unwrap());
-    let (small, large) = (layout(64, 8), layout(5 * PAGE, 8));
-    let a = local.allocate(small).unwrap();
-    let run = local.allocate(large).unwrap();
-    let inside = a.map_addr(|address| address.saturating_add(8));
-    let elsewhere = NonNull::from(&heap).cast();
-    for (memory, layout, misuse) in [
-        (inside, small, Misuse::NotTheStart),
-        (elsewhere, small, Misuse::Wild),
-        (a, layout(128, 8), Misuse::WrongSize),
-        (run, small, Misuse::WrongSize),
-        (a, large, Misuse::WrongSize),
-        (elsewhere, large, Misuse::Wild),
-        (run, layout(6 * PAGE, 8), Misuse::WrongSize),
-    ] {
-        free(&mut local, memory, layout);
-        // Without debug assertions it is seen when the magazine is emptied.
-        local.reclaim();
-        assert_eq!(misused(&heap), [(misuse, memory.addr().get())]);
-    }
-    free(&mut local, run, large);
-    free(&mut local, run, large);
-    assert_eq!(misused(&heap), [(Misuse::Wild, run.addr().get())]);
-    // Twice by its owner, then by both, then twice by the other.
-    let keep = local.allocate(small).unwrap();
-    for freers in [[0, 0], [0, 1], [1, 0], [1, 1]] {
-        let b = local.allocate(small).unwrap();
-        for freer in freers {
-            let freer = if freer == 0 { &mut local } else { &mut other };
-            free(freer, b, small);
-            freer.reclaim();
-        }
-        local.reclaim();
-        assert_eq!(
-            misused(&heap),
-            [(Misuse::Double, b.addr().get())],
-            "{freers:?}"
-        );
-    }
-    // One that was never handed out, by its owner and by the other.
-    let never = a.map_addr(|address| address.saturating_add(64 * 500));
-    for freer in [0, 1] {
-        let freer = if freer == 0 { &mut local } else { &mut other };
-        free(freer, never, small);
-        freer.reclaim();
-        local.reclaim();
-        let found = misused(&heap);
-        assert!(
-            matches!(found[..], [(_, address)] if address == never.addr().get()),
-            "{found:?}"
-        );
-    }
-    free(&mut local, a, small);
-    free(&mut local, keep, small);
-    local.reclaim();
-    assert_eq!(heap.environment.chunks.there(), 0);
     assert_eq!(misused(&heap), []);
 }
 
@@ -380,4 +318,34 @@ fn numbers_add_up() {
     assert_eq!(empty.remote_frees, 3000);
     assert!((1..=3).contains(&empty.notifications));
     assert_eq!(empty.refused, 0);
+}
+
+#[test]
+fn memory_grows_no_more_than_owners_do() {
+    let used = |owners: usize| {
+        let heap = heap(2400, owners);
+        let mut locals: Vec<_> = (0..owners)
+            .map(|owner| heap.claim(owner).unwrap())
+            .collect();
+        // Each has a little of many classes, and frees what its neighbour has.
+        let blocks: Vec<_> = (0..owners * 300)
+            .map(|number| {
+                let layout = layout(8 + number / owners * 2, 8);
+                (locals[number % owners].allocate(layout).unwrap(), layout)
+            })
+            .collect();
+        let full = heap.environment.chunks.there();
+        for (number, (memory, layout)) in blocks.into_iter().enumerate() {
+            free(&mut locals[(number + 1) % owners], memory, layout);
+        }
+        for _ in 0..2 {
+            for local in &mut locals {
+                local.reclaim();
+            }
+        }
+        assert_eq!(heap.environment.chunks.there(), 0);
+        full
+    };
+    let (one, many) = (used(1), used(64));
+    assert!(many <= 64 * one, "{one} pages of one owner, {many} of 64");
 }
