@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Error, Result};
-use crate::guest_cargo::{self, TARGET};
+use crate::guest_cargo;
 use crate::kernel::Profile;
 use crate::toolchain::Toolchain;
 use crate::workspace;
@@ -95,19 +95,13 @@ impl App {
         profile: Profile,
     ) -> Result<std::process::Command> {
         let here = self.manifest.parent().unwrap_or(root);
-        // Cargo's configuration, with the flag for frame pointers, is found
-        // from the folder that it runs in.
+        // Cargo's configuration is found from the folder that it runs in.
         let folder = if self.ours { root } else { here };
         let mut cargo =
             guest_cargo::command(toolchain, root, folder, "build", "std,panic_abort", profile)?;
         cargo.arg("--manifest-path").arg(&self.manifest);
         if self.ours {
             cargo.arg("--target-dir").arg(workspace::target_dir(root));
-        } else {
-            cargo.args([
-                "--config",
-                &format!("target.{TARGET}.rustflags=[\"-Cforce-frame-pointers=yes\"]"),
-            ]);
         }
         Ok(cargo)
     }

@@ -38,6 +38,12 @@ pub fn command(
     std: &str,
     profile: Profile,
 ) -> Result<Command> {
+    // The backtrace of a panic is a walk along the frame pointers. Functions that call none
+    // are not on the way, and every allocation goes through two that only jump on.
+    let flags = match profile {
+        Profile::Debug => r#""-Cforce-frame-pointers=yes""#,
+        Profile::Release => r#""-Zunstable-options", "-Cforce-frame-pointers=non-leaf""#,
+    };
     let xtask = std::env::current_exe().context(|| "find xtask's own executable".into())?;
     let mut cargo = toolchain.cargo_with_std(folder, subcommand);
     cargo
@@ -47,7 +53,8 @@ pub fn command(
             workspace::target_dir(root).join("kernel"),
         )
         .arg(format!("-Zbuild-std={std}"))
-        .args(["--target", TARGET, "--profile", profile.name()]);
+        .args(["--target", TARGET, "--profile", profile.name()])
+        .args(["--config", &format!("target.{TARGET}.rustflags=[{flags}]")]);
     Ok(cargo)
 }
 

@@ -16,7 +16,7 @@ pub const LARGEST: usize = 16 << 10;
 /// The least size between which classes are [`STEP`] bytes apart.
 const STEPPED: usize = 128;
 /// Distance of the smallest classes, in bytes.
-const STEP: usize = 8;
+pub(crate) const STEP: usize = 8;
 /// Classes of each doubling.
 const PER_DOUBLING: usize = 8;
 /// Entries of the table that each owner has: one for each 8 bytes.

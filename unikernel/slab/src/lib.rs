@@ -132,6 +132,8 @@ mod linux;
 mod local;
 #[cfg(not(loom))]
 mod lock;
+#[cfg(not(loom))]
+pub mod magazine;
 #[cfg(all(test, loom))]
 mod models;
 #[cfg(not(loom))]

@@ -6,6 +6,7 @@ use core::ptr::NonNull;
 
 use crate::class::{self, CLASSES, TABLE};
 use crate::heap::Heap;
+use crate::magazine;
 use crate::part::Part;
 use crate::source::{Environment, Misuse};
 
@@ -72,6 +73,15 @@ impl<'h, E: Environment> Local<'h, E> {
             part: raw.cast(),
             _heap: PhantomData,
         }
+    }
+
+    /// Where the magazines are of masks from 0 on, one for each 8 masks. They stay there. See
+    /// [`magazine`].
+    pub fn magazines(&self) -> [NonNull<()>; magazine::ENTRIES] {
+        core::array::from_fn(|entry| {
+            let class = class::of_entry(entry);
+            NonNull::from(self.part().magazine(class)).cast()
+        })
     }
 
     /// The number of the owner.

@@ -21,9 +21,9 @@ const CAPACITY_FIRST: u32 = 8;
 #[repr(C, align(64))]
 pub(crate) struct Magazine {
     /// How many there are. Its owner alone changes it, others may read it.
-    length: AtomicU32,
-    pub capacity: Cell<u32>,
-    slots: [Cell<*mut u8>; SLOTS],
+    pub(crate) length: AtomicU32,
+    pub(crate) capacity: Cell<u32>,
+    pub(crate) slots: [Cell<*mut u8>; SLOTS],
 }
 
 impl Magazine {

@@ -46,19 +46,14 @@ fn block(size: usize, align: usize, allocate: impl Fn(Layout) -> *mut u8) -> *mu
 }
 
 /// `size` bytes of the program's heap, aligned to `align`; null: there are none,
-/// or `align` is not a power of two.
-#[unsafe(no_mangle)]
-pub extern "C" fn sys_malloc(size: usize, align: usize) -> *mut u8 {
-    block(size, align, program_heap::allocate)
-}
-
-/// As [`sys_malloc`].
+/// or `align` is not a power of two. What [`sys_malloc`](super::malloc::sys_malloc) does,
+/// without its short way.
 #[unsafe(no_mangle)]
 pub extern "C" fn sys_alloc(size: usize, align: usize) -> *mut u8 {
     block(size, align, program_heap::allocate)
 }
 
-/// As [`sys_malloc`], filled with zeros.
+/// As [`sys_alloc`], filled with zeros.
 #[unsafe(no_mangle)]
 pub extern "C" fn sys_alloc_zeroed(size: usize, align: usize) -> *mut u8 {
     block(size, align, program_heap::allocate_zeroed)
@@ -96,20 +91,11 @@ pub unsafe extern "C" fn sys_realloc(
     new.map_or(null_mut(), NonNull::as_ptr)
 }
 
-/// Gives a block back.
+/// Gives a block back; null is nothing. What [`sys_free`](super::malloc::sys_free) does,
+/// without its short way.
 ///
 /// # Safety
 /// The block came from this heap with `size` and `align` and is not used any more.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sys_free(ptr: *mut u8, size: usize, align: usize) {
-    // SAFETY: passed on to the caller.
-    unsafe { sys_dealloc(ptr, size, align) }
-}
-
-/// As [`sys_free`].
-///
-/// # Safety
-/// As for [`sys_free`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sys_dealloc(ptr: *mut u8, size: usize, align: usize) {
     if let Ok(layout) = Layout::from_size_align(size, align) {

@@ -9,6 +9,7 @@ mod descriptors;
 mod entropy;
 pub mod event;
 pub mod files;
+pub mod malloc;
 mod memory;
 pub mod process;
 mod queues;

@@ -2,6 +2,10 @@
 //!
 //! The links of its free blocks are in the free frames, reached through the direct map.
 //! Its table of one byte for each frame is taken out of the RAM that it is given.
+//!
+//! Each CPU has a few single frames at hand, so that CPUs that map pages at the same time
+//! seldom meet at the buddy's lock. Those count as free, and go back to the buddy when it
+//! runs out.
 
 use core::ops::Range;
 use core::slice;
@@ -10,6 +14,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use darner_frames::{Buddy, FrameMemory, FreeError, Links, Order};
 
 use super::paging;
+use crate::arch::percpu::{self, MAX_CPUS};
 use crate::layout::{LARGE_PAGE, PAGE};
 use crate::sync::Lock;
 
@@ -103,8 +108,17 @@ fn order(bytes: u64) -> Order {
 /// A physical range of `bytes`, a power of two of at least a page, aligned to its
 /// size; content undefined. Thread or interrupt context.
 pub fn allocate(bytes: u64) -> Option<u64> {
-    let frame = FRAMES.lock().allocate(order(bytes))?;
+    let physical = from_buddy(bytes).or_else(|| {
+        empty_fronts();
+        from_buddy(bytes)
+    })?;
     FREE.fetch_sub(bytes, Ordering::Relaxed);
+    Some(physical)
+}
+
+/// [`allocate`], of what no CPU has at hand, and without counting.
+fn from_buddy(bytes: u64) -> Option<u64> {
+    let frame = FRAMES.lock().allocate(order(bytes))?;
     Some(frame * PAGE)
 }
 
@@ -112,14 +126,19 @@ pub fn allocate(bytes: u64) -> Option<u64> {
 /// one such range together. Thread or interrupt
 /// context.
 pub fn free_range(physical: u64, bytes: u64) {
+    if to_buddy(physical, bytes) {
+        FREE.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// [`free_range`] without counting. Whether it is free now.
+fn to_buddy(physical: u64, bytes: u64) -> bool {
     debug_assert!(physical.is_multiple_of(PAGE), "frames are aligned");
     let freed = FRAMES.lock().free(physical / PAGE, order(bytes));
-    match freed {
-        Ok(()) => {
-            FREE.fetch_add(bytes, Ordering::Relaxed);
-        }
-        Err(error) => refused(physical, bytes, error),
+    if let Err(error) = freed {
+        refused(physical, bytes, error);
     }
+    freed.is_ok()
 }
 
 /// Reports a bug of the caller of [`free_range`]. Nothing is freed: a lost block does
@@ -133,14 +152,105 @@ fn refused(physical: u64, bytes: u64, error: FreeError) {
     log::error!("{bytes:#x} bytes of RAM at {physical:#x} cannot be freed and are lost: {error}");
 }
 
+/// Single frames that a CPU has at hand, by their physical addresses.
+struct Front {
+    frames: [u64; Self::MOST],
+    count: usize,
+}
+
+/// Those of each CPU. Another one takes them only when memory is short.
+static FRONTS: [Lock<Front>; MAX_CPUS] = [const { Lock::new(Front::new()) }; MAX_CPUS];
+
+impl Front {
+    const MOST: usize = 32;
+    /// How many come and go together.
+    const BATCH: usize = Self::MOST / 2;
+
+    const fn new() -> Self {
+        Self {
+            frames: [0; Self::MOST],
+            count: 0,
+        }
+    }
+
+    fn pop(&mut self) -> Option<u64> {
+        self.count = self.count.checked_sub(1)?;
+        Some(self.frames[self.count])
+    }
+
+    /// `false`: it is full.
+    fn push(&mut self, physical: u64) -> bool {
+        debug_assert!(
+            !self.frames[..self.count].contains(&physical),
+            "the frame at {physical:#x} is freed twice"
+        );
+        let Some(slot) = self.frames.get_mut(self.count) else {
+            return false;
+        };
+        *slot = physical;
+        self.count += 1;
+        true
+    }
+
+    /// Takes a batch from the buddy. `false`: there is none.
+    fn fill(&mut self) -> bool {
+        const BYTES: u64 = Front::BATCH as u64 * PAGE;
+        let Some(first) = from_buddy(BYTES) else {
+            return false;
+        };
+        // The lowest is the next.
+        for number in (0..Self::BATCH as u64).rev() {
+            self.push(first + number * PAGE);
+        }
+        true
+    }
+
+    /// Gives all but `rest` back to the buddy.
+    fn empty(&mut self, rest: usize) {
+        while self.count > rest
+            && let Some(physical) = self.pop()
+        {
+            to_buddy(physical, PAGE);
+        }
+    }
+}
+
+/// Those of the calling CPU: it may be another one at once, which does no harm.
+fn front() -> &'static Lock<Front> {
+    &FRONTS[percpu::cpu_index()]
+}
+
+/// Gives all CPUs' single frames to the buddy, which makes larger blocks of them.
+fn empty_fronts() {
+    for front in &FRONTS {
+        front.lock().empty(0);
+    }
+}
+
 /// One 4 KiB frame.
 pub fn allocate_page() -> Option<u64> {
+    let at_hand = {
+        let mut front = front().lock();
+        front.pop().or_else(|| match front.fill() {
+            true => front.pop(),
+            false => None,
+        })
+    };
+    if let Some(physical) = at_hand {
+        FREE.fetch_sub(PAGE, Ordering::Relaxed);
+        return Some(physical);
+    }
     allocate(PAGE)
 }
 
 /// Gives a 4 KiB frame back.
 pub fn free_page(physical: u64) {
-    free_range(physical, PAGE);
+    let mut front = front().lock();
+    if !front.push(physical) {
+        front.empty(Front::MOST - Front::BATCH);
+        front.push(physical);
+    }
+    FREE.fetch_add(PAGE, Ordering::Relaxed);
 }
 
 /// Gives 4 KiB frames back. Those that follow each other are given back together, and so

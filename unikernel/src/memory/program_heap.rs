@@ -3,7 +3,7 @@
 use core::alloc::Layout;
 use core::ptr::{NonNull, null_mut};
 
-use darner_slab::{Environment, Heap, Misuse, Notify};
+use darner_slab::{Environment, Heap, Misuse, Notify, magazine};
 use spin::Once;
 
 use super::heap::{self, CpuHeap, Pages, with_part};
@@ -73,14 +73,17 @@ pub fn init() -> bool {
     }
 }
 
-/// The part of CPU `cpu`, whose block is being made.
+/// The part of CPU `cpu`, whose block is being made, and where its magazines are.
 ///
 /// # Panics
 /// When there is no memory for it, or it was asked for before.
-pub fn part_of(cpu: usize) -> NonNull<()> {
-    HEAP.get()
-        .and_then(|heap| heap::claim(heap, cpu))
-        .expect("memory for a CPU's part of the program's heap")
+pub fn part_of(cpu: usize) -> (NonNull<()>, [NonNull<()>; magazine::ENTRIES]) {
+    let local = HEAP
+        .get()
+        .and_then(|heap| heap.claim(cpu))
+        .expect("memory for a CPU's part of the program's heap");
+    let magazines = local.magazines();
+    (local.into_raw(), magazines)
 }
 
 /// The heap, for its statistics.

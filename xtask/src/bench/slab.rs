@@ -1,6 +1,7 @@
 //! The slab allocator beside others, on the host: the program `darner-slab-bench`, which
 //! runs one workload with one allocator. Each runs in several rounds, all others between;
 //! a figure is the best of them, as nothing makes a program faster than it is.
+//! Then the same allocator as the program's heap in a VM.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,8 +9,10 @@ use std::process::Command;
 use super::figure::{Figure, Goal};
 use super::guests::Guests;
 use super::host_load::Watch;
+use super::micro;
 use crate::command;
 use crate::error::{Error, Result};
+use crate::vm::Config;
 use crate::workspace;
 
 /// How often each runs.
@@ -20,6 +23,13 @@ const BUSY: f64 = 0.05;
 const OURS: &str = "darner";
 /// Whom it is compared with.
 const PEERS: [&str; 5] = ["mimalloc", "snmalloc", "jemalloc", "talc", "glibc"];
+
+/// The Hermit unikernel; a std program measured in the same way.
+const HERMIT: &str = "hermit";
+/// A box made and dropped: the name of it, the goal, and Hermit's value, in instructions.
+const PAIRS: [(&str, f64, f64); 2] = [("pair_64", 50.0, 275.0), ("pair_16k", 120.0, 328.0)];
+/// How often a throughput is measured; the best counts.
+const SCALING_ROUNDS: usize = 3;
 
 /// What a workload is compared by.
 enum Against {
@@ -62,6 +72,7 @@ pub fn measure(guests: &Guests<'_>) -> Result<Vec<Figure>> {
         }
         figures.extend(compared(workload, goal, &against, &rounds));
     }
+    figures.extend(in_guest(guests)?);
     let others = watch.others()?;
     if others > BUSY {
         eprintln!(
@@ -69,6 +80,40 @@ pub fn measure(guests: &Guests<'_>) -> Result<Vec<Figure>> {
              idle",
             others * 100.0
         );
+    }
+    Ok(figures)
+}
+
+/// What a std program in a VM pays, and what it gains by more CPUs.
+fn in_guest(guests: &Guests<'_>) -> Result<Vec<Figure>> {
+    let program = guests.pack("micro")?;
+    let mut figures = Vec::new();
+    for (name, goal, hermit) in PAIRS {
+        let value = micro::instructions(guests, &program, &[name])?;
+        let figure = Figure::new(format!("slab/guest_{name}"), value, "instructions");
+        figures.push(figure.peer(HERMIT, hermit).goal(Goal::AtMost(goal)));
+    }
+    let throughput = |cpus: u32| -> Result<f64> {
+        let config = Config {
+            cpus,
+            ..Config::default()
+        };
+        let mut best = 0.0;
+        for _ in 0..SCALING_ROUNDS {
+            let outcome = guests.run_well(&program, &config, &["throughput"])?;
+            let said = String::from_utf8_lossy(&outcome.stdout);
+            best = micro::found(&said, "throughput")?.max(best);
+        }
+        Ok(best)
+    };
+    let alone = throughput(1)?;
+    for cpus in [2, 4] {
+        let times = (throughput(cpus)? / alone * 100.0).round() / 100.0;
+        figures.push(Figure::new(
+            format!("slab/guest_scaling_{cpus}"),
+            times,
+            "times",
+        ));
     }
     Ok(figures)
 }

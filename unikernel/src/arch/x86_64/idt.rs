@@ -41,6 +41,7 @@ use super::faults;
 use super::gdt::{IST_DOUBLE_FAULT, IST_FAULT, IST_INTERRUPT, IST_NMI};
 use super::percpu::{Deferred, this_cpu};
 use super::{apic, tlb};
+use crate::abi::malloc;
 use crate::memory::stacks::KERNEL_STACK_BYTES;
 use crate::trace::{self, Kind};
 use crate::{boot, sched};
@@ -284,7 +285,9 @@ struct Answer {
 }
 
 /// Runs the handler of an interrupt. Interrupts are off.
-extern "C" fn interrupt(frame: &TrapFrame) -> Answer {
+extern "C" fn interrupt(frame: &mut TrapFrame) -> Answer {
+    // Whatever the handler does: the call that it has interrupted looks again.
+    frame.rip = malloc::restart(frame.rip);
     trace::event(Kind::Interrupt, frame.vector);
     let onward = handle(frame);
     trace::event(Kind::InterruptEnd, frame.vector);

@@ -7,8 +7,10 @@
 use alloc::boxed::Box;
 use core::arch::asm;
 use core::mem::offset_of;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+use darner_slab::magazine;
 use x86_64::VirtAddr;
 use x86_64::registers::model_specific::GsBase;
 
@@ -59,6 +61,8 @@ pub struct PerCpu {
     /// What this CPU has of the program's heap, and of the kernel's: their owner's parts.
     program_heap: AtomicPtr<()>,
     kernel_heap: AtomicPtr<()>,
+    /// Magazines of its part of the program's heap, for the calls that need nothing else.
+    magazines: [NonNull<()>; magazine::ENTRIES],
     /// When it has last given memory back while it idled, in monotonic ns.
     pub reclaimed: AtomicU64,
     /// For telling the time.
@@ -71,7 +75,8 @@ pub struct PerCpu {
     pub tables: Box<Tables>,
 }
 
-// SAFETY: `this` is constant; all that changes is atomic or behind a lock.
+// SAFETY: `this` and the magazines' addresses are constant; all that changes is atomic or
+// behind a lock.
 unsafe impl Sync for PerCpu {}
 
 /// Marks the count of critical sections while nothing is put off.
@@ -88,6 +93,8 @@ const INDEX: usize = offset_of!(PerCpu, index);
 const SCHEDULER: usize = offset_of!(PerCpu, scheduler);
 const PROGRAM_HEAP: usize = offset_of!(PerCpu, program_heap);
 const KERNEL_HEAP: usize = offset_of!(PerCpu, kernel_heap);
+/// Byte offset of the table of the program heap's magazines.
+pub const MAGAZINES: usize = offset_of!(PerCpu, magazines);
 /// Byte offset of [`PerCpu::stretch`], for who tells the time.
 pub const STRETCH: usize = offset_of!(PerCpu, stretch);
 const CRITICAL: usize = offset_of!(PerCpu, critical);
@@ -95,6 +102,7 @@ const CRITICAL: usize = offset_of!(PerCpu, critical);
 impl PerCpu {
     /// A block for CPU `index`, not yet installed. It lives for ever.
     pub fn create(index: u32, apic_id: u32, local: LocalInterrupts) -> &'static PerCpu {
+        let (program_heap, magazines) = program_heap::part_of(index as usize);
         let block = Box::leak(Box::new(PerCpu {
             this: core::ptr::null(),
             tid: AtomicU32::new(0),
@@ -104,8 +112,9 @@ impl PerCpu {
             kernel_stack: AtomicU64::new(0),
             tlb_seen: AtomicU64::new(0),
             scheduler: AtomicPtr::new(core::ptr::null_mut()),
-            program_heap: AtomicPtr::new(program_heap::part_of(index as usize).as_ptr()),
+            program_heap: AtomicPtr::new(program_heap.as_ptr()),
             kernel_heap: AtomicPtr::new(kernel_heap::part_of(index as usize).as_ptr()),
+            magazines,
             reclaimed: AtomicU64::new(0),
             stretch: Stretch::new(),
             local: Lock::new(local),
