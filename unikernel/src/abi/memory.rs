@@ -16,9 +16,9 @@ const PROT_WRITE: u32 = 2;
 const PROT_EXEC: u32 = 4;
 
 /// Runs `attempt`; when there is no memory, once more after everything that was
-/// kept for later has been given back.
+/// kept for later has been given back. Thread context, no lock held.
 #[inline(always)]
-fn with_reclaim<T>(attempt: impl Fn() -> Option<T>) -> Option<T> {
+pub(super) fn with_reclaim<T>(attempt: impl Fn() -> Option<T>) -> Option<T> {
     attempt().or_else(|| {
         reclaim();
         attempt()

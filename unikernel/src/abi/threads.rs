@@ -2,6 +2,7 @@
 
 use hermit_abi::{EDEADLK, EINVAL, ENOMEM, Tid, timespec};
 
+use super::memory::with_reclaim;
 use super::time::duration_ns;
 use super::user::{self, Errno, answer};
 use crate::arch::percpu::current_tid;
@@ -23,7 +24,9 @@ fn spawn(
         return Err(Errno(EINVAL));
     }
     let cpu = usize::try_from(core_id).ok();
-    sched::spawn(func, arg, prio, stack_size as u64, cpu).map_err(|_| Errno(ENOMEM))
+    let stack_bytes = stack_size as u64;
+    let thread = with_reclaim(|| sched::spawn(func, arg, prio, stack_bytes, cpu).ok());
+    thread.ok_or(Errno(ENOMEM))
 }
 
 fn join(tid: Tid) -> Result<i32, Errno> {
