@@ -19,6 +19,7 @@ use hermit as _;
 mod interrupts;
 mod kernel;
 mod measurements;
+mod reclaim;
 mod tests;
 
 fn main() -> ExitCode {

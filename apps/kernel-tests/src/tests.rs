@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::{interrupts, kernel};
+use crate::{interrupts, kernel, reclaim};
 
 /// A test of the kernel.
 struct Test {
@@ -57,6 +57,12 @@ const TESTS: &[Test] = &[
         amount: |cpus| (20 / cpus).max(2),
         found: "preemptions of kernel code by interrupt threads",
         run: interrupts::run,
+    },
+    Test {
+        name: "reclaim",
+        amount: |cpus| 20_000 / (cpus * cpus),
+        found: "blocks were made while magazines were emptied, none had two owners",
+        run: reclaim::run,
     },
     Test {
         name: "clock",

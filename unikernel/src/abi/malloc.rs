@@ -12,7 +12,7 @@
 
 use core::arch::naked_asm;
 
-use darner_slab::magazine::{CAPACITY, LENGTH, MASKS, SLOTS};
+use darner_slab::magazine::{LENGTH, MASKS, SLOTS};
 
 use super::memory::{sys_alloc, sys_dealloc};
 use crate::arch::percpu::MAGAZINES;
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn sys_free(ptr: *mut u8, size: usize, align: usize) {
         masks = const MASKS,
         magazines = const MAGAZINES,
         length = const LENGTH,
-        capacity = const CAPACITY,
+        capacity = const darner_slab::magazine::CAPACITY,
         slots = const SLOTS,
         slowly = sym sys_dealloc,
     )
@@ -113,23 +113,28 @@ unsafe extern "C" {
     static darner_free_last: u8;
 }
 
-/// Where code that was interrupted at `address` goes on: there, or, within a sequence
-/// that has not changed anything yet, at its beginning. Its arguments are in their registers
-/// all the while. Interrupt handlers.
+/// First and last address of each sequence; the last is that of the instruction that
+/// changes something.
 #[inline]
-pub fn restart(address: u64) -> u64 {
-    let sequences = [
+pub fn sequences() -> impl Iterator<Item = (u64, u64)> {
+    [
         (
             &raw const darner_malloc_first,
             &raw const darner_malloc_last,
         ),
         #[cfg(not(debug_assertions))]
         (&raw const darner_free_first, &raw const darner_free_last),
-    ];
-    for (first, last) in sequences {
-        if (first as u64..=last as u64).contains(&address) {
-            return first as u64;
-        }
-    }
-    address
+    ]
+    .into_iter()
+    .map(|(first, last)| (first as u64, last as u64))
+}
+
+/// Where code that was interrupted at `address` goes on: there, or, within a sequence
+/// that has not changed anything yet, at its beginning. Its arguments are in their registers
+/// all the while. Interrupt handlers.
+#[inline]
+pub fn restart(address: u64) -> u64 {
+    sequences()
+        .find(|&(first, last)| (first..=last).contains(&address))
+        .map_or(address, |(first, _)| first)
 }

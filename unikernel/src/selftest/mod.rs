@@ -13,6 +13,7 @@ mod measure;
 mod migrate;
 mod passive;
 mod rendezvous;
+mod restart;
 mod storm;
 mod tlb;
 
@@ -37,7 +38,7 @@ const PATIENCE: u64 = 30_000_000_000;
 type Named = (&'static str, fn(u64) -> Found);
 
 /// Tests and measurements.
-const ALL: [Named; 16] = [
+const ALL: [Named; 18] = [
     // So many messages; how many there were in the end.
     ("ipi-storm", storm::run),
     // So many meetings of all CPUs; how many there were.
@@ -55,6 +56,10 @@ const ALL: [Named; 16] = [
     ("interrupts-spin", interrupts::spin),
     // Interrupt threads end; how often they have run.
     ("interrupts-end", interrupts::end),
+    // Where interrupted calls go on; how many addresses were looked at.
+    ("restart-addresses", restart::addresses),
+    // All CPUs' magazines are emptied so many times.
+    ("reclaim", restart::reclaim),
     // So many seconds of reading the clock on each CPU; how many readings there were.
     ("clock", clock::run),
     // So many updates of counters in each way and each shape; how many there were.

@@ -4,13 +4,14 @@ use super::case::Case;
 use super::scenario::Scenario;
 
 /// As the program knows them.
-const TESTS: [&str; 8] = [
+const TESTS: [&str; 9] = [
     "ipi-storm",
     "rendezvous",
     "passive",
     "migrate",
     "tlb",
     "interrupts",
+    "reclaim",
     "clock",
     "counters",
 ];
