@@ -3,7 +3,7 @@
 //! [`RwLock`] is the default: who waits for it sleeps. What interrupt handlers or the idle
 //! context touch as well is under a [`Lock`], with interrupts off, never across a blocking
 //! point. Order, outermost first: descriptors and files, threads, scheduler, region tables,
-//! kernel heap, frames.
+//! free units of the heaps, page tables, a CPU's frames, all frames.
 
 use core::ops::{Deref, DerefMut};
 

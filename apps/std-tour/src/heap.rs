@@ -11,6 +11,7 @@ use crate::check::{Check, Outcome, ensure, same};
 pub const CHECKS: &[Check] = &[
     Check::new("growing and shrinking", vector),
     Check::new("alignment up to a page and zeroed memory", alignment),
+    Check::new("a large block grows and shrinks", large),
     Check::new("freed by another thread", freed_elsewhere),
     Check::new("memory comes back", reuse),
     Check::new("too much is refused", refused),
@@ -55,6 +56,30 @@ fn alignment() -> Outcome {
         }
     }
     Ok("1 to 4096".into())
+}
+
+fn large() -> Outcome {
+    const MIB: usize = 1 << 20;
+    let byte = |index: usize| (index / 4096) as u8 ^ index as u8;
+    for round in 0..4 {
+        let mut bytes: Vec<u8> = (0..9 * MIB).map(byte).collect();
+        // Within a large page of the machine's, and not at one's end.
+        bytes.truncate(3 * MIB + (round * 37 + 1) * 4096 + 5);
+        bytes.shrink_to_fit();
+        // What was given up is somebody else's meanwhile.
+        let other = vec![0xff_u8; 5 * MIB];
+        bytes.extend((bytes.len()..12 * MIB).map(byte));
+        ensure!(
+            other.iter().all(|&byte| byte == 0xff),
+            "another block was changed"
+        );
+        let wrong = bytes
+            .iter()
+            .enumerate()
+            .find(|&(index, &found)| found != byte(index));
+        ensure!(wrong.is_none(), "found {wrong:?} (index and byte)");
+    }
+    Ok("9 MiB, 3 MiB and some pages, 12 MiB".into())
 }
 
 fn freed_elsewhere() -> Outcome {

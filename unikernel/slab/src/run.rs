@@ -21,7 +21,8 @@ impl<E: Environment> Heap<E> {
         let units = units_of(pages)?;
         let align = u32::try_from(layout.align().div_ceil(UNIT)).ok()?;
         let first = self.take_units(units, align)?;
-        if zeroed {
+        if zeroed && <E::Chunks as PageSource>::ZEROED {
+            // The others will be zero.
             self.zero_committed(first, pages);
         }
         if !self.commit_run(first, 0, pages) {
@@ -86,12 +87,11 @@ impl<E: Environment> Heap<E> {
         let committed = self.committed(last);
         let needed = after - (units as usize - 1) * PAGES;
         let spare = usize::from(committed.get()) - needed;
-        if spare >= SPARE {
+        let chunks = self.environment.chunks();
+        if spare >= SPARE && chunks.may_decommit() {
             committed.set(needed as u8);
             let start = last as usize * UNIT + needed * PAGE;
-            self.environment
-                .chunks()
-                .decommit(start..start + spare * PAGE);
+            chunks.decommit(start..start + spare * PAGE);
             self.committed.subtract(spare);
         }
         if units < had {
@@ -156,15 +156,19 @@ impl<E: Environment> Heap<E> {
     }
 
     /// How many pages from the start of these units are committed without a gap; those
-    /// behind one are decommitted.
+    /// behind one are decommitted, or, where that may not be, taken as if they were: they
+    /// will be committed once more.
     pub(crate) fn contiguous(&self, first: u32, units: u32) -> usize {
+        let may_decommit = self.environment.chunks().may_decommit();
         let mut pages = 0;
         for unit in 0..units {
             let committed = self.committed(first + unit);
             if pages == unit as usize * PAGES {
                 pages += usize::from(committed.get());
-            } else if committed.get() > 0 {
+            } else if committed.get() > 0 && may_decommit {
                 self.decommit_units(first + unit, 1);
+            } else {
+                self.committed.subtract(usize::from(committed.replace(0)));
             }
         }
         pages

@@ -2,6 +2,7 @@
 
 mod basics;
 mod environment;
+mod kernel;
 #[cfg(feature = "linux")]
 mod linux;
 mod misuse;

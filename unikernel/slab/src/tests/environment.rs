@@ -4,28 +4,32 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use std::alloc::{Layout, alloc, dealloc};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::{Environment, Heap, Misuse, Notify, PAGE, PageSource, UNIT, bookkeeping_bytes};
 
 /// What pages that are not there are full of, as far as one can see.
 const GONE: u8 = 0xDD;
+/// What pages are full of that were somebody else's.
+const USED: u8 = 0xEE;
 
-/// Pages in the memory of the test.
-pub struct Pages {
+/// Pages in the memory of the test; `ZEROED` if those that come are zero.
+pub struct Pages<const ZEROED: bool> {
     base: NonNull<u8>,
     bytes: usize,
     there: Mutex<Vec<bool>>,
     /// No more pages than this can be there.
     pub most: AtomicUsize,
+    /// Whether they may be given back now.
+    pub may_decommit: AtomicBool,
 }
 
 // SAFETY: the memory is only touched through its users.
-unsafe impl Sync for Pages {}
+unsafe impl<const ZEROED: bool> Sync for Pages<ZEROED> {}
 // SAFETY: it belongs to no thread.
-unsafe impl Send for Pages {}
+unsafe impl<const ZEROED: bool> Send for Pages<ZEROED> {}
 
-impl Pages {
+impl<const ZEROED: bool> Pages<ZEROED> {
     pub fn new(bytes: usize) -> Self {
         // SAFETY: the size is not zero.
         let base = unsafe { alloc(Self::layout(bytes)) };
@@ -34,6 +38,7 @@ impl Pages {
             bytes,
             there: Mutex::new(vec![false; bytes / PAGE]),
             most: AtomicUsize::new(usize::MAX),
+            may_decommit: AtomicBool::new(true),
         }
     }
 
@@ -59,7 +64,7 @@ impl Pages {
     }
 }
 
-impl Drop for Pages {
+impl<const ZEROED: bool> Drop for Pages<ZEROED> {
     fn drop(&mut self) {
         // SAFETY: it came from there.
         unsafe { dealloc(self.base.as_ptr(), Self::layout(self.bytes)) };
@@ -67,8 +72,8 @@ impl Drop for Pages {
 }
 
 // SAFETY: the memory belongs to the test's heap, and is aligned.
-unsafe impl PageSource for Pages {
-    const ZEROED: bool = true;
+unsafe impl<const ZEROED: bool> PageSource for Pages<ZEROED> {
+    const ZEROED: bool = ZEROED;
 
     fn base(&self) -> NonNull<u8> {
         self.base
@@ -90,13 +95,21 @@ unsafe impl PageSource for Pages {
                 count += 1;
                 there[page] = true;
                 // SAFETY: within the memory, and nobody's.
-                unsafe { self.base.add(page * PAGE).write_bytes(0, PAGE) };
+                unsafe {
+                    let page = self.base.add(page * PAGE);
+                    page.write_bytes(if ZEROED { 0 } else { USED }, PAGE);
+                }
             }
         }
         true
     }
 
+    fn may_decommit(&self) -> bool {
+        self.may_decommit.load(Ordering::Relaxed)
+    }
+
     fn decommit(&self, range: Range<usize>) {
+        assert!(self.may_decommit(), "given back where that may not be");
         let mut there = self.there.lock().unwrap();
         for page in range.start / PAGE..range.end / PAGE {
             if there[page] {
@@ -109,16 +122,16 @@ unsafe impl PageSource for Pages {
 }
 
 /// Where tests have their heaps.
-pub struct Surroundings {
-    pub chunks: Pages,
-    book: Pages,
+pub struct Surroundings<const ZEROED: bool = true> {
+    pub chunks: Pages<ZEROED>,
+    book: Pages<ZEROED>,
     /// Which owners were notified.
     pub notified: Mutex<Vec<usize>>,
     /// What was freed that must not be.
     pub misused: Mutex<Vec<(Misuse, usize)>>,
 }
 
-impl Notify for Surroundings {
+impl<const ZEROED: bool> Notify for Surroundings<ZEROED> {
     fn owner(&self, owner: usize) {
         self.notified.lock().unwrap().push(owner);
     }
@@ -128,25 +141,30 @@ impl Notify for Surroundings {
     }
 }
 
-impl Environment for Surroundings {
-    type Chunks = Pages;
-    type Bookkeeping = Pages;
+impl<const ZEROED: bool> Environment for Surroundings<ZEROED> {
+    type Chunks = Pages<ZEROED>;
+    type Bookkeeping = Pages<ZEROED>;
 
-    fn chunks(&self) -> &Pages {
+    fn chunks(&self) -> &Pages<ZEROED> {
         &self.chunks
     }
 
-    fn bookkeeping(&self) -> &Pages {
+    fn bookkeeping(&self) -> &Pages<ZEROED> {
         &self.book
     }
 }
 
 /// A heap of so many units.
 pub fn heap(units: usize, owners: usize) -> Heap<Surroundings> {
+    heap_of(units, owners)
+}
+
+/// The same, of pages that are zero when they come, or not.
+pub fn heap_of<const ZEROED: bool>(units: usize, owners: usize) -> Heap<Surroundings<ZEROED>> {
     let bytes = units * UNIT;
     let surroundings = Surroundings {
         chunks: Pages::new(bytes),
-        book: Pages::new(bookkeeping_bytes::<Surroundings>(bytes, owners)),
+        book: Pages::new(bookkeeping_bytes::<Surroundings<ZEROED>>(bytes, owners)),
         notified: Mutex::default(),
         misused: Mutex::default(),
     };
