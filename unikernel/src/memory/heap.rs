@@ -107,10 +107,9 @@ unsafe impl PageSource for Pages {
         while at < end {
             match Self::map_some(at, end) {
                 Some(mapped) => at += mapped,
-                None => {
-                    paging::unmap_fresh(start, at);
-                    return false;
-                }
+                // What is mapped so far is taken back by `decommit`, or stays for the next
+                // time: some of it may have been there before, and be known to CPUs.
+                None => return false,
             }
         }
         true
@@ -123,6 +122,9 @@ unsafe impl PageSource for Pages {
     }
 
     fn decommit(&self, range: Range<usize>) {
+        if !self.may_decommit() {
+            return;
+        }
         let end = self.start + range.end as u64;
         let mut at = self.start + range.start as u64;
         let mut batch = [0; BATCH];
