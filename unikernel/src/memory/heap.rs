@@ -99,11 +99,8 @@ unsafe impl PageSource for Pages {
         if frames::free() < bytes.saturating_add(self.reserve) {
             return false;
         }
-        let (start, end) = (
-            self.start + range.start as u64,
-            self.start + range.end as u64,
-        );
-        let mut at = start;
+        let end = self.start + range.end as u64;
+        let mut at = self.start + range.start as u64;
         while at < end {
             match Self::map_some(at, end) {
                 Some(mapped) => at += mapped,
