@@ -5,22 +5,24 @@ use super::scenario::Scenario;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    let mut cases: Vec<Case> = [1, 2, 4, 8]
-        .map(|cpus| {
-            Scenario::new(format!("stress/{cpus}cpu"), "stress", &[])
-                .cpus(cpus)
-                .memory(512)
-                .prints("all held")
-                .case()
-        })
-        .into();
-    cases.push(
-        // Most of the memory is stacks, of which the host has to back a page or two each.
-        Scenario::new("stress/100000-threads", "stress", &["threads", "100000"])
-            .cpus(2)
+    let load = |cpus: u32| {
+        Scenario::new(format!("stress/{cpus}cpu"), "stress", &[])
+            .cpus(cpus)
+            .memory(512)
+            .prints("all held")
+            .case()
+    };
+    // Most of the memory is stacks, of which the host has to back a page or two each.
+    let crowd = |cpus: u32| {
+        let args = ["threads", "100000"];
+        Scenario::new(format!("stress/100000-threads/{cpus}cpu"), "stress", &args)
+            .cpus(cpus)
             .memory(10 << 10)
             .prints("100000 at the same time")
-            .case(),
-    );
-    cases
+            .case()
+    };
+    [1, 2, 4, 8]
+        .into_iter()
+        .flat_map(|cpus| [load(cpus), crowd(cpus)])
+        .collect()
 }
