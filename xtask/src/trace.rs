@@ -213,10 +213,14 @@ const INTERRUPT_END: u8 = 7;
 const FAULT: u8 = 8;
 const INTERRUPTED: u8 = 9;
 
+/// From here on threads are the kernel's, for interrupts.
+const FIRST_INTERRUPT_THREAD: u64 = 1 << 31;
+
 fn thread(number: u64) -> String {
-    match number {
-        0 => "idle".into(),
-        number => format!("thread {number}"),
+    match number.checked_sub(FIRST_INTERRUPT_THREAD) {
+        Some(number) => format!("interrupt thread {number}"),
+        None if number == 0 => "idle".into(),
+        None => format!("thread {number}"),
     }
 }
 
@@ -232,6 +236,21 @@ mod tests {
 
     fn what(kind: u8, argument: u64) -> u64 {
         u64::from(kind) << KIND_SHIFT | argument
+    }
+
+    #[test]
+    fn threads_are_named_by_their_numbers() {
+        let names = [0, 1, (1 << 31) - 1, 1 << 31, (1 << 31) + 2].map(super::thread);
+        assert_eq!(
+            names,
+            [
+                "idle",
+                "thread 1",
+                "thread 2147483647",
+                "interrupt thread 0",
+                "interrupt thread 2"
+            ]
+        );
     }
 
     #[test]
