@@ -12,7 +12,9 @@
 
 use core::arch::naked_asm;
 
-use darner_slab::magazine::{CAPACITY, LENGTH, MASKS, SLOTS};
+#[cfg(not(debug_assertions))]
+use darner_slab::magazine::CAPACITY;
+use darner_slab::magazine::{LENGTH, MASKS, SLOTS};
 
 use super::memory::{sys_alloc, sys_dealloc};
 use crate::arch::percpu::MAGAZINES;
