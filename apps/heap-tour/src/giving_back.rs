@@ -1,7 +1,7 @@
 //! Memory that is free goes back to the machine, without anybody asking for it.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Outcome;
 use crate::blocks::{Block, Random};
@@ -107,34 +107,95 @@ fn allocate(seed: u64, bytes: usize) -> Vec<Block> {
 
 /// Less than the heap keeps for the next that wants it.
 const LITTLE: usize = 12 << 20;
-/// A CPU that idles gives memory back after a second.
-const NAP: Duration = Duration::from_millis(2500);
-/// A host that is busy with something else may sleep through a nap.
-const NAPS: usize = 3;
+/// A CPU that idles gives memory back after a second; a host that is busy takes longer.
+const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What is freed just before all CPUs go idle comes back though nothing wakes them up any more.
+/// What is freed just before a CPU goes idle comes back though nothing wakes it up any more.
+///
+/// On one CPU there is no other that could look without waking it.
 pub fn quiet() -> Outcome {
-    let mut kept = Vec::new();
-    for seed in 0..NAPS {
-        // A CPU that has just given back what it had does not at once do so again.
-        thread::sleep(Duration::from_millis(1));
-        drop(allocate(seed as u64, LITTLE));
-        let Some(before) = heap() else {
-            return Ok(NOT_LOOKED_AT.into());
-        };
-        thread::sleep(NAP);
-        let after = heap().map_or(0, |heap| heap.idle);
-        if before.idle < LITTLE as u64 / 2 {
-            return Err(format!("found {} idle, expected more", mib(before.idle)));
-        }
-        if after < before.idle / 8 {
-            return Ok(format!(
-                "{} were idle, {} are",
-                mib(before.idle),
-                mib(after)
-            ));
-        }
-        kept.push(mib(after));
+    // A CPU that has just given back what it had does not at once do so again.
+    thread::sleep(Duration::from_millis(1));
+    drop(allocate(1, LITTLE));
+    let Some(before) = heap() else {
+        return Ok(NOT_LOOKED_AT.into());
+    };
+    if before.idle < LITTLE as u64 / 2 {
+        return Err(format!("found {} idle, expected more", mib(before.idle)));
     }
-    Err(format!("kept while all CPUs idled: {}", kept.join(", ")))
+    let is_back = move |idle: u64| idle < before.idle / 8;
+    if thread::available_parallelism().map_or(1, usize::from) == 1 {
+        wait_for("idle memory to be given back", |stats| {
+            stats.program.is_some_and(|heap| is_back(heap.totals.idle))
+        })?;
+        return Ok(format!("{} idle were given back", mib(before.idle)));
+    }
+    let watcher = thread::spawn(move || {
+        let begin = Instant::now();
+        loop {
+            let idle = heap().map_or(0, |heap| heap.idle);
+            if is_back(idle) || begin.elapsed() > PATIENCE {
+                return (idle, begin.elapsed());
+            }
+            std::hint::spin_loop();
+        }
+    });
+    match watcher.join() {
+        Ok((idle, after)) if is_back(idle) => Ok(format!(
+            "{} were idle, {} after {after:.1?}",
+            mib(before.idle),
+            mib(idle)
+        )),
+        Ok((idle, after)) => Err(format!("{} are still idle after {after:.1?}", mib(idle))),
+        Err(_) => Err("the thread that looks panicked".into()),
+    }
+}
+
+/// Blocks of one size, of many zones.
+const ALIKE: usize = 16 << 10;
+/// Their size.
+const SIZE: usize = 1000;
+/// How far apart those are that go first: nearer than the blocks of a zone are many.
+const APART: usize = 16;
+
+/// A thread frees a few blocks of each zone and ends, and its CPU idles; then another
+/// thread frees the rest. That the first CPU knows of zones with room does not keep it from
+/// being told.
+pub fn left_alone() -> Outcome {
+    let before = heap();
+    let allocator = thread::spawn(|| {
+        let mut blocks: Vec<Box<[u8]>> = (0..ALIKE).map(|_| vec![1; SIZE].into()).collect();
+        let mut number = 0;
+        blocks.retain(|_| {
+            number += 1;
+            number % APART != 0
+        });
+        blocks
+    });
+    let blocks = allocator.join().map_err(|_| "a thread panicked")?;
+    // Until its CPU has given back what it can: it is not to come to that by itself.
+    thread::sleep(Duration::from_millis(1500));
+    let full = heap();
+    drop(blocks);
+    let (Some(before), Some(full)) = (before, full) else {
+        return Ok(NOT_LOOKED_AT.into());
+    };
+    let grown = full.committed.saturating_sub(before.committed);
+    if grown < (ALIKE * SIZE) as u64 / 2 {
+        return Err(format!(
+            "found {} more committed, expected more",
+            mib(grown)
+        ));
+    }
+    let after = wait_for("zones to be given back", |stats| {
+        stats
+            .program
+            .is_some_and(|heap| heap.totals.committed <= full.committed - grown / 4 * 3)
+    })?;
+    let rest = after.program.map_or(0, |heap| heap.totals.committed);
+    Ok(format!(
+        "of {} committed {} are left",
+        mib(full.committed),
+        mib(rest)
+    ))
 }

@@ -46,6 +46,12 @@ const PARTS: &[Part] = &[
         run: giving_back::quiet,
     },
     Part {
+        name: "left-alone",
+        does: "a thread frees what a CPU has allocated that idles for good",
+        usual: true,
+        run: giving_back::left_alone,
+    },
+    Part {
         name: "handing-over",
         does: "threads free what others have allocated",
         usual: true,

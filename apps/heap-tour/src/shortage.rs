@@ -1,6 +1,7 @@
 //! Memory that runs short. For small machines.
 
 use std::hint::black_box;
+use std::sync::Barrier;
 use std::thread;
 
 use crate::Outcome;
@@ -8,6 +9,9 @@ use crate::numbers::{NOT_LOOKED_AT, heap, mib};
 
 /// Bytes of blocks that all memory is taken in: runs of pages, and chunks of two classes.
 const SIZES: [usize; 3] = [256 << 10, 4000, 256];
+
+/// What a thread that takes memory needs.
+const STACK_BYTES: usize = 64 << 10;
 
 /// Blocks that were got by asking, not by insisting.
 type Blocks = Vec<Vec<u8>>;
@@ -21,15 +25,7 @@ pub fn recover() -> Outcome {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let mut found = Vec::new();
     for size in SIZES {
-        let taken: Vec<Blocks> = thread::scope(|scope| {
-            let threads: Vec<_> = (0..threads)
-                .map(|_| scope.spawn(move || take(size, usize::MAX)))
-                .collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().expect("a thread that asks does not panic"))
-                .collect()
-        });
+        let taken = take_by(threads, size)?;
         let count: usize = taken.iter().map(Vec::len).sum();
         let total = (count * size) as u64;
         let reached = darner::stats();
@@ -52,6 +48,33 @@ pub fn recover() -> Outcome {
         found.push(format!("{} of {size} bytes", count));
     }
     Ok(format!("twice {}", found.join(", ")))
+}
+
+/// So many threads take blocks until each finds no more memory.
+fn take_by(threads: usize, size: usize) -> Result<Vec<Blocks>, String> {
+    // None begins before all have their stacks, and none gives back before all have ended.
+    let (begin, end) = (Barrier::new(threads), Barrier::new(threads));
+    thread::scope(|scope| {
+        let threads: Result<Vec<_>, String> = (0..threads)
+            .map(|_| {
+                let (begin, end) = (&begin, &end);
+                let taker = move || {
+                    begin.wait();
+                    let blocks = take(size, usize::MAX);
+                    end.wait();
+                    blocks
+                };
+                let thread = thread::Builder::new().stack_size(STACK_BYTES);
+                thread
+                    .spawn_scoped(scope, taker)
+                    .map_err(|error| format!("a thread did not start: {error}"))
+            })
+            .collect();
+        threads?
+            .into_iter()
+            .map(|thread| thread.join().map_err(|_| "a thread panicked".into()))
+            .collect()
+    })
 }
 
 /// Takes up to `count` blocks, and writes all of them, until there is no more memory.

@@ -13,8 +13,11 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn on(cpus: u32) -> Vec<Case> {
+    let host = std::thread::available_parallelism().map_or(1, usize::from);
     let part = |part: &'static str| {
-        Scenario::new(format!("memory/{part}/{cpus}cpu"), "heap-tour", &[part]).cpus(cpus)
+        Scenario::new(format!("memory/{part}/{cpus}cpu"), "heap-tour", &[part])
+            .cpus(cpus)
+            .in_turns(cpus as usize > host)
     };
     let holds = |name: &'static str| part(name).prints(format!("ok     {name}: "));
     let fails = |name: &'static str, bytes: u64| {
@@ -28,6 +31,7 @@ fn on(cpus: u32) -> Vec<Case> {
     let scenarios = [
         holds("giving-back").memory(512),
         holds("quiet"),
+        holds("left-alone"),
         holds("handing-over"),
         holds("shortage").memory(SHORT),
         fails("exhaustion", 4096),
