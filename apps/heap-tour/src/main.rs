@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use hermit as _;
 
 mod blocks;
+mod call;
 mod giving_back;
 mod handing_over;
 mod numbers;
@@ -33,6 +34,12 @@ struct Part {
 }
 
 const PARTS: &[Part] = &[
+    Part {
+        name: "call",
+        does: "asks for more and fewer numbers than there are, and wrongly",
+        usual: true,
+        run: call::run,
+    },
     Part {
         name: "giving-back",
         does: "several threads free nine tenths of a large heap",

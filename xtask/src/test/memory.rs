@@ -29,6 +29,7 @@ fn on(cpus: u32) -> Vec<Case> {
             .traces("shortage::")
     };
     let scenarios = [
+        holds("call"),
         holds("giving-back").memory(512),
         holds("quiet"),
         holds("left-alone"),
