@@ -229,6 +229,8 @@ pub fn idle(has_run: bool) -> u64 {
 
 /// Has CPUs that may idle for long take note of what came home to them. Those whose zones had
 /// left the lists know it; others would come across it only when they look for memory.
+#[cold]
+#[inline(never)]
 fn tell_of_frees() {
     let sent = with_part::<program_heap::Memory, _>(|part| part.remote_frees())
         + with_part::<kernel_heap::Memory, _>(|part| part.remote_frees());
