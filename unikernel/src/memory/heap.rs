@@ -202,29 +202,41 @@ fn reclaim() {
 }
 
 /// The calling CPU idles, and has run threads before or not: it takes note of what others freed,
-/// and every now and then gives up what it does not need. When that is to be, if it was
-/// put off, in monotonic ns; `u64::MAX`: there is nothing to give up. Idle context, interrupts
-/// on.
-pub fn idle(has_run: bool) -> u64 {
+/// and every now and then gives up what it does not need. Idle context, interrupts on.
+pub fn idle(has_run: bool) {
     with_part::<program_heap::Memory, _>(|part| part.collect());
     with_part::<kernel_heap::Memory, _>(|part| part.collect());
     let cpu = this_cpu();
     if has_run {
         cpu.may_reclaim.store(true, Ordering::Relaxed);
-    } else if !cpu.may_reclaim.load(Ordering::Relaxed) {
-        return u64::MAX;
+    }
+    if !cpu.may_reclaim.load(Ordering::Relaxed) {
+        return;
     }
     let now = monotonic_ns();
-    let due = cpu.reclaimed.load(Ordering::Relaxed) + RECLAIM_PERIOD;
-    if now < due {
-        return due;
+    if now < reclaim_due() {
+        return;
     }
     cpu.reclaimed.store(now, Ordering::Relaxed);
     // Before it looks: who frees something meanwhile says so again.
     cpu.may_reclaim.store(false, Ordering::Relaxed);
     reclaim();
     tell_of_frees();
-    u64::MAX
+}
+
+/// When the calling CPU has to be in [`idle`] again, in monotonic ns: at once, if that has
+/// passed; `u64::MAX`: not before something happens. Idle context, interrupts off: who
+/// looks with interrupts on may be told of frees between that and the halt.
+pub fn idle_again() -> u64 {
+    match this_cpu().may_reclaim.load(Ordering::Relaxed) {
+        true => reclaim_due(),
+        false => u64::MAX,
+    }
+}
+
+/// When the calling CPU may give memory back the next time.
+fn reclaim_due() -> u64 {
+    this_cpu().reclaimed.load(Ordering::Relaxed) + RECLAIM_PERIOD
 }
 
 /// Has CPUs that may idle for long take note of what came home to them. Those whose zones had

@@ -210,9 +210,9 @@ pub fn run_idle() -> ! {
     loop {
         let has_run = scheduler().idle();
         reap();
-        let wake = heap::idle(has_run);
+        heap::idle(has_run);
         interrupts::disable();
-        if scheduler().may_halt(wake) {
+        if scheduler().may_halt(heap::idle_again()) {
             // Interrupts come in only with the halt, so a wake-up is not missed.
             interrupts::enable_and_hlt();
         } else {
