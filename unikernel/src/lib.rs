@@ -26,6 +26,7 @@ mod platform;
 mod sched;
 #[cfg(feature = "selftest")]
 mod selftest;
+mod stats;
 mod sync;
 mod time;
 mod trace;

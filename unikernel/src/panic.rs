@@ -10,7 +10,7 @@ use x86_64::instructions::{hlt, interrupts, port::Port};
 use crate::arch::{backtrace, percpu, smp};
 use crate::console::LastWords;
 use crate::control::DebugPort;
-use crate::{console, control, params, sched, trace};
+use crate::{console, control, params, sched, stats, trace};
 
 /// Exit status of a panic, of the kernel or of the program.
 pub const PANIC_STATUS: i32 = 101;
@@ -54,6 +54,7 @@ pub fn end(status: i32) -> ! {
     control::report_boot();
     trace::dump();
     console::flush();
+    stats::report();
     control::record(format_args!("exit {}", status as u8));
     power_off(status)
 }

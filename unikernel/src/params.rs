@@ -20,6 +20,8 @@ pub struct Params {
     pub control: Option<u16>,
     /// Debug console port for the trace; nothing is traced when absent.
     pub trace: Option<u16>,
+    /// Report at the end how memory was used, as control records.
+    pub stats: bool,
     /// Port of the debug-exit device.
     pub exit: Option<u16>,
     /// Standard input comes in length-prefixed frames.
@@ -50,6 +52,7 @@ fn parse(line: &str) -> Params {
         stderr: None,
         control: None,
         trace: None,
+        stats: false,
         exit: None,
         framed_stdin: false,
         max_cpus: usize::MAX,
@@ -91,6 +94,10 @@ fn parse(line: &str) -> Params {
             "exit" => parse_port(value)
                 .map(|port| params.exit = Some(port))
                 .is_some(),
+            "stats" if value.is_empty() => {
+                params.stats = true;
+                true
+            }
             "stdin" if value == "framed" => {
                 params.framed_stdin = true;
                 true

@@ -117,6 +117,7 @@ cargo xtask run APP [OPTIONS] [-- ARGS]   run a program (a name of apps/, or a p
     --timeout S         give up after so many seconds (status 124)
     --env KEY=VALUE     an environment variable
     --file HOST:GUEST   a file for the guest       --dir HOST:GUEST  a folder for the guest
+    --stats             say at the end how memory was used (on standard error)
     -v                  show QEMU's command line
 cargo xtask trace APP --out FILE.json     as run, and write what each CPU did when (for
                                           ui.perfetto.dev, or chrome://tracing)

@@ -814,8 +814,9 @@ impl<H: Hardware> Scheduler<H> {
     }
 
     /// What the idle context does, over and over: runs threads while there are any.
-    /// When it returns there was none; see [`Scheduler::may_halt`].
-    pub fn idle(&self) {
+    /// When it returns there was none; see [`Scheduler::may_halt`]. Whether it has run any.
+    pub fn idle(&self) -> bool {
+        let mut has_run = false;
         let section = loop {
             H::messages().poll();
             self.poll();
@@ -823,6 +824,7 @@ impl<H: Hardware> Scheduler<H> {
             if self.here(&section).queue.is_empty() {
                 break section;
             }
+            has_run = true;
             self.switch_away(&section);
         };
         let here = 1 << section.cpu();
@@ -830,12 +832,14 @@ impl<H: Hardware> Scheduler<H> {
             H::messages().set_idle(&section, true);
             self.ask_for_work(&section);
         }
+        has_run
     }
 
     /// Whether the idle context may halt until the next interrupt; asked with
     /// interrupts off, after [`Scheduler::idle`]. If so, the timer is set for the next
-    /// deadline only: an idle CPU has no tick.
-    pub fn may_halt(&self) -> bool {
+    /// deadline, or for `wake` if the idle context itself has something to do before that
+    /// ([`Nanos::MAX`]: it has not): an idle CPU has no tick.
+    pub fn may_halt(&self, wake: Nanos) -> bool {
         let section = Critical::enter();
         let cpu = self.here(&section);
         // Whoever gives this CPU something either sees that it idles, or is seen here.
@@ -844,7 +848,7 @@ impl<H: Hardware> Scheduler<H> {
         let has_work = !cpu.queue.is_empty()
             || H::messages().has_work(&section)
             || !arrivals.load(Ordering::Acquire).is_null();
-        let next = cpu.timers.next().unwrap_or(Nanos::MAX);
+        let next = cpu.timers.next().map_or(wake, |next| next.min(wake));
         if !has_work && next != cpu.armed.get() {
             cpu.arm(next);
         }

@@ -85,6 +85,10 @@ pub struct Heap<E: Environment> {
     /// Units whose bookkeeping is there.
     booked: AtomicU32,
     range: Lock<Range>,
+    /// Committed pages of free units, as of the last time that their lock was held.
+    pub(crate) idle_pages: AtomicUsize,
+    /// Units that were ever used, as of then.
+    pub(crate) reached: AtomicU32,
     pub(crate) committed: Peak,
     pub(crate) run_pages: AtomicUsize,
     pub(crate) notifications: AtomicU64,
@@ -169,6 +173,8 @@ impl<E: Environment> Heap<E> {
             layout,
             booked: AtomicU32::new(0),
             range: Lock::new(Range::new()),
+            idle_pages: AtomicUsize::new(0),
+            reached: AtomicU32::new(0),
             committed: Peak::default(),
             run_pages: AtomicUsize::new(0),
             notifications: AtomicU64::new(0),

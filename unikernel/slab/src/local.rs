@@ -179,6 +179,14 @@ impl<'h, E: Environment> Local<'h, E> {
     pub fn reclaim(&mut self) -> usize {
         self.part().reclaim()
     }
+
+    /// How many chunks the owner has sent home to others' zones. Their owners need not have
+    /// been told: one that still lists a zone finds out when it looks for memory or reclaims.
+    pub fn remote_frees(&self) -> u64 {
+        self.part()
+            .remote_frees
+            .load(core::sync::atomic::Ordering::Relaxed)
+    }
 }
 
 impl<E: Environment> Drop for Local<'_, E> {

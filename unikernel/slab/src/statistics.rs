@@ -66,7 +66,7 @@ impl Statistics {
 }
 
 impl<E: Environment> Heap<E> {
-    /// The heap in numbers. Any context; takes the lock of the free units for a moment.
+    /// The heap in numbers. Any context, a panic's included: takes no lock and no memory.
     pub fn statistics(&self) -> Statistics {
         let mut classes = [ClassStatistics::default(); CLASSES];
         let mut remote_frees = 0;
@@ -92,14 +92,13 @@ impl<E: Environment> Heap<E> {
             // All owners' zones take a chunk at hand as handed out.
             statistics.in_use = statistics.in_use.saturating_sub(statistics.at_hand);
         }
-        let (idle, used) = self.idle();
         Statistics {
             classes,
             run_bytes: self.run_pages.load(Ordering::Relaxed) * PAGE,
             committed: self.committed.now() * PAGE,
             peak_committed: self.committed.most() * PAGE,
-            idle: idle * PAGE,
-            reached: used as usize * UNIT,
+            idle: self.idle_pages.load(Ordering::Relaxed) * PAGE,
+            reached: self.reached.load(Ordering::Relaxed) as usize * UNIT,
             remote_frees,
             notifications: self.notifications.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),

@@ -12,6 +12,8 @@
 
 use core::arch::naked_asm;
 
+#[cfg(not(debug_assertions))]
+use darner_slab::magazine::CAPACITY;
 use darner_slab::magazine::{LENGTH, MASKS, SLOTS};
 
 use super::memory::{sys_alloc, sys_dealloc};
@@ -86,7 +88,7 @@ pub unsafe extern "C" fn sys_free(ptr: *mut u8, size: usize, align: usize) {
         masks = const MASKS,
         magazines = const MAGAZINES,
         length = const LENGTH,
-        capacity = const darner_slab::magazine::CAPACITY,
+        capacity = const CAPACITY,
         slots = const SLOTS,
         slowly = sym sys_dealloc,
     )

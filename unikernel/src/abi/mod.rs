@@ -1,4 +1,5 @@
-//! What the program calls: the `sys_*` functions of `hermit-abi`.
+//! What the program calls: the `sys_*` functions of `hermit-abi`, and those of Darner's own
+//! (`sys_darner_*`), which the crate `darner` calls for it.
 //!
 //! They are plain functions of the C ABI and run on the caller's stack, as part
 //! of the caller's thread. Results are 0 or more, or a negative error number,
@@ -16,6 +17,7 @@ mod queues;
 mod ram;
 mod semaphores;
 mod sockets;
+mod stats;
 mod sync;
 mod threads;
 pub mod time;

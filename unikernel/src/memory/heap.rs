@@ -10,7 +10,7 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
-use darner_lwkt::{Critical, Hardware, MayBlock};
+use darner_lwkt::{Critical, Hardware, Machine, MayBlock};
 use darner_slab::{Environment, Heap, Local, PageSource};
 use x86_64::instructions::interrupts;
 
@@ -200,15 +200,59 @@ fn reclaim() {
     with_part::<kernel_heap::Memory, _>(|part| part.reclaim());
 }
 
-/// The calling CPU idles: it takes note of what others freed, and every now and then gives
-/// up what it does not need. Idle context, interrupts on.
-pub fn idle() {
+/// The calling CPU idles, and has run threads before or not: it takes note of what others freed,
+/// and every now and then gives up what it does not need. Idle context, interrupts on.
+pub fn idle(has_run: bool) {
     with_part::<program_heap::Memory, _>(|part| part.collect());
     with_part::<kernel_heap::Memory, _>(|part| part.collect());
-    let reclaimed = &this_cpu().reclaimed;
+    let cpu = this_cpu();
+    if has_run {
+        cpu.may_reclaim.store(true, Ordering::Relaxed);
+    }
+    if !cpu.may_reclaim.load(Ordering::Relaxed) {
+        return;
+    }
     let now = monotonic_ns();
-    if now - reclaimed.load(Ordering::Relaxed) >= RECLAIM_PERIOD {
-        reclaimed.store(now, Ordering::Relaxed);
-        reclaim();
+    if now < reclaim_due() {
+        return;
+    }
+    cpu.reclaimed.store(now, Ordering::Relaxed);
+    // Before it looks: who frees something meanwhile says so again.
+    cpu.may_reclaim.store(false, Ordering::Relaxed);
+    reclaim();
+    tell_of_frees();
+}
+
+/// When the calling CPU has to be in [`idle`] again, in monotonic ns: at once, if that has
+/// passed; `u64::MAX`: not before something happens. Idle context, interrupts off: who
+/// looks with interrupts on may be told of frees between that and the halt.
+pub fn idle_again() -> u64 {
+    match this_cpu().may_reclaim.load(Ordering::Relaxed) {
+        true => reclaim_due(),
+        false => u64::MAX,
+    }
+}
+
+/// When the calling CPU may give memory back the next time.
+fn reclaim_due() -> u64 {
+    this_cpu().reclaimed.load(Ordering::Relaxed) + RECLAIM_PERIOD
+}
+
+/// Has CPUs that may idle for long take note of what came home to them. Those whose zones had
+/// left the lists know it; others would come across it only when they look for memory.
+#[cold]
+#[inline(never)]
+fn tell_of_frees() {
+    let sent = with_part::<program_heap::Memory, _>(|part| part.remote_frees())
+        + with_part::<kernel_heap::Memory, _>(|part| part.remote_frees());
+    if this_cpu().told.swap(sent, Ordering::Relaxed) == sent {
+        return;
+    }
+    let section = Critical::<Kernel>::enter();
+    for cpu in (0..Kernel::cpus()).filter(|&cpu| cpu != section.cpu()) {
+        // Without an envelope it is told after the next ones.
+        let _ = Kernel::messages().try_send(&section, cpu, |_| {
+            this_cpu().may_reclaim.store(true, Ordering::Relaxed);
+        });
     }
 }

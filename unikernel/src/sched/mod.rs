@@ -15,10 +15,10 @@ mod wait;
 pub use self::futex::{FutexWait, futex_wait, futex_wait_until, futex_wake};
 pub use self::interrupt_thread::InterruptThread;
 #[cfg(feature = "selftest")]
-pub use self::machine::{ENVELOPES, messages, raised, scheduler};
+pub use self::machine::{ENVELOPES, messages, scheduler};
 pub use self::machine::{
-    Kernel, do_deferred, init, init_cpu, is_interrupt_thread_due, leave, preempt, retry_soon,
-    run_interrupt_threads,
+    Kernel, do_deferred, init, init_cpu, is_interrupt_thread_due, leave, preempt, raised,
+    retry_soon, run_interrupt_threads,
 };
 pub use self::run::{
     block_current, current, find, join, reap, run_idle, set_priority, sleep_until, spawn,

@@ -208,11 +208,11 @@ pub fn set_priority(tid: Tid, priority: u8) -> bool {
 pub fn run_idle() -> ! {
     interrupts::enable();
     loop {
-        scheduler().idle();
+        let has_run = scheduler().idle();
         reap();
-        heap::idle();
+        heap::idle(has_run);
         interrupts::disable();
-        if scheduler().may_halt() {
+        if scheduler().may_halt(heap::idle_again()) {
             // Interrupts come in only with the halt, so a wake-up is not missed.
             interrupts::enable_and_hlt();
         } else {

@@ -1,4 +1,4 @@
-//! Which functions a program may call: those that `hermit-abi` declares.
+//! Which functions a program may call: those that `hermit-abi` declares, and Darner's own.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,13 @@ use crate::command;
 use crate::error::{Context, Error, Result};
 use crate::toolchain::Toolchain;
 
-/// Every `sys_*` symbol that the kernel's own `hermit-abi` declares.
+/// What the kernel has beyond `hermit-abi`: what the crate `darner` calls.
+const DARNER: [&str; 1] = ["sys_darner_stats"];
+
+/// What the kernel has for its own tests, with the feature `selftest`.
+const SELFTEST: &str = "sys_selftest";
+
+/// Every `sys_*` symbol that the kernel's own `hermit-abi` declares, and Darner's own.
 pub fn expected(toolchain: &Toolchain, root: &Path) -> Result<BTreeSet<String>> {
     let folder = sources(toolchain, root)?;
     let mut names = BTreeSet::new();
@@ -27,7 +33,13 @@ pub fn expected(toolchain: &Toolchain, root: &Path) -> Result<BTreeSet<String>> 
             folder.display()
         )));
     }
+    names.extend(DARNER.map(str::to_owned));
     Ok(names)
+}
+
+/// Whether a kernel that has all of `expected` may have this `sys_*` symbol.
+pub fn is_known(name: &str, expected: &BTreeSet<String>) -> bool {
+    name == SELFTEST || expected.contains(name)
 }
 
 /// The folder of the `hermit-abi` that cargo resolves for the kernel.

@@ -7,7 +7,7 @@ use object::read::archive::ArchiveFile;
 use object::{Object, ObjectSection, ObjectSymbol};
 
 use super::link::{OS_ABI_OFFSET, OS_ABI_STANDALONE};
-use super::symbols;
+use super::{abi_list, symbols};
 use crate::error::{Context, Error, Result};
 
 /// The notes by which loaders know the program: section and owner.
@@ -77,6 +77,10 @@ fn check_kernel(
             problems.push(format!(
                 "`{name}` is global, and is no part of the interface"
             ));
+        } else if name.starts_with("sys_") && !abi_list::is_known(name, expected) {
+            problems.push(format!(
+                "`{name}` is in no list of functions: neither hermit-abi's nor Darner's own"
+            ));
         }
         if name == "_start" {
             check_entry(kernel, &symbol, problems)?;
@@ -90,7 +94,7 @@ fn check_kernel(
         .iter()
         .filter(|name| !defined.contains(name.as_str()))
     {
-        problems.push(format!("`{name}`, which hermit-abi declares, is missing"));
+        problems.push(format!("`{name}`, which a program may call, is missing"));
     }
     for (section, owner) in NOTES {
         let found = kernel

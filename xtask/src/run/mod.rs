@@ -6,6 +6,7 @@
 
 mod options;
 
+use darner_abi::Stats;
 use options::Options;
 
 use crate::app::App;
@@ -82,6 +83,9 @@ fn explain(set: &BuildSet, program: &Program, outcome: &Outcome) -> Result<u8> {
     }
     if let Some(Death::Refused(reason)) = &outcome.report.death {
         eprintln!("xtask: the guest could not start: {reason}");
+    }
+    if let Some(stats) = &outcome.report.stats {
+        eprint!("{}", Stats::from(&**stats));
     }
     Ok(match &outcome.end {
         End::Exited(status) => *status,

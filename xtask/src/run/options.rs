@@ -66,6 +66,7 @@ impl Options {
                 Long("accel") => config.accel = accel::Choice::parse(&parser.value()?.string()?)?,
                 Long("cpu") => config.cpu_model = parser.value()?.string()?,
                 Long("icount") => config.icount = true,
+                Long("stats") => config.stats = true,
                 Long("gdb") => config.gdb = true,
                 Long("log") => log = Some(log_level(parser.value()?.string()?)?),
                 Long("timeout") => config.timeout = Some(seconds(&parser.value()?.string()?)?),

@@ -60,6 +60,7 @@ pub fn cases() -> Vec<Case> {
             }
         }),
         Case::new("xtask/trace", trace),
+        Case::new("xtask/stats", stats),
         Case::new("xtask/doctor", |suite| {
             let output = xtask(suite, &["doctor"])?;
             match String::from_utf8_lossy(&output.stdout).contains("accelerator") {
@@ -146,6 +147,32 @@ fn trace(suite: &Suite) -> Verdict {
         }
     }
     expect(&xtask(suite, &["trace", "hello"])?, 2, "--out")
+}
+
+/// The table comes after any end of the program, and only when it is asked for.
+fn stats(suite: &Suite) -> Verdict {
+    let table = "heap of the program: ";
+    let endings = [
+        (&["hello"][..], 0),
+        (&["faults", "--", "exit", "7"], 7),
+        (&["faults", "--", "panic"], 101),
+        (&["faults", "--", "null"], 139),
+        // When there is no memory left to tell it with.
+        (&["faults", "--", "heap-exhaustion"], 101),
+    ];
+    for (program, status) in endings {
+        let words = [&["run", "--stats", "--smp", "2"], program].concat();
+        let output = xtask(suite, &words)?;
+        expect(&output, status, table)?;
+        expect(&output, status, "2 CPUs; ")?;
+        expect(&output, status, "heap of the kernel: ")?;
+        expect(&output, status, "     size     zones ")?;
+    }
+    let output = xtask(suite, &["run", "hello"])?;
+    match String::from_utf8_lossy(&output.stderr).contains(table) {
+        true => Err("the table is there without --stats")?,
+        false => Ok(()),
+    }
 }
 
 /// A signal ends xtask with the shell's status for it, and QEMU with it.

@@ -11,6 +11,7 @@ mod late_reader;
 mod libtest;
 mod lint;
 mod matrix;
+mod memory;
 mod runner;
 mod scenario;
 mod stress;
@@ -67,6 +68,7 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(kernel::cases());
     cases.extend(failing::cases());
     cases.extend(stress::cases());
+    cases.extend(memory::cases());
     cases.extend(command_line::cases());
     cases.extend(bench::cases());
     cases.extend(libtest::cases()?);

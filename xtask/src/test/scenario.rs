@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 #[derive(Clone, Debug)]
 enum Ending {
     Status(u8),
+    ProgramPanicked,
     TimedOut,
     Refused(&'static str),
     QemuFailed(&'static str),
@@ -155,6 +156,12 @@ impl Scenario {
         self
     }
 
+    /// The program must panic or abort, and not the kernel.
+    pub fn program_panics(mut self) -> Self {
+        self.ending = Ending::ProgramPanicked;
+        self
+    }
+
     /// It must still run after so many seconds.
     pub fn times_out(mut self, seconds: u64) -> Self {
         self.ending = Ending::TimedOut;
@@ -284,6 +291,9 @@ impl Scenario {
         let is_right = match (&self.ending, &outcome.end) {
             (Ending::Status(expected), End::Exited(status)) => {
                 expected == status && !matches!(outcome.report.death, Some(Death::Refused(_)))
+            }
+            (Ending::ProgramPanicked, End::Exited(101)) => {
+                outcome.report.death == Some(Death::ProgramPanic)
             }
             (Ending::TimedOut, End::TimedOut(_)) => true,
             (Ending::Refused(because), End::Exited(1)) => {

@@ -99,6 +99,7 @@ fn kernel(config: &Config, guest: &Guest) -> String {
         "stdin=framed".into(),
     ];
     words.extend(config.trace.iter().map(|_| format!("trace={TRACE_PORT}")));
+    words.extend(config.stats.then(|| "stats".into()));
     words.extend(guest.log.iter().map(|level| format!("log={level}")));
     words.extend(guest.env.iter().map(|variable| format!("env={variable}")));
     words.push("--".into());

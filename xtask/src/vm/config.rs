@@ -73,6 +73,8 @@ pub struct Config {
     pub gdb: bool,
     /// Where the guest's trace goes, as the kernel writes it.
     pub trace: Option<PathBuf>,
+    /// Whether the kernel reports at the end how memory was used.
+    pub stats: bool,
     /// More options for QEMU, after all others.
     pub more_args: Vec<String>,
     /// When to give up.
@@ -91,6 +93,7 @@ impl Default for Config {
             in_turns: false,
             gdb: false,
             trace: None,
+            stats: false,
             more_args: Vec::new(),
             timeout: None,
         }

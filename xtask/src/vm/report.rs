@@ -1,5 +1,7 @@
 //! What the guest reports on its control channel, one record a line.
 
+use darner_abi::Snapshot;
+
 /// Time-stamp counters at the stations of a boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Boot {
@@ -70,6 +72,8 @@ pub struct Report {
     pub death: Option<Death>,
     /// Link-time addresses, innermost frame first.
     pub backtrace: Vec<u64>,
+    /// How memory was used, where that was asked for.
+    pub stats: Option<Box<Snapshot>>,
 }
 
 /// What a record makes xtask do at once.
@@ -101,6 +105,9 @@ impl Report {
             "exit" => {
                 self.exit = rest.trim().parse::<i64>().ok().map(|status| status as u8);
                 return News::Exiting;
+            }
+            "stats" => {
+                self.stats.get_or_insert_default().take(rest);
             }
             "panic" if rest == "kernel" => self.died(Death::KernelPanic),
             "panic" => self.died(Death::ProgramPanic),
@@ -148,6 +155,16 @@ mod tests {
         assert_eq!(report.take("exit 139"), News::Exiting);
         assert_eq!(report.death, Some(Death::Fault("page fault at 0x0".into())));
         assert_eq!((report.backtrace, report.exit), (vec![0x1f00], Some(139)));
+    }
+
+    #[test]
+    fn numbers_come_one_by_one() {
+        let mut report = Report::default();
+        report.take("stats node cpus=2 memory_free=5");
+        report.take("stats program/3 size=32 zones=1");
+        let stats = report.stats.unwrap();
+        assert_eq!((stats.node.cpus, stats.node.memory_free), (2, 5));
+        assert_eq!(stats.program.classes[3].size, 32);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use core::ops::Range as Offsets;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Core, Heap};
+use crate::range::Range;
 use crate::source::{Environment, PAGE, PageSource};
 use crate::unit::{PAGES, Tag, UNIT};
 
@@ -45,31 +46,34 @@ impl Peak {
 }
 
 impl<E: Environment> Heap<E> {
+    /// Calls `call` with the free units, under their lock. What there is of them then is for
+    /// everyone to read.
+    fn with_range<R>(&self, call: impl FnOnce(&mut Range) -> R) -> R {
+        let mut range = self.range.lock();
+        let result = call(&mut range);
+        self.idle_pages.store(range.idle_pages, Ordering::Relaxed);
+        self.reached.store(range.used, Ordering::Relaxed);
+        result
+    }
+
     /// Takes `count` units, the address of the first a multiple of `align` units.
     pub(crate) fn take_units(&self, count: u32, align: u32) -> Option<u32> {
-        self.range.lock().take(self, count, align)
+        self.with_range(|range| range.take(self, count, align))
     }
 
     /// Takes the `count` units from `first` on, if they are free.
     pub(crate) fn take_units_at(&self, first: u32, count: u32) -> bool {
-        self.range.lock().take_at(self, first, count)
-    }
-
-    /// Committed pages of free units, and how many units were ever used.
-    pub(crate) fn idle(&self) -> (usize, u32) {
-        let range = self.range.lock();
-        (range.idle_pages, range.used)
+        self.with_range(|range| range.take_at(self, first, count))
     }
 
     /// Gives units back. Decommits free ones if enough of their pages are committed.
     pub(crate) fn give_units(&self, first: u32, count: u32) {
         let most = IDLE_MOST.max(self.committed.now() / IDLE_PART);
-        let kept = {
-            let mut range = self.range.lock();
+        let kept = self.with_range(|range| {
             range.give(self, first, count);
             let kept = range.kept(IDLE_LEAST, most);
             (range.idle_pages > kept).then_some(kept)
-        };
+        });
         if let Some(kept) = kept {
             self.decommit_idle(kept);
         }
@@ -84,19 +88,16 @@ impl<E: Environment> Heap<E> {
         let mut runs = [(0, 0); BATCH];
         let mut given = 0;
         loop {
-            let found = {
-                let mut range = self.range.lock();
-                match range.idle_pages > most {
-                    true => range.take_idle(self, &mut runs, most),
-                    false => 0,
-                }
-            };
+            let found = self.with_range(|range| match range.idle_pages > most {
+                true => range.take_idle(self, &mut runs, most),
+                false => 0,
+            });
             if found == 0 {
                 return given;
             }
             for &(first, count) in &runs[..found] {
                 given += self.decommit_units(first, count);
-                self.range.lock().give(self, first, count);
+                self.with_range(|range| range.give(self, first, count));
             }
         }
     }

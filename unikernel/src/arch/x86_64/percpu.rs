@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use core::arch::asm;
 use core::mem::offset_of;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use darner_slab::magazine;
 use x86_64::VirtAddr;
@@ -65,6 +65,10 @@ pub struct PerCpu {
     magazines: [NonNull<()>; magazine::ENTRIES],
     /// When it has last given memory back while it idled, in monotonic ns.
     pub reclaimed: AtomicU64,
+    /// Whether there may be something to give back since then.
+    pub may_reclaim: AtomicBool,
+    /// Chunks freed here that others have been told of.
+    pub told: AtomicU64,
     /// For telling the time.
     pub stretch: Stretch,
     /// Interrupt controller of this CPU.
@@ -116,6 +120,8 @@ impl PerCpu {
             kernel_heap: AtomicPtr::new(kernel_heap::part_of(index as usize).as_ptr()),
             magazines,
             reclaimed: AtomicU64::new(0),
+            may_reclaim: AtomicBool::new(true),
+            told: AtomicU64::new(0),
             stretch: Stretch::new(),
             local: Lock::new(local),
             apic_id,

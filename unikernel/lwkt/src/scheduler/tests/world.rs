@@ -293,7 +293,7 @@ impl World {
             }
             cpu.enabled.store(false, Ordering::Relaxed);
             let mut stuck = false;
-            if self.scheduler.may_halt() {
+            if self.scheduler.may_halt(u64::MAX) {
                 stuck = self.halt(cpu);
             }
             cpu.enabled.store(true, Ordering::Relaxed);

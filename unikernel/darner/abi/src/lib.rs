@@ -1,0 +1,16 @@
+//! What a node tells of itself in numbers.
+//!
+//! The kernel fills a [`Snapshot`] for a program that asks (`sys_darner_stats`), or writes it
+//! as [records] when the node ends; `cargo xtask run --stats` reads those. A program and the
+//! tool show it as [`Stats`]. All take the types from here, so they cannot differ.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod records;
+mod snapshot;
+mod stats;
+mod table;
+
+pub use snapshot::{CLASSES, Class, Heap, Node, Snapshot, Totals};
+pub use stats::{Memory, Stats};
