@@ -5,13 +5,14 @@
 //! sections; so allocating and freeing take no lock. Other CPUs tell it by passive messages
 //! what they have freed of its memory.
 
+use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
 use darner_lwkt::{Critical, Hardware, Machine, MayBlock};
-use darner_slab::{Environment, Heap, Local, PageSource};
+use darner_slab::{Environment, Local, Misuse, Notify, PageSource};
 use x86_64::instructions::interrupts;
 
 use super::paging::{self, Rights};
@@ -155,34 +156,73 @@ unsafe impl PageSource for Pages {
     }
 }
 
-/// One of the two heaps.
-pub trait CpuHeap: Environment + Sized + 'static {
+/// What tells the two heaps apart.
+pub trait Kind: Sized + 'static {
     /// The calling CPU's part. In a critical section.
     fn part() -> NonNull<()>;
+
+    /// Memory was freed that must not be, and has not been.
+    fn misuse(misuse: Misuse, address: usize);
+}
+
+/// Where a heap gets its memory from.
+pub struct Memory<K> {
+    chunks: Pages,
+    book: Pages,
+    _kind: PhantomData<fn() -> K>,
+}
+
+impl<K> Memory<K> {
+    /// Chunks from one range, what is known of them in the other.
+    pub const fn new(chunks: Pages, book: Pages) -> Self {
+        Self {
+            chunks,
+            book,
+            _kind: PhantomData,
+        }
+    }
+}
+
+impl<K: Kind> Environment for Memory<K> {
+    type Chunks = Pages;
+    type Bookkeeping = Pages;
+
+    fn chunks(&self) -> &Pages {
+        &self.chunks
+    }
+
+    fn bookkeeping(&self) -> &Pages {
+        &self.book
+    }
+}
+
+impl<K: Kind> Notify for Memory<K> {
+    fn owner(&self, owner: usize) {
+        tell::<K>(owner);
+    }
+
+    fn misuse(&self, misuse: Misuse, address: usize) {
+        K::misuse(misuse, address);
+    }
 }
 
 /// Calls `call` with the calling CPU's part of a heap.
 #[inline(always)]
-pub fn with_part<H: CpuHeap, R>(call: impl FnOnce(&mut Local<'static, H>) -> R) -> R {
+pub fn with_part<K: Kind, R>(call: impl FnOnce(&mut Local<'static, Memory<K>>) -> R) -> R {
     let _section = Critical::<Kernel>::enter();
     // SAFETY: the part is this CPU's, claimed when its block was made, of a heap that is there
     // for good. Nothing else on this CPU comes here before the section ends: what
     // interrupts it allocates only when it has.
-    let mut local = ManuallyDrop::new(unsafe { Local::from_raw(H::part()) });
+    let mut local = ManuallyDrop::new(unsafe { Local::from_raw(K::part()) });
     call(&mut local)
 }
 
-/// Makes the part of owner `cpu` of `heap` ready; boot.
-pub fn claim<H: CpuHeap>(heap: &'static Heap<H>, cpu: usize) -> Option<NonNull<()>> {
-    heap.claim(cpu).map(Local::into_raw)
-}
-
 /// Has CPU `cpu` take note of what others have freed of its memory.
-pub fn tell<H: CpuHeap>(cpu: usize) {
+fn tell<K: Kind>(cpu: usize) {
     let section = Critical::<Kernel>::enter();
     // Without an envelope it comes across that when it looks for memory, or idles.
     let _ = Kernel::messages().try_send_passive(&section, cpu, |_| {
-        with_part::<H, _>(|part| part.collect());
+        with_part::<K, _>(|part| part.collect());
     });
 }
 
@@ -196,15 +236,15 @@ pub fn reclaim_everywhere(leave: &MayBlock<Kernel>) {
 
 /// Gives up all memory that the calling CPU holds without need.
 fn reclaim() {
-    with_part::<program_heap::Memory, _>(|part| part.reclaim());
-    with_part::<kernel_heap::Memory, _>(|part| part.reclaim());
+    with_part::<program_heap::Program, _>(|part| part.reclaim());
+    with_part::<kernel_heap::Kernel, _>(|part| part.reclaim());
 }
 
 /// The calling CPU idles, and has run threads before or not: it takes note of what others freed,
 /// and every now and then gives up what it does not need. Idle context, interrupts on.
 pub fn idle(has_run: bool) {
-    with_part::<program_heap::Memory, _>(|part| part.collect());
-    with_part::<kernel_heap::Memory, _>(|part| part.collect());
+    with_part::<program_heap::Program, _>(|part| part.collect());
+    with_part::<kernel_heap::Kernel, _>(|part| part.collect());
     let cpu = this_cpu();
     if has_run {
         cpu.may_reclaim.store(true, Ordering::Relaxed);
@@ -243,8 +283,8 @@ fn reclaim_due() -> u64 {
 #[cold]
 #[inline(never)]
 fn tell_of_frees() {
-    let sent = with_part::<program_heap::Memory, _>(|part| part.remote_frees())
-        + with_part::<kernel_heap::Memory, _>(|part| part.remote_frees());
+    let sent = with_part::<program_heap::Program, _>(|part| part.remote_frees())
+        + with_part::<kernel_heap::Kernel, _>(|part| part.remote_frees());
     if this_cpu().told.swap(sent, Ordering::Relaxed) == sent {
         return;
     }

@@ -5,70 +5,48 @@ use core::mem::ManuallyDrop;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use darner_slab::{Environment, Heap, Local, Misuse, Notify};
+use darner_slab::{Heap, Local, Misuse};
 use spin::Once;
 
-use super::heap::{self, CpuHeap, Pages, with_part};
+use super::heap::{Kind, Memory, Pages, with_part};
 use crate::arch::percpu::{self, MAX_CPUS};
 use crate::layout::{KERNEL_HEAP, KERNEL_HEAP_BOOK, KERNEL_HEAP_BOOK_END, KERNEL_HEAP_END};
 
-/// Where the kernel's heap gets its memory from.
-pub struct Memory {
-    chunks: Pages,
-    book: Pages,
-}
+/// The kind of this heap.
+pub struct Kernel;
 
-static HEAP: Once<Heap<Memory>> = Once::new();
+static HEAP: Once<Heap<Memory<Kernel>>> = Once::new();
 /// The boot CPU's part, before it has a block.
 static BOOT_PART: AtomicPtr<()> = AtomicPtr::new(null_mut());
 
-impl Environment for Memory {
-    type Chunks = Pages;
-    type Bookkeeping = Pages;
-
-    fn chunks(&self) -> &Pages {
-        &self.chunks
-    }
-
-    fn bookkeeping(&self) -> &Pages {
-        &self.book
-    }
-}
-
-impl Notify for Memory {
-    fn owner(&self, owner: usize) {
-        heap::tell::<Self>(owner);
-    }
-
-    fn misuse(&self, misuse: Misuse, address: usize) {
-        debug_assert!(false, "the kernel frees {address:#x}: {misuse}");
-        log::error!("the kernel frees {address:#x}: {misuse}; it is not freed");
-    }
-}
-
-impl CpuHeap for Memory {
+impl Kind for Kernel {
     #[inline(always)]
     fn part() -> NonNull<()> {
         // SAFETY: `PerCpu::create` puts it there.
         unsafe { NonNull::new_unchecked(percpu::kernel_heap()) }
+    }
+
+    fn misuse(misuse: Misuse, address: usize) {
+        debug_assert!(false, "the kernel frees {address:#x}: {misuse}");
+        log::error!("the kernel frees {address:#x}: {misuse}; it is not freed");
     }
 }
 
 /// Makes the heap, and the boot CPU's part of it. Boot, once frames can be allocated and
 /// mapped, before anything is allocated. Whether there was memory for it.
 pub fn init() -> bool {
-    let memory = Memory {
-        chunks: Pages::new(KERNEL_HEAP, KERNEL_HEAP_END, 0),
-        book: Pages::new(KERNEL_HEAP_BOOK, KERNEL_HEAP_BOOK_END, 0),
-    };
+    let memory = Memory::new(
+        Pages::new(KERNEL_HEAP, KERNEL_HEAP_END, 0),
+        Pages::new(KERNEL_HEAP_BOOK, KERNEL_HEAP_BOOK_END, 0),
+    );
     let Ok(heap) = Heap::new(memory, MAX_CPUS) else {
         return false;
     };
     let heap = HEAP.call_once(|| heap);
-    let Some(part) = heap::claim(heap, 0) else {
+    let Some(part) = heap.claim(0) else {
         return false;
     };
-    BOOT_PART.store(part.as_ptr(), Ordering::Release);
+    BOOT_PART.store(part.into_raw().as_ptr(), Ordering::Release);
     true
 }
 
@@ -79,19 +57,22 @@ pub fn init() -> bool {
 pub fn part_of(cpu: usize) -> NonNull<()> {
     let part = match cpu {
         0 => NonNull::new(BOOT_PART.load(Ordering::Acquire)),
-        _ => HEAP.get().and_then(|heap| heap::claim(heap, cpu)),
+        _ => HEAP
+            .get()
+            .and_then(|heap| heap.claim(cpu))
+            .map(Local::into_raw),
     };
     part.expect("memory for a CPU's part of the kernel's heap")
 }
 
 /// The heap, for its statistics.
-pub fn get() -> Option<&'static Heap<Memory>> {
+pub fn get() -> Option<&'static Heap<Memory<Kernel>>> {
     HEAP.get()
 }
 
 /// Calls `call` with the calling CPU's part.
 #[inline(always)]
-fn here<R>(call: impl FnOnce(&mut Local<'static, Memory>) -> R) -> Option<R> {
+fn here<R>(call: impl FnOnce(&mut Local<'static, Memory<Kernel>>) -> R) -> Option<R> {
     if percpu::online() == 0 {
         return at_boot(call);
     }
@@ -100,7 +81,7 @@ fn here<R>(call: impl FnOnce(&mut Local<'static, Memory>) -> R) -> Option<R> {
 
 /// While there is one CPU, without a block, which nothing interrupts.
 #[cold]
-fn at_boot<R>(call: impl FnOnce(&mut Local<'static, Memory>) -> R) -> Option<R> {
+fn at_boot<R>(call: impl FnOnce(&mut Local<'static, Memory<Kernel>>) -> R) -> Option<R> {
     let part = NonNull::new(BOOT_PART.load(Ordering::Relaxed))?;
     // SAFETY: the part was claimed for good, and this is all that runs.
     let mut local = ManuallyDrop::new(unsafe { Local::from_raw(part) });

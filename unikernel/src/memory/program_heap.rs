@@ -3,10 +3,10 @@
 use core::alloc::Layout;
 use core::ptr::{NonNull, null_mut};
 
-use darner_slab::{Environment, Heap, Misuse, Notify, magazine};
+use darner_slab::{Heap, Misuse, magazine};
 use spin::Once;
 
-use super::heap::{self, CpuHeap, Pages, with_part};
+use super::heap::{Kind, Memory, Pages, with_part};
 use crate::arch::percpu::{self, MAX_CPUS};
 use crate::layout::{HEAP_BASE, HEAP_BOOK, HEAP_BOOK_END, HEAP_END};
 use crate::panic;
@@ -15,33 +15,19 @@ use crate::panic;
 /// all memory there is.
 const KERNEL_RESERVE: u64 = 1 << 20;
 
-/// Where the program's heap gets its memory from.
-pub struct Memory {
-    chunks: Pages,
-    book: Pages,
-}
+/// The kind of this heap.
+pub struct Program;
 
-static HEAP: Once<Heap<Memory>> = Once::new();
+static HEAP: Once<Heap<Memory<Program>>> = Once::new();
 
-impl Environment for Memory {
-    type Chunks = Pages;
-    type Bookkeeping = Pages;
-
-    fn chunks(&self) -> &Pages {
-        &self.chunks
+impl Kind for Program {
+    #[inline(always)]
+    fn part() -> NonNull<()> {
+        // SAFETY: `PerCpu::create` puts it there.
+        unsafe { NonNull::new_unchecked(percpu::program_heap()) }
     }
 
-    fn bookkeeping(&self) -> &Pages {
-        &self.book
-    }
-}
-
-impl Notify for Memory {
-    fn owner(&self, owner: usize) {
-        heap::tell::<Self>(owner);
-    }
-
-    fn misuse(&self, misuse: Misuse, address: usize) {
+    fn misuse(misuse: Misuse, address: usize) {
         log::error!("the program frees {address:#x}: {misuse}");
         if cfg!(debug_assertions) {
             panic::program_abort();
@@ -49,21 +35,13 @@ impl Notify for Memory {
     }
 }
 
-impl CpuHeap for Memory {
-    #[inline(always)]
-    fn part() -> NonNull<()> {
-        // SAFETY: `PerCpu::create` puts it there.
-        unsafe { NonNull::new_unchecked(percpu::program_heap()) }
-    }
-}
-
 /// Makes the heap. Boot, before the first CPU's block is made. Whether there was memory for
 /// it.
 pub fn init() -> bool {
-    let memory = Memory {
-        chunks: Pages::new(HEAP_BASE, HEAP_END, KERNEL_RESERVE),
-        book: Pages::new(HEAP_BOOK, HEAP_BOOK_END, KERNEL_RESERVE),
-    };
+    let memory = Memory::new(
+        Pages::new(HEAP_BASE, HEAP_END, KERNEL_RESERVE),
+        Pages::new(HEAP_BOOK, HEAP_BOOK_END, KERNEL_RESERVE),
+    );
     match Heap::new(memory, MAX_CPUS) {
         Ok(heap) => {
             HEAP.call_once(|| heap);
@@ -87,19 +65,19 @@ pub fn part_of(cpu: usize) -> (NonNull<()>, [NonNull<()>; magazine::ENTRIES]) {
 }
 
 /// The heap, for its statistics.
-pub fn get() -> Option<&'static Heap<Memory>> {
+pub fn get() -> Option<&'static Heap<Memory<Program>>> {
     HEAP.get()
 }
 
 /// Memory for the program, or null when there is none. Thread context.
 #[inline(always)]
 pub fn allocate(layout: Layout) -> *mut u8 {
-    with_part::<Memory, _>(|part| part.allocate(layout)).map_or(null_mut(), NonNull::as_ptr)
+    with_part::<Program, _>(|part| part.allocate(layout)).map_or(null_mut(), NonNull::as_ptr)
 }
 
 /// The same, filled with zeros.
 pub fn allocate_zeroed(layout: Layout) -> *mut u8 {
-    with_part::<Memory, _>(|part| part.allocate_zeroed(layout)).map_or(null_mut(), NonNull::as_ptr)
+    with_part::<Program, _>(|part| part.allocate_zeroed(layout)).map_or(null_mut(), NonNull::as_ptr)
 }
 
 /// Gives memory back; null is nothing. Thread context, interrupts on.
@@ -110,7 +88,7 @@ pub fn allocate_zeroed(layout: Layout) -> *mut u8 {
 pub unsafe fn deallocate(block: *mut u8, layout: Layout) {
     if let Some(block) = NonNull::new(block) {
         // SAFETY: as the caller says.
-        with_part::<Memory, _>(|part| unsafe { part.deallocate(block, layout) });
+        with_part::<Program, _>(|part| unsafe { part.deallocate(block, layout) });
     }
 }
 
@@ -121,6 +99,6 @@ pub unsafe fn deallocate(block: *mut u8, layout: Layout) {
 /// As for [`deallocate`]; `new_size` is not zero, and valid with the alignment.
 pub unsafe fn reallocate(block: NonNull<u8>, layout: Layout, new_size: usize) -> *mut u8 {
     // SAFETY: as the caller says.
-    with_part::<Memory, _>(|part| unsafe { part.reallocate(block, layout, new_size) })
+    with_part::<Program, _>(|part| unsafe { part.reallocate(block, layout, new_size) })
         .map_or(null_mut(), NonNull::as_ptr)
 }
