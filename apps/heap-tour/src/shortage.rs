@@ -10,6 +10,11 @@ use crate::numbers::{NOT_LOOKED_AT, heap, mib};
 /// Bytes of blocks that all memory is taken in: runs of pages, and chunks of two classes.
 const SIZES: [usize; 3] = [256 << 10, 4000, 256];
 
+/// Bytes that may be missing the second time. How much the kernel needs meanwhile, for stacks
+/// of threads that have ended and tables of pages, is not always the same; where no more
+/// was left than that, one block fewer fits.
+const SPARE: usize = 256 << 10;
+
 /// What a thread that takes memory needs.
 const STACK_BYTES: usize = 64 << 10;
 
@@ -31,7 +36,7 @@ pub fn recover() -> Outcome {
         let reached = darner::stats();
         drop(taken);
         let again = take(size, count);
-        if again.len() < count {
+        if (count - again.len()) * size > SPARE {
             return Err(format!(
                 "{count} blocks of {size} bytes were had, and {} then",
                 again.len()
