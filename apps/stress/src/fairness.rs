@@ -43,6 +43,9 @@ pub fn share(times: u64) -> Outcome {
     /// How much more one thread may get than another of the same CPU.
     const FACTOR: u64 = 8;
     const PERIODS: u64 = 3;
+    /// How long a period may be until every thread has run in it. A CPU of a virtual machine
+    /// may stand still for a part of a second, and all its threads with it.
+    const PATIENCE: Duration = Duration::from_secs(10);
     let cpus = thread::available_parallelism().map_or(1, usize::from) as u64;
     let threads = times * cpus;
     let period = Duration::from_millis(50 * threads.min(20));
@@ -64,14 +67,19 @@ pub fn share(times: u64) -> Outcome {
             });
         }
         for _ in 0..PERIODS {
-            let before = now();
-            thread::sleep(period);
-            let after = now();
-            left_out += before
-                .iter()
-                .zip(after)
-                .filter(|(before, after)| *before == after)
-                .count();
+            let (before, begin) = (now(), Instant::now());
+            left_out += loop {
+                thread::sleep(period);
+                let after = now();
+                let still = before
+                    .iter()
+                    .zip(after)
+                    .filter(|(before, after)| *before == after)
+                    .count();
+                if still == 0 || begin.elapsed() > PATIENCE {
+                    break still;
+                }
+            };
         }
         stop.store(true, Ordering::Relaxed);
     });

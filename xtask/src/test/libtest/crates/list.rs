@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::error::{Context, Error, Result};
+use crate::test::libtest::run::Turns;
 use crate::test::libtest::skip::Skip;
 
 #[derive(Debug, Deserialize)]
@@ -26,9 +27,9 @@ pub struct TestSuite {
     /// Dependencies that its manifest says tests have, and no test here has.
     #[serde(default)]
     pub without: Vec<String>,
-    /// Whether a program may run several tests at a time.
+    /// Programs that run several tests at a time.
     #[serde(default)]
-    pub together: bool,
+    together: Vec<String>,
     /// Programs that are left out, and why.
     #[serde(default)]
     pub omit: BTreeMap<String, String>,
@@ -87,7 +88,11 @@ impl TestSuite {
     /// Of all programs of the crate, those to build. An error if the list names
     /// one that there is not, or if none is left.
     pub fn chosen(&self, all: &[String]) -> Result<Vec<String>> {
-        let mut named = self.omit.keys().chain(self.skip.keys());
+        let mut named = self
+            .omit
+            .keys()
+            .chain(self.skip.keys())
+            .chain(&self.together);
         if let Some(name) = named.find(|name| !all.contains(name)) {
             return Err(Error::usage(format!(
                 "suite `{}`: found no test program `{name}`, expected one of {}",
@@ -109,6 +114,14 @@ impl TestSuite {
         }
     }
 
+    /// How a program runs its tests.
+    pub fn turns(&self, program: &str) -> Turns {
+        match self.together.iter().any(|name| name == program) {
+            true => Turns::Together,
+            false => Turns::Alone,
+        }
+    }
+
     /// What is left out of a program.
     pub fn skips(&self, program: &str) -> &[Skip] {
         self.skip.get(program).map_or(&[], Vec::as_slice)
@@ -117,13 +130,14 @@ impl TestSuite {
 
 #[cfg(test)]
 mod tests {
-    use super::{TestSuite, parse};
+    use super::{TestSuite, Turns, parse};
 
     const LIST: &str = r#"
         [[suite]]
         name = "knots/rope"
         package = "knots-rope"
         without = ["signals"]
+        together = ["untie"]
         omit.unit = "has none"
 
         [[suite.skip.tie]]
@@ -148,6 +162,8 @@ mod tests {
         let suites = suites();
         assert_eq!(suites.len(), 2);
         assert_eq!(suites[0].without, ["signals"]);
+        assert_eq!(suites[0].turns("tie"), Turns::Alone);
+        assert_eq!(suites[0].turns("untie"), Turns::Together);
         assert_eq!(suites[0].skips("tie")[0].name, "panics");
         assert!(suites[0].skips("unit").is_empty());
         assert!(suites[1].without.is_empty() && suites[1].skips("tie").is_empty());
@@ -186,7 +202,12 @@ mod tests {
 
     #[test]
     fn what_is_left_out_exists_and_is_not_everything() {
-        for all in [&["unit", "untie"][..], &["tie", "untie"], &[]] {
+        for all in [
+            &["unit", "untie"][..],
+            &["tie", "untie"],
+            &["unit", "tie"],
+            &[],
+        ] {
             assert!(suites()[0].chosen(&names(all)).is_err(), "{all:?}");
         }
         assert!(suites()[1].chosen(&[]).is_err());

@@ -6,7 +6,7 @@ mod lock;
 mod package;
 mod rewritten;
 
-use super::run::{self, Turns};
+use super::run;
 use crate::error::Result;
 use crate::test::case::{Case, Verdict};
 use crate::test::suite::Suite;
@@ -18,22 +18,18 @@ pub fn cases() -> Result<Vec<Case>> {
     let suites = list::read(&workspace::root()?.join("ci/crate-tests.toml"))?;
     Ok(suites
         .into_iter()
-        .map(|tests| Case::new(tests.name.clone(), move |suite| test(suite, &tests)))
+        // Some look at the time that something took, which other tests would lengthen.
+        .map(|tests| Case::alone(tests.name.clone(), move |suite| test(suite, &tests)))
         .collect())
 }
 
 /// Builds all test programs of a crate at once, and runs one after the other.
 fn test(suite: &Suite, tests: &TestSuite) -> Verdict {
     let programs = suite.build(|set| run::timed(&tests.name, || package::build(set, tests)))?;
-    // Many of these tests spin, and need the CPUs for their own threads.
-    let turns = match tests.together {
-        true => Turns::Together,
-        false => Turns::Alone,
-    };
     for program in &programs {
         let name = format!("{}/{}", tests.name, program.name);
         let skips = tests.skips(&program.name);
-        run::run(suite, &name, program, skips, turns)?;
+        run::run(suite, &name, program, skips, tests.turns(&program.name))?;
     }
     Ok(())
 }
