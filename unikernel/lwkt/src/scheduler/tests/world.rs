@@ -328,6 +328,8 @@ impl World {
             if self.time() >= next {
                 // It was nobody's yet when time passed.
                 self.rung.notify_all();
+                // Two that halt could wake each other for ever, before the one whose timer it is.
+                thread::yield_now();
             } else if *halted == self.cpus.len()
                 && !self.driven.load(Ordering::SeqCst)
                 && !self.cpus.iter().any(|cpu| self.is_wanted(cpu))
