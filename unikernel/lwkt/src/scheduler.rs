@@ -475,8 +475,11 @@ impl<H: Hardware> Scheduler<H> {
     /// Whether an interrupt thread waits for the thread that runs here to be preempted.
     /// Interrupt handlers, with interrupts off: it is not to change at once.
     pub fn is_interrupt_thread_due(&self) -> bool {
-        let section = Critical::enter();
-        let cpu = self.here(&section);
+        self.is_interrupt_due(&Critical::enter())
+    }
+
+    fn is_interrupt_due(&self, section: &Critical<H>) -> bool {
+        let cpu = self.here(section);
         // SAFETY: the CPU holds a count of the thread that runs on it.
         let running = unsafe { cpu.running.get().as_ref() };
         running.is_some_and(|running| {
@@ -497,9 +500,8 @@ impl<H: Hardware> Scheduler<H> {
     pub unsafe fn run_interrupt_threads(&self) {
         // SAFETY: as the caller says, who also leaves it: it is not dropped.
         let section = ManuallyDrop::new(unsafe { Critical::<H>::adopt() });
-        let best = self.here(&section).queue.best();
-        if best.is_some_and(Priority::is_interrupt) {
-            self.give_way_in(&section, false);
+        if self.is_interrupt_due(&section) {
+            self.interrupt_running(&section);
         }
     }
 
@@ -515,12 +517,7 @@ impl<H: Hardware> Scheduler<H> {
     /// [`Scheduler::preempt`].
     #[inline(never)]
     fn give_way(&self, section: Critical<H>, yields: bool) {
-        self.give_way_in(&section, yields);
-    }
-
-    #[inline(always)]
-    fn give_way_in(&self, section: &Critical<H>, yields: bool) {
-        let cpu = self.here(section);
+        let cpu = self.here(&section);
         let me = cpu.running.get();
         if me.is_null() {
             return;
@@ -536,7 +533,11 @@ impl<H: Hardware> Scheduler<H> {
             return;
         }
         if best.is_interrupt() && !yields {
-            return self.interrupt_running(section, best);
+            // Interrupt threads do not take turns.
+            if best > priority {
+                self.interrupt_running(&section);
+            }
+            return;
         }
         thread.enters(State::Ready);
         // SAFETY: the CPU's count becomes the queue's.
@@ -549,21 +550,17 @@ impl<H: Hardware> Scheduler<H> {
         if !yields {
             cpu.turn_over.set(false);
         }
-        self.switch_away(section);
+        self.switch_away(&section);
     }
 
-    /// Switches from the running thread to the interrupt thread that is ready at `best`,
-    /// and comes back when no interrupt thread of a higher priority than its own is ready.
+    /// Switches from the running thread to the interrupt thread that is due, and comes
+    /// back when no interrupt thread of a higher priority than its own is ready.
     #[inline(never)]
-    fn interrupt_running(&self, section: &Critical<H>, best: Priority) {
+    fn interrupt_running(&self, section: &Critical<H>) {
         let cpu = self.here(section);
         let me = cpu.running.get();
         // SAFETY: the CPU holds a count of the thread that runs on it.
         let thread = unsafe { &*me };
-        if best == thread.priority() {
-            // Interrupt threads do not take turns.
-            return;
-        }
         thread.enters(State::Ready);
         // SAFETY: the CPU's count becomes the queue's.
         let counted = unsafe { Arc::from_raw(me) };
