@@ -4,6 +4,7 @@
 
 mod account;
 mod crates;
+mod list;
 mod manifest;
 mod output;
 mod run;

@@ -1,19 +1,13 @@
 //! The list of crates, ci/crate-tests.toml, and what it leaves out.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
+use crate::test::libtest::list::Listed;
 use crate::test::libtest::run::Turns;
 use crate::test::libtest::skip::Skip;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct List {
-    suite: Vec<TestSuite>,
-}
 
 /// The tests of one crate: a program for each of its files of tests, and one,
 /// `unit`, for those inside its library.
@@ -38,32 +32,17 @@ pub struct TestSuite {
     skip: BTreeMap<String, Vec<Skip>>,
 }
 
-/// Reads the list in the file at `path`.
-pub fn read(path: &Path) -> Result<Vec<TestSuite>> {
-    let text = std::fs::read_to_string(path).context(|| format!("read {}", path.display()))?;
-    parse(&text).context(|| format!("make sense of {}", path.display()))
-}
-
-fn parse(text: &str) -> Result<Vec<TestSuite>> {
-    let list: List = toml::from_str(text).map_err(|error| Error::usage(error.to_string()))?;
-    for (index, suite) in list.suite.iter().enumerate() {
-        suite.check()?;
-        if list.suite[..index]
+impl Listed for TestSuite {
+    fn check(&self, before: &[Self]) -> Result<()> {
+        if before
             .iter()
-            .any(|other| other.name == suite.name || other.package == suite.package)
+            .any(|other| other.name == self.name || other.package == self.package)
         {
             return Err(Error::usage(format!(
                 "found two suites `{}` or of `{}`",
-                suite.name, suite.package
+                self.name, self.package
             )));
         }
-    }
-    Ok(list.suite)
-}
-
-impl TestSuite {
-    /// Refuses what cannot have been meant.
-    fn check(&self) -> Result<()> {
         let refused = |what: &str| Err(Error::usage(format!("suite `{}`: {what}", self.name)));
         let is_plain = |text: &str| {
             let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -84,7 +63,9 @@ impl TestSuite {
             None => Ok(()),
         }
     }
+}
 
+impl TestSuite {
     /// Of all programs of the crate, those to build. An error if the list names
     /// one that there is not, or if none is left.
     pub fn chosen(&self, all: &[String]) -> Result<Vec<String>> {
@@ -130,7 +111,8 @@ impl TestSuite {
 
 #[cfg(test)]
 mod tests {
-    use super::{TestSuite, Turns, parse};
+    use super::{TestSuite, Turns};
+    use crate::test::libtest::list::{self, parse};
 
     const LIST: &str = r#"
         [[suite]]
@@ -172,7 +154,7 @@ mod tests {
     #[test]
     fn the_repositorys_list_is_sound() {
         let root = crate::workspace::root().unwrap();
-        let suites = super::read(&root.join("ci/crate-tests.toml")).unwrap();
+        let suites = list::read::<TestSuite>(&root.join("ci/crate-tests.toml")).unwrap();
         assert!(!suites.is_empty());
     }
 
@@ -189,7 +171,7 @@ mod tests {
         ] {
             let text = LIST.replacen(from, to, 1);
             assert_ne!(text, LIST, "{from} is not in the list");
-            assert!(parse(&text).is_err(), "{from} -> {to}");
+            assert!(parse::<TestSuite>(&text).is_err(), "{from} -> {to}");
         }
     }
 

@@ -6,6 +6,7 @@ mod lock;
 mod package;
 mod rewritten;
 
+use super::list::read;
 use super::run;
 use crate::error::Result;
 use crate::test::case::{Case, Verdict};
@@ -15,7 +16,7 @@ use list::TestSuite;
 
 /// One for each crate.
 pub fn cases() -> Result<Vec<Case>> {
-    let suites = list::read(&workspace::root()?.join("ci/crate-tests.toml"))?;
+    let suites = read::<TestSuite>(&workspace::root()?.join("ci/crate-tests.toml"))?;
     Ok(suites
         .into_iter()
         // Some look at the time that something took, which other tests would lengthen.

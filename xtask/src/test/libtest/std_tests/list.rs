@@ -1,17 +1,12 @@
 //! The list of test programs, ci/std-tests.toml, and what it leaves out.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, PathBuf};
 
 use serde::Deserialize;
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
+use crate::test::libtest::list::Listed;
 use crate::test::libtest::skip::Skip;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct List {
-    suite: Vec<TestSuite>,
-}
 
 /// One test program.
 #[derive(Debug, Deserialize)]
@@ -29,29 +24,11 @@ pub struct TestSuite {
     pub skip: Vec<Skip>,
 }
 
-/// Reads the list in the file at `path`.
-pub fn read(path: &Path) -> Result<Vec<TestSuite>> {
-    let text = std::fs::read_to_string(path).context(|| format!("read {}", path.display()))?;
-    parse(&text).context(|| format!("make sense of {}", path.display()))
-}
-
-fn parse(text: &str) -> Result<Vec<TestSuite>> {
-    let list: List = toml::from_str(text).map_err(|error| Error::usage(error.to_string()))?;
-    for (index, suite) in list.suite.iter().enumerate() {
-        suite.check()?;
-        if list.suite[..index]
-            .iter()
-            .any(|other| other.name == suite.name)
-        {
-            return Err(Error::usage(format!("found two suites `{}`", suite.name)));
+impl Listed for TestSuite {
+    fn check(&self, before: &[Self]) -> Result<()> {
+        if before.iter().any(|other| other.name == self.name) {
+            return Err(Error::usage(format!("found two suites `{}`", self.name)));
         }
-    }
-    Ok(list.suite)
-}
-
-impl TestSuite {
-    /// Refuses what cannot have been meant.
-    fn check(&self) -> Result<()> {
         let refused = |what: &str| Err(Error::usage(format!("suite `{}`: {what}", self.name)));
         // It names folders, a package and one of cargo's targets.
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -71,7 +48,8 @@ impl TestSuite {
 
 #[cfg(test)]
 mod tests {
-    use super::{TestSuite, parse};
+    use super::TestSuite;
+    use crate::test::libtest::list::{self, parse};
 
     const LIST: &str = r#"
         [[suite]]
@@ -111,7 +89,7 @@ mod tests {
     fn the_repositorys_list_is_sound() {
         let root = crate::workspace::root().unwrap();
         assert!(
-            !super::read(&root.join("ci/std-tests.toml"))
+            !list::read::<TestSuite>(&root.join("ci/std-tests.toml"))
                 .unwrap()
                 .is_empty()
         );
@@ -132,7 +110,7 @@ mod tests {
         ] {
             let text = LIST.replacen(from, to, 1);
             assert_ne!(text, LIST, "{from} is not in the list");
-            assert!(parse(&text).is_err(), "{from} -> {to}");
+            assert!(parse::<TestSuite>(&text).is_err(), "{from} -> {to}");
         }
     }
 }

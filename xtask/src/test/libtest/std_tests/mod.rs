@@ -4,6 +4,7 @@
 mod list;
 mod package;
 
+use super::list::read;
 use super::run::{self, Turns};
 use crate::error::Result;
 use crate::test::case::{Case, Verdict};
@@ -13,7 +14,7 @@ use list::TestSuite;
 
 /// One for each test program.
 pub fn cases() -> Result<Vec<Case>> {
-    let suites = list::read(&workspace::root()?.join("ci/std-tests.toml"))?;
+    let suites = read::<TestSuite>(&workspace::root()?.join("ci/std-tests.toml"))?;
     Ok(suites
         .into_iter()
         .map(|tests| {
