@@ -250,37 +250,34 @@ pub fn set_scheduler<T>(data: *const T) {
     this_cpu().scheduler.store(data, Ordering::Relaxed);
 }
 
-/// What [`set_scheduler`] was last given on the calling CPU, in one instruction.
+/// The pointer at byte `OFFSET` of the calling CPU's block, in one instruction.
+#[inline(always)]
+fn pointer_at<const OFFSET: usize>() -> *mut () {
+    let pointer: *mut ();
+    // SAFETY: GS points at the CPU's block, which has a pointer at each offset that this is
+    // called with.
+    unsafe {
+        asm!("mov {}, gs:[{}]", out(reg) pointer, const OFFSET, options(nostack, preserves_flags, readonly))
+    };
+    pointer
+}
+
+/// What [`set_scheduler`] was last given on the calling CPU.
 #[inline(always)]
 pub fn scheduler<T>() -> *const T {
-    let data: *const T;
-    // SAFETY: GS points at the CPU's block, where the pointer has this offset.
-    unsafe {
-        asm!("mov {}, gs:[{}]", out(reg) data, const SCHEDULER, options(nostack, preserves_flags, readonly))
-    };
-    data
+    pointer_at::<SCHEDULER>().cast_const().cast()
 }
 
-/// The calling CPU's part of the program's heap, in one instruction. In a critical section.
+/// The calling CPU's part of the program's heap. In a critical section.
 #[inline(always)]
 pub fn program_heap() -> *mut () {
-    let part: *mut ();
-    // SAFETY: GS points at the CPU's block, where the pointer has this offset.
-    unsafe {
-        asm!("mov {}, gs:[{}]", out(reg) part, const PROGRAM_HEAP, options(nostack, preserves_flags, readonly))
-    };
-    part
+    pointer_at::<PROGRAM_HEAP>()
 }
 
-/// The calling CPU's part of the kernel's heap, in one instruction. In a critical section.
+/// The calling CPU's part of the kernel's heap. In a critical section.
 #[inline(always)]
 pub fn kernel_heap() -> *mut () {
-    let part: *mut ();
-    // SAFETY: GS points at the CPU's block, where the pointer has this offset.
-    unsafe {
-        asm!("mov {}, gs:[{}]", out(reg) part, const KERNEL_HEAP, options(nostack, preserves_flags, readonly))
-    };
-    part
+    pointer_at::<KERNEL_HEAP>()
 }
 
 /// The calling CPU's number, in one instruction.
