@@ -16,6 +16,7 @@ use darner_slab::{Environment, Local, Misuse, Notify, PageSource};
 use x86_64::instructions::interrupts;
 
 use super::paging::{self, Rights};
+use super::runs::map_run;
 use super::{frames, kernel_heap, program_heap};
 use crate::arch::percpu::this_cpu;
 use crate::arch::tlb;
@@ -61,23 +62,9 @@ impl Pages {
             }
             frames::free_range(frame, LARGE_PAGE);
         }
-        let mut bytes = (1 << (end - at).ilog2()).min(LONGEST_RUN);
-        loop {
-            if let Some(first) = frames::allocate(bytes) {
-                if paging::map_pages(at, first, bytes, Rights::Data).is_ok() {
-                    return Some(bytes);
-                }
-                frames::free_range(first, bytes);
-                if bytes == PAGE && paging::is_mapped(at) {
-                    // It could not be unmapped when it was given back.
-                    return Some(PAGE);
-                }
-            }
-            if bytes == PAGE {
-                return None;
-            }
-            bytes = PAGE;
-        }
+        let most = (end - at).min(LONGEST_RUN);
+        // Or it is there already: it could not be unmapped when it was given back.
+        map_run(at, most, Rights::Data, |_, _| ()).or_else(|| paging::is_mapped(at).then_some(PAGE))
     }
 }
 

@@ -6,4 +6,5 @@ pub mod kernel_heap;
 pub mod paging;
 pub mod program_heap;
 pub mod regions;
+mod runs;
 pub mod stacks;

@@ -256,19 +256,17 @@ fn split_large(tables: &mut OffsetPageTable<'static>, at: u64) -> Option<()> {
 pub fn unmap_fresh(start: u64, end: u64) {
     let mut at = start;
     while at < end {
-        if let Some(frame) = unmap_page(at) {
-            frames::free_page(frame);
-            at += PAGE;
-            continue;
-        }
-        match with(|tables| tables.unmap(page_at::<Size2MiB>(at))) {
-            Ok((frame, flush)) => {
-                flush.flush();
-                frames::free_range(frame.start_address().as_u64(), LARGE_PAGE);
-                at += LARGE_PAGE;
+        at += match unmap_first(at, end) {
+            Some((frame, PAGE)) => {
+                frames::free_page(frame);
+                PAGE
             }
-            Err(_) => at += PAGE,
-        }
+            Some((frame, bytes)) => {
+                frames::free_range(frame, bytes);
+                bytes
+            }
+            None => PAGE,
+        };
     }
 }
 

@@ -5,9 +5,11 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ptr;
 
 use super::frames;
 use super::paging::{self, Rights};
+use super::runs::map_run;
 use crate::arch::tlb;
 use crate::layout::{PAGE, REGIONS_BASE, REGIONS_END, align_up};
 use crate::sync::Lock;
@@ -84,7 +86,13 @@ pub fn map(bytes: u64, rights: Rights, content: Content) -> Option<u64> {
     let end = start + bytes;
     let mut at = start;
     while at < end {
-        match map_run(at, end - at, rights, content) {
+        let zero = |first: u64, bytes: u64| {
+            if content == Content::Zeroed {
+                // SAFETY: the frames were just allocated and are in the direct map.
+                unsafe { ptr::write_bytes(paging::direct(first) as *mut u8, 0, bytes as usize) };
+            }
+        };
+        match map_run(at, (end - at).min(LONGEST_RUN), rights, zero) {
             Some(mapped) => at += mapped,
             None => {
                 paging::unmap_fresh(start, at);
@@ -95,35 +103,6 @@ pub fn map(bytes: u64, rights: Rights, content: Content) -> Option<u64> {
     }
     TABLE.lock().used.insert(start, bytes);
     Some(start)
-}
-
-/// Maps pages from `at` on to one run of frames, of at most `most` bytes. Gives the
-/// bytes that are mapped; `None`: no memory, and nothing is mapped.
-fn map_run(at: u64, most: u64, rights: Rights, content: Content) -> Option<u64> {
-    // A long run costs no more to allocate than a page; where none is free, shorter
-    // ones do.
-    let mut bytes = (1 << most.ilog2()).min(LONGEST_RUN);
-    let first = loop {
-        match frames::allocate(bytes) {
-            Some(first) => break first,
-            None if bytes == PAGE => return None,
-            None => bytes /= 2,
-        }
-    };
-    if content == Content::Zeroed {
-        // SAFETY: the frames were just allocated and are in the direct map.
-        unsafe { core::ptr::write_bytes(paging::direct(first) as *mut u8, 0, bytes as usize) };
-    }
-    for offset in (0..bytes).step_by(PAGE as usize) {
-        if paging::map_page(at + offset, first + offset, rights).is_err() {
-            paging::unmap_fresh(at, at + offset);
-            for left in (offset..bytes).step_by(PAGE as usize) {
-                frames::free_page(first + left);
-            }
-            return None;
-        }
-    }
-    Some(bytes)
 }
 
 /// What a new region holds.
