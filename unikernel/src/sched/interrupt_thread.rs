@@ -10,19 +10,16 @@
 //! It runs the kernel's code only, on its kernel stack; it has no part in the program's
 //! memory.
 
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use darner_lwkt::{Priority, Thread};
 use spin::Once;
-use x86_64::VirtAddr;
 
-use super::futex::Place;
 use super::machine::scheduler;
 use super::run::{begin, block_current, wake_thread};
 use super::thread::{Kept, ThreadRef, Tid};
 use crate::arch::switch::prepare;
 use crate::memory::stacks::KernelStack;
-use crate::sync::Lock;
 
 /// Numbers of interrupt threads begin here, so that they are not a program's.
 pub const FIRST_TID: Tid = 1 << 31;
@@ -58,15 +55,8 @@ impl InterruptThread {
         let this = core::ptr::from_ref(self).addr();
         // SAFETY: the stack is new, writable and larger than what is laid out.
         let stack_pointer = unsafe { prepare(kernel_stack.top(), begin, run, this, ended) };
-        let kept = Kept {
-            tid: NEXT_TID.fetch_add(1, Ordering::Relaxed),
-            errno: AtomicI32::new(0),
-            ended: AtomicU32::new(0),
-            kernel_stack,
-            thread_pointer: VirtAddr::zero(),
-            futex: Place::new(),
-            owned: Lock::new(None),
-        };
+        let tid = NEXT_TID.fetch_add(1, Ordering::Relaxed);
+        let kept = Kept::new(tid, kernel_stack, None);
         let priority = Priority::interrupt(self.level);
         let thread = self
             .thread

@@ -1,20 +1,19 @@
 //! Starting, blocking and ending threads.
 
 use alloc::collections::BTreeMap;
-use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use darner_lwkt::{Critical, Priority, Thread, Wakeup};
-use x86_64::VirtAddr;
 use x86_64::instructions::interrupts;
 
-use super::futex::{Place, futex_wait, futex_wake};
+use super::futex::{futex_wait, futex_wake};
 use super::machine::{Kernel, leave, scheduler};
 use super::thread::{Kept, Owned, SpawnError, ThreadRef, Tid, Tls};
 use crate::arch::percpu;
 use crate::arch::switch::prepare;
 use crate::memory::heap;
 use crate::memory::stacks::{Discarded, KernelStack, ProgramStack};
-use crate::sync::{Lock, RwLock};
+use crate::sync::RwLock;
 use crate::time::monotonic_ns;
 
 /// All threads that have not ended.
@@ -62,15 +61,7 @@ pub fn spawn(
     let tid = last + 1;
     // SAFETY: the stack is new, writable and larger than what is laid out.
     let stack_pointer = unsafe { prepare(stack.top(), begin, entry, arg, end) };
-    let kept = Kept {
-        tid,
-        errno: AtomicI32::new(0),
-        ended: AtomicU32::new(0),
-        kernel_stack,
-        thread_pointer: VirtAddr::new_truncate(tls.as_ref().map_or(0, |tls| tls.thread_pointer)),
-        futex: Place::new(),
-        owned: Lock::new(Some(Owned { stack, tls })),
-    };
+    let kept = Kept::new(tid, kernel_stack, Some(Owned { stack, tls }));
     let thread = Thread::new(priority_from(priority), stack_pointer as usize, kept);
     THREADS.write().insert(tid, thread.clone());
     // SAFETY: it is new.

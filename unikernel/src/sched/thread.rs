@@ -45,6 +45,23 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// That of a new thread.
+    pub(super) fn new(tid: Tid, kernel_stack: KernelStack, owned: Option<Owned>) -> Self {
+        let thread_pointer = owned
+            .as_ref()
+            .and_then(|owned| owned.tls.as_ref())
+            .map_or(0, |tls| tls.thread_pointer);
+        Self {
+            tid,
+            errno: AtomicI32::new(0),
+            ended: AtomicU32::new(0),
+            kernel_stack,
+            thread_pointer: VirtAddr::new_truncate(thread_pointer),
+            futex: Place::new(),
+            owned: Lock::new(owned),
+        }
+    }
+
     /// The thread's saved error number.
     pub fn last_error(&self) -> i32 {
         self.errno.load(Ordering::Relaxed)
