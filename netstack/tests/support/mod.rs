@@ -180,11 +180,16 @@ impl World {
             log: None,
         };
         for setup in setups {
-            let index = world.nodes.len();
-            world.nodes.push(node(index, setup, world.now));
+            world.add(setup);
         }
         world.settle();
         world
+    }
+
+    /// One more node.
+    pub fn add(&mut self, setup: &Setup) {
+        let index = self.nodes.len();
+        self.nodes.push(node(index, setup, self.now));
     }
 
     /// Lets all happen that happens without time going on.
@@ -540,13 +545,13 @@ fn offloaded(mut frame: Vec<u8>, offload: TxOffload) -> Vec<(Vec<u8>, bool)> {
     frames
 }
 
-fn sum(data: &[u8]) -> u32 {
+pub fn sum(data: &[u8]) -> u32 {
     data.chunks(2)
         .map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)))
         .fold(0, |sum, word| u32::from(fold(sum + word)))
 }
 
-fn fold(sum: u32) -> u16 {
+pub fn fold(sum: u32) -> u16 {
     let once = (sum & 0xffff) + (sum >> 16);
     ((once & 0xffff) + (once >> 16)) as u16
 }
