@@ -40,7 +40,7 @@ static FRAMED: AtomicBool = AtomicBool::new(false);
 static INPUT_ENABLED: AtomicBool = AtomicBool::new(false);
 static INPUT: RwLock<Input> = RwLock::new(Input::new());
 static READERS: WaitQueue = WaitQueue::new();
-static INPUT_THREAD: InterruptThread = InterruptThread::new(0, on_input);
+static INPUT_THREAD: InterruptThread = InterruptThread::new(0);
 
 /// Received bytes and where in the framing we are.
 struct Input {
@@ -105,7 +105,11 @@ pub fn init(params: &Params) {
 
 /// Routes COM1's interrupt to the boot CPU, so that readers can sleep. Boot.
 pub fn enable_input(line: &InterruptLine) {
-    if !INPUT_THREAD.start(0) {
+    let work = || {
+        on_input();
+        None
+    };
+    if !INPUT_THREAD.start(0, work) {
         log::error!(
             "no memory for the thread that serves standard input: reads that would wait fail"
         );

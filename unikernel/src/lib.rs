@@ -20,6 +20,7 @@ mod control;
 mod layout;
 mod logging;
 mod memory;
+mod net;
 mod panic;
 mod params;
 mod platform;
