@@ -8,12 +8,13 @@ use lexopt::Parser;
 use lexopt::prelude::*;
 
 use super::options::number;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::vm::network::{Addressing, Backend, Forward, Mac, Network, Nic, Static, check_free};
 
 /// QEMU's router, the subnet that it serves, and the name server in it.
 const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 const ROUTER_PREFIX: u8 = 24;
+const SUBNET: &str = "10.0.2.0/24";
 const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 
 /// The smallest packet that every IPv4 host takes whole, the largest of jumbo frames.
@@ -198,7 +199,9 @@ fn capture(first: &Path, number: usize) -> Result<PathBuf> {
     if number > 0 {
         path.as_mut_os_string().push(format!(".net{number}"));
     }
-    File::create(&path).context(|| format!("write {} (--pcap)", path.display()))?;
+    File::create(&path).map_err(|error| {
+        Error::usage(format!("--pcap: cannot write {}: {error}", path.display()))
+    })?;
     Ok(path)
 }
 
@@ -216,8 +219,8 @@ fn check_address(nic: &Nic) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "found --ip {} with --net user, expected another address of {ROUTER}/{ROUTER_PREFIX} than \
-         the router's ({ROUTER}) and the name server's ({NAME_SERVER})",
+        "found --ip {} with --net user, expected another address of {SUBNET} than the \
+         router's ({ROUTER}) and the name server's ({NAME_SERVER})",
         own.address
     )))
 }
