@@ -74,13 +74,3 @@ pub enum V6 {
         gateway: Option<Ipv6Addr>,
     },
 }
-
-/// TEMPORARY until merge.
-#[derive(Clone, Debug, Default)]
-pub struct NetworkConfig;
-impl NetworkConfig {
-    /// t
-    pub fn interface(&self, _index: usize) -> InterfaceConfig {
-        InterfaceConfig::default()
-    }
-}
