@@ -22,6 +22,8 @@ use crate::time::monotonic_ns;
 use crate::{abi, panic};
 
 const COM1: u16 = 0x3f8;
+/// The number of COM1's interrupt.
+pub const IRQ: u32 = 4;
 /// What a terminal sends for the end of input.
 const END_OF_TRANSMISSION: u8 = 0x04;
 /// Bytes written under one hold of the lock.
