@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -50,6 +50,17 @@ struct Shared {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Totals> {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a connection that has ended, and says why if that was too early.
+    fn end(&self, outcome: &io::Result<()>) {
+        self.add(|totals| {
+            totals.connections += 1;
+            totals.failed += usize::from(outcome.is_err());
+        });
+        if let Err(error) = outcome {
+            eprintln!("echo: a connection ended early: {error}");
+        }
     }
 
     fn add(&self, change: impl FnOnce(&mut Totals)) {
@@ -119,22 +130,19 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
                 return;
             }
         };
-        let shared = Arc::clone(shared);
-        thread::spawn(move || {
-            let outcome = echo(stream, &shared);
-            shared.add(|totals| {
-                totals.connections += 1;
-                totals.failed += usize::from(outcome.is_err());
-            });
-            if let Err(error) = outcome {
-                eprintln!("echo: a connection ended early: {error}");
-            }
+        let of_thread = Arc::clone(shared);
+        let spawned = thread::Builder::new().spawn(move || {
+            let outcome = echo(stream, &of_thread);
+            of_thread.end(&outcome);
         });
+        if let Err(error) = spawned {
+            shared.end(&Err(error));
+        }
     }
 }
 
 /// Echoes a connection until its end.
-fn echo(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+fn echo(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut block = vec![0; BLOCK];
     loop {
