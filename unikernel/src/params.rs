@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use log::LevelFilter;
 use spin::Once;
 
+use crate::drivers::virtio::mmio::Place;
+
 /// What the command line asks of the kernel and hands to the program.
 pub struct Params {
     /// `argv`, the program's name first.
@@ -28,6 +30,8 @@ pub struct Params {
     pub framed_stdin: bool,
     /// Use no more than this many CPUs.
     pub max_cpus: usize,
+    /// Where virtio devices are.
+    pub virtio_mmio: Vec<Place>,
     /// What was not understood; logged once there is a log.
     pub unknown: Vec<String>,
 }
@@ -56,6 +60,7 @@ fn parse(line: &str) -> Params {
         exit: None,
         framed_stdin: false,
         max_cpus: usize::MAX,
+        virtio_mmio: Vec::new(),
         unknown: Vec::new(),
     };
     let words = match shell_words::split(line) {
@@ -102,6 +107,9 @@ fn parse(line: &str) -> Params {
                 params.framed_stdin = true;
                 true
             }
+            "virtio_mmio.device" => Place::parse(value)
+                .map(|place| params.virtio_mmio.push(place))
+                .is_some(),
             "maxcpus" => match value.parse() {
                 Ok(count) if count > 0 => {
                     params.max_cpus = count;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
-use super::config::{Config, Guest};
+use super::config::{Config, Guest, Machine};
 use crate::accel::Accelerator;
 use crate::command;
 use crate::error::Result;
@@ -40,6 +40,10 @@ pub fn qemu(program: &Path, config: &Config, guest: &Guest, folder: &Path) -> Re
         "none",
     ]);
     qemu.args(["-machine", config.machine.option()]);
+    if config.machine == Machine::Microvm {
+        // Else its virtio devices have the interface from before version 1.0 only.
+        qemu.args(["-global", "virtio-mmio.force-legacy=false"]);
+    }
     qemu.args(["-accel"]).arg(match accel {
         Accelerator::Kvm => "kvm",
         Accelerator::Tcg if config.icount || config.in_turns => "tcg,thread=single",
