@@ -22,6 +22,7 @@ mod drivers;
 mod layout;
 mod logging;
 mod memory;
+mod net;
 mod panic;
 mod params;
 mod platform;

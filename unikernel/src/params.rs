@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use darner_netstack::config::NetworkConfig;
 use log::LevelFilter;
 use spin::Once;
 
@@ -32,6 +33,8 @@ pub struct Params {
     pub max_cpus: usize,
     /// Where virtio devices are.
     pub virtio_mmio: Vec<Place>,
+    /// How the network is set up.
+    pub network: NetworkConfig,
     /// What was not understood; logged once there is a log.
     pub unknown: Vec<String>,
 }
@@ -61,6 +64,7 @@ fn parse(line: &str) -> Params {
         framed_stdin: false,
         max_cpus: usize::MAX,
         virtio_mmio: Vec::new(),
+        network: NetworkConfig::default(),
         unknown: Vec::new(),
     };
     let words = match shell_words::split(line) {
@@ -117,7 +121,13 @@ fn parse(line: &str) -> Params {
                 }
                 _ => false,
             },
-            _ => false,
+            _ => match params.network.take(&word) {
+                Ok(understood) => understood,
+                Err(error) => {
+                    params.unknown.push(alloc::format!("{word} ({error})"));
+                    continue;
+                }
+            },
         };
         if !understood {
             params.unknown.push(word);

@@ -13,6 +13,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use raw_cpuid::CpuId;
 
 use super::user::{Errno, UserSlice, answer_size};
+use crate::arch::cpu::tsc;
 use crate::sync::Lock;
 
 /// How often an empty generator is asked again: Intel's guide for the generator
@@ -157,6 +158,16 @@ pub fn fill(bytes: &mut [u8]) -> Result<(), Errno> {
         chunk.copy_from_slice(&random[..chunk.len()]);
     }
     Ok(())
+}
+
+/// A number to begin with that others cannot guess; where nothing makes random bytes, from
+/// the time-stamp counter, which is little. Any context but interrupt handlers.
+pub fn seed() -> u64 {
+    let mut bytes = [0; size_of::<u64>()];
+    match fill(&mut bytes) {
+        Ok(()) => u64::from_ne_bytes(bytes),
+        Err(_) => tsc().wrapping_mul(0x9e37_79b9_7f4a_7c15),
+    }
 }
 
 /// Fills `len` bytes at `buf` with random data and returns `len`. ENOSYS: neither the

@@ -43,7 +43,7 @@ use super::percpu::{Deferred, this_cpu};
 use super::{apic, tlb};
 use crate::abi::malloc;
 use crate::drivers::interrupts;
-use crate::memory::stacks::KERNEL_STACK_BYTES;
+use crate::layout::{KERNEL_STACKS, KERNEL_STACKS_END};
 use crate::trace::{self, Kind};
 use crate::{boot, sched};
 
@@ -301,7 +301,8 @@ extern "C" fn interrupt(frame: &mut TrapFrame) -> Answer {
 /// Where on the running thread's kernel stack there is room.
 fn stack_for(frame: &TrapFrame) -> u64 {
     let top = this_cpu().kernel_stack.load(Ordering::Relaxed);
-    let in_use = (top.wrapping_sub(KERNEL_STACK_BYTES)..=top).contains(&frame.rsp);
+    // Where there is one, no other than its own can be in use.
+    let in_use = (KERNEL_STACKS..=KERNEL_STACKS_END).contains(&frame.rsp);
     // The kernel's code has no red zone.
     if in_use { frame.rsp & !15 } else { top }
 }
