@@ -75,7 +75,7 @@ impl<W: Wait> DatagramState<W> {
 
     /// The only peer, when it is connected.
     pub fn peer(&self) -> Option<SocketAddr> {
-        *self.peer.lock()
+        W::undisturbed(|| *self.peer.lock())
     }
 
     /// The protocol thread has connected it, or undone that.
@@ -85,12 +85,12 @@ impl<W: Wait> DatagramState<W> {
 
     /// The error that came for it, once (`SO_ERROR`).
     pub fn take_error(&self) -> Option<Error> {
-        self.error.lock().take()
+        W::undisturbed(|| self.error.lock().take())
     }
 
     /// Whether an error has come for it that nobody has taken.
     pub fn has_error(&self) -> bool {
-        self.error.lock().is_some()
+        W::undisturbed(|| self.error.lock().is_some())
     }
 
     /// The protocol thread: an error came for it.
@@ -102,7 +102,7 @@ impl<W: Wait> DatagramState<W> {
 
     /// Takes the oldest datagram that has arrived.
     pub fn receive(&self) -> Option<Datagram> {
-        let datagram = self.received.pop()?;
+        let datagram = W::undisturbed(|| self.received.pop())?;
         self.received_bytes
             .fetch_sub(datagram.data.len(), Ordering::Relaxed);
         Some(datagram)
@@ -128,7 +128,7 @@ impl<W: Wait> DatagramState<W> {
     /// # Errors
     /// It comes back when there is no room.
     pub fn send(&self, datagram: Datagram) -> Result<(), Datagram> {
-        put(&self.to_send, &self.to_send_bytes, datagram)
+        W::undisturbed(|| put(&self.to_send, &self.to_send_bytes, datagram))
     }
 
     /// Whether there is room for a datagram to be sent.
@@ -173,8 +173,4 @@ fn put(
     queue.push(datagram).inspect_err(|_| {
         bytes.fetch_sub(length, Ordering::Relaxed);
     })
-}
-
-impl Wait for () {
-    fn wake(&self) {}
 }

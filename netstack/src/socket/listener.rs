@@ -39,4 +39,9 @@ impl<W: Wait> ListenerState<W> {
             waiters: W::default(),
         }
     }
+
+    /// Takes the connection that has waited longest.
+    pub fn accept(&self) -> Option<Accepted<W>> {
+        W::undisturbed(|| self.accepted.pop())
+    }
 }

@@ -21,6 +21,16 @@ pub use stream::{Phase, Stream, StreamState};
 pub trait Wait: Default + Send + Sync + 'static {
     /// Lets all who wait look again. Called by the protocol thread.
     fn wake(&self);
+
+    /// Does what must not be interrupted by the protocol thread: it may preempt the program
+    /// where it runs, and would wait for ever for what the program is in the middle of.
+    fn undisturbed<R>(work: impl FnOnce() -> R) -> R {
+        work()
+    }
+}
+
+impl Wait for () {
+    fn wake(&self) {}
 }
 
 /// Names a socket to the stack. Never used again.

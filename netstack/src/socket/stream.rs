@@ -100,12 +100,12 @@ impl<W: Wait> StreamState<W> {
 
     /// Why it ended, once (`SO_ERROR`).
     pub fn take_error(&self) -> Option<Error> {
-        self.error.lock().take()
+        W::undisturbed(|| self.error.lock().take())
     }
 
     /// Why it ended.
     pub fn error(&self) -> Option<Error> {
-        *self.error.lock()
+        W::undisturbed(|| *self.error.lock())
     }
 
     /// Whether the caller is the first to want the protocol thread's attention since that

@@ -7,6 +7,7 @@ use hermit_abi::{EINVAL, EIO, ENOSYS};
 use raw_cpuid::CpuId;
 
 use super::user::{Errno, UserSlice, answer_size};
+use crate::arch::cpu::tsc;
 
 /// How often an empty generator is asked again: Intel's guide for the generator
 /// says that more than ten failures in a row are a broken one.
@@ -62,6 +63,18 @@ fn read_entropy(into: *mut u8, len: usize, flags: u32) -> Result<usize, Errno> {
         slice.copy_out(offset, &bytes[..bytes.len().min(len - offset)]);
     }
     Ok(len)
+}
+
+/// A number to begin with that others cannot guess: from the processor's generator, or
+/// without one from the time-stamp counter, which is little. Any context.
+pub fn seed() -> u64 {
+    let cpuid = CpuId::new();
+    let random = match cpuid.get_feature_info() {
+        // SAFETY: CPUID says that the instruction is there.
+        Some(info) if info.has_rdrand() => word(|| unsafe { rdrand() }).ok(),
+        _ => None,
+    };
+    random.unwrap_or_else(|| tsc().wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 /// Fills `len` bytes at `buf` with random data and returns `len`. ENOSYS: the
