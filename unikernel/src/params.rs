@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use darner_netstack::config::NetworkConfig;
 use log::LevelFilter;
 use spin::Once;
 
@@ -28,6 +29,8 @@ pub struct Params {
     pub framed_stdin: bool,
     /// Use no more than this many CPUs.
     pub max_cpus: usize,
+    /// How the network is set up.
+    pub network: NetworkConfig,
     /// What was not understood; logged once there is a log.
     pub unknown: Vec<String>,
 }
@@ -56,6 +59,7 @@ fn parse(line: &str) -> Params {
         exit: None,
         framed_stdin: false,
         max_cpus: usize::MAX,
+        network: NetworkConfig::default(),
         unknown: Vec::new(),
     };
     let words = match shell_words::split(line) {
@@ -109,7 +113,13 @@ fn parse(line: &str) -> Params {
                 }
                 _ => false,
             },
-            _ => false,
+            _ => match params.network.take(&word) {
+                Ok(understood) => understood,
+                Err(error) => {
+                    params.unknown.push(alloc::format!("{word} ({error})"));
+                    continue;
+                }
+            },
         };
         if !understood {
             params.unknown.push(word);

@@ -117,6 +117,16 @@ cargo xtask run APP [OPTIONS] [-- ARGS]   run a program (a name of apps/, or a p
     --timeout S         give up after so many seconds (status 124)
     --env KEY=VALUE     an environment variable
     --file HOST:GUEST   a file for the guest       --dir HOST:GUEST  a folder for the guest
+    --net NET           user: behind QEMU's router; tap:NAME: an interface of this machine;
+                        none (user). Given again: a second card, net1, and so on
+    -p [ADDR:]HOST:GUEST[/udp]  a port of this machine (127.0.0.1) that leads into the guest
+    --ip dhcp, --ip off, --ip ADDR/PREFIX[,GATEWAY]    IPv4 of the card named before it
+    --ip6 auto, --ip6 off, --ip6 ADDR/PREFIX[,GATEWAY] IPv6, likewise
+    --mtu N             its largest packet, 576 to 9000 bytes
+    --dns A[,B]         name servers               --hostname NAME   the machine's name
+    --diag PORT         a port of the guest that tells how it is doing; with --net user also
+                        http://127.0.0.1:PORT
+    --pcap FILE         what passes net0, for Wireshark; of net1 in FILE.net1, and so on
     --stats             say at the end how memory was used (on standard error)
     -v                  show QEMU's command line
 cargo xtask trace APP --out FILE.json     as run, and write what each CPU did when (for

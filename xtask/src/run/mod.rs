@@ -4,14 +4,18 @@
 //! at the timeout, 70 when QEMU died without a word from the guest, 1 when the
 //! guest could not start, 2 when the user has to do something first.
 
+mod network_options;
 mod options;
 
+use std::path::{Path, PathBuf};
+
 use darner_abi::Stats;
-use options::Options;
+use network_options::NetworkOptions;
+use options::{Options, nothing_more};
 
 use crate::app::App;
 use crate::build_set::{BuildSet, Program};
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::symbolize;
 use crate::trace;
 use crate::vm::{self, Death, End, Guest, Input, Outcome, Output, Streams};
@@ -24,17 +28,32 @@ const DIED: u8 = 70;
 
 /// Does what the command line after `run` says; gives the status to exit with.
 pub fn run(parser: lexopt::Parser) -> Result<u8> {
-    start(Options::parse(parser, false)?)
+    let options = Options::parse(parser, NetworkOptions::default(), &mut nothing_more)?;
+    start(options, None)
 }
 
 /// Does what the command line after `trace` says: as [`run`], and writes a trace.
 pub fn trace(parser: lexopt::Parser) -> Result<u8> {
-    start(Options::parse(parser, true)?)
+    let mut out: Option<PathBuf> = None;
+    let mut take = |option: &str, parser: &mut lexopt::Parser| {
+        if option != "--out" {
+            return Ok(false);
+        }
+        out = Some(parser.value()?.into());
+        Ok(true)
+    };
+    let options = Options::parse(parser, NetworkOptions::default(), &mut take)?;
+    let out = out.ok_or_else(|| {
+        Error::usage("found no --out, expected `cargo xtask trace APP --out FILE.json`")
+    })?;
+    start(options, Some(&out))
 }
 
-fn start(mut options: Options) -> Result<u8> {
+fn start(options: Options, trace_file: Option<&Path>) -> Result<u8> {
+    let mut config = options.config;
     // A mistyped name costs no build.
     let app = App::find(&workspace::root()?, &options.app)?;
+    config.network = options.network.finish()?;
     let set = BuildSet::ready()?;
     let program = set.program(&app, options.profile)?;
     let folder = tempfile::Builder::new()
@@ -43,7 +62,7 @@ fn start(mut options: Options) -> Result<u8> {
         .context(|| "make a temporary folder".into())?;
     let initrd = folder.path().join("initrd.tar");
     set.initrd(&initrd, &program, &options.shares)?;
-    if options.config.gdb {
+    if config.gdb {
         eprintln!("xtask: QEMU waits; in another terminal: gdb -ex 'target remote :1234' \\");
         eprintln!(
             "xtask:   -ex 'add-symbol-file {} -o 0x8000000000'",
@@ -65,12 +84,10 @@ fn start(mut options: Options) -> Result<u8> {
         boot_line: true,
         verbose: options.verbose,
     };
-    if options.trace.is_some() {
-        options.config.trace = Some(folder.path().join("trace"));
-    }
-    let outcome = vm::run(&set.qemu, &options.config, &guest, streams)?;
+    config.trace = trace_file.map(|_| folder.path().join("trace"));
+    let outcome = vm::run(&set.qemu, &config, &guest, streams)?;
     let status = explain(&set, &program, &outcome)?;
-    if let (Some(raw), Some(out)) = (&options.config.trace, &options.trace) {
+    if let (Some(raw), Some(out)) = (&config.trace, trace_file) {
         trace::convert(raw, out)?;
     }
     Ok(status)

@@ -4,6 +4,7 @@
 mod channels;
 mod command_line;
 mod config;
+pub mod network;
 mod report;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,4 +1,12 @@
-//! How interfaces get addresses.
+//! How interfaces get addresses, and how the kernel's command line says so.
+
+mod address;
+mod error;
+mod name;
+mod words;
+
+pub use error::{ConfigError, Problem};
+pub use words::NetworkConfig;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -65,14 +73,4 @@ pub enum V6 {
         /// Where packets for elsewhere go.
         gateway: Option<Ipv6Addr>,
     },
-}
-
-/// TEMPORARY until merge.
-#[derive(Clone, Debug, Default)]
-pub struct NetworkConfig;
-impl NetworkConfig {
-    /// t
-    pub fn interface(&self, _index: usize) -> InterfaceConfig {
-        InterfaceConfig::default()
-    }
 }
