@@ -29,6 +29,7 @@
 //! | [`socket`] | the ends of sockets that programs hold |
 //! | [`request`] | what programs ask, what they are told |
 //! | [`config`] | how interfaces get addresses |
+//! | [`checksum`] | the Internet's checksum |
 //! | [`stack`] | the protocol thread's part |
 
 #![no_std]
@@ -36,6 +37,7 @@
 
 extern crate alloc;
 
+pub mod checksum;
 pub mod config;
 pub mod error;
 pub mod nic;
@@ -43,7 +45,7 @@ pub mod request;
 pub mod socket;
 pub mod stack;
 
-pub use config::InterfaceConfig;
+pub use config::{ConfigError, InterfaceConfig, NetworkConfig};
 pub use error::Error;
 pub use nic::Nic;
 pub use request::{Reply, Request};

@@ -3,8 +3,11 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use darner_netstack::config::NetworkConfig;
 use log::LevelFilter;
 use spin::Once;
+
+use crate::drivers::virtio::mmio::Place;
 
 /// What the command line asks of the kernel and hands to the program.
 pub struct Params {
@@ -28,6 +31,10 @@ pub struct Params {
     pub framed_stdin: bool,
     /// Use no more than this many CPUs.
     pub max_cpus: usize,
+    /// Where virtio devices are.
+    pub virtio_mmio: Vec<Place>,
+    /// How the network is set up.
+    pub network: NetworkConfig,
     /// What was not understood; logged once there is a log.
     pub unknown: Vec<String>,
 }
@@ -56,6 +63,8 @@ fn parse(line: &str) -> Params {
         exit: None,
         framed_stdin: false,
         max_cpus: usize::MAX,
+        virtio_mmio: Vec::new(),
+        network: NetworkConfig::default(),
         unknown: Vec::new(),
     };
     let words = match shell_words::split(line) {
@@ -102,6 +111,9 @@ fn parse(line: &str) -> Params {
                 params.framed_stdin = true;
                 true
             }
+            "virtio_mmio.device" => Place::parse(value)
+                .map(|place| params.virtio_mmio.push(place))
+                .is_some(),
             "maxcpus" => match value.parse() {
                 Ok(count) if count > 0 => {
                     params.max_cpus = count;
@@ -109,7 +121,13 @@ fn parse(line: &str) -> Params {
                 }
                 _ => false,
             },
-            _ => false,
+            _ => match params.network.take(&word) {
+                Ok(understood) => understood,
+                Err(error) => {
+                    params.unknown.push(alloc::format!("{word} ({error})"));
+                    continue;
+                }
+            },
         };
         if !understood {
             params.unknown.push(word);

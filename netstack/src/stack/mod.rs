@@ -69,7 +69,7 @@ use self::timers::{Timer, Timers};
 use crate::Nanos;
 use crate::config::InterfaceConfig;
 use crate::error::Error;
-use crate::nic::Nic;
+use crate::nic::{Nic, RxChecksum};
 use crate::request::{Reply, Request, StackCounters};
 use crate::socket::{SocketId, Wait};
 
@@ -462,9 +462,13 @@ impl<W: Wait> Stack<W> {
         let shared = &mut self.shared;
         let now = shared.now;
         let netif = &mut shared.netifs[index];
+        let checksum = match netif.is_loopback() {
+            true => RxChecksum::Good,
+            false => RxChecksum::Unknown,
+        };
         let frame = netif.first().unwrap_or_default();
         let told = learn::from_ndp(frame, packet);
-        let refusal = icmp::refusal(frame, packet);
+        let refusal = icmp::refusal(frame, packet, checksum);
         let heard = match netif.slaac.take() {
             Some(mut slaac) => {
                 let frame = netif.first().unwrap_or_default();

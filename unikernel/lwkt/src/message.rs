@@ -285,6 +285,14 @@ impl<M: Park, Request, Reply> Message<M, Request, Reply> {
 }
 
 impl<M: Park, Request, Reply> Refused<Message<M, Request, Reply>> {
+    /// The same refusal of the request alone, whose message wanted no answer.
+    pub(crate) fn request(self) -> Refused<Request> {
+        Refused {
+            error: self.error,
+            returned: self.returned.into_parts().0,
+        }
+    }
+
     /// Takes a refused message back from its sender's slot. It counts as sent when it
     /// has been answered meanwhile.
     fn withdraw(self) -> Result<(), Refused<Request>> {

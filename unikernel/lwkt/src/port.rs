@@ -220,10 +220,26 @@ pub trait Port<M: Park, Request, Reply> {
             Put::Queue(request) => request,
         };
         let message = Message::unanswered(request, terms);
-        self.queue(message).map_err(|refused| Refused {
-            error: refused.error,
-            returned: refused.returned.into_parts().0,
-        })
+        self.queue(message).map_err(Refused::request)
+    }
+
+    /// As [`Port::tell`], but waits while there is no room, at most until the deadline.
+    /// Thread context.
+    ///
+    /// # Errors
+    /// As of [`Port::queue_waiting`], with the request.
+    fn tell_waiting(
+        &self,
+        leave: &MayBlock<M>,
+        request: Request,
+        terms: Terms,
+    ) -> Result<(), Refused<Request>> {
+        let request = match self.put(request) {
+            Put::Done(_) => return Ok(()),
+            Put::Queue(request) => request,
+        };
+        let message = Message::unanswered(request, terms);
+        self.queue_waiting(leave, message).map_err(Refused::request)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The descriptor table, and what descriptors stand for.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,7 @@ use hermit_abi::{ENOMEM, FD_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
 
 use super::event::EventFd;
 use super::ram::RamFile;
+use super::sockets::socket::Socket;
 use super::user::Errno;
 use crate::sync::RwLock;
 
@@ -29,6 +31,8 @@ pub enum Object {
     Stderr,
     /// A counter to wait for.
     EventFd(EventFd),
+    /// A socket.
+    Socket(Box<Socket>),
 }
 
 impl From<RamFile> for Object {
@@ -64,7 +68,7 @@ impl Description {
             Object::RamFile(file) | Object::Directory(file) => file.file().flag_bits(),
             Object::Stdin => O_RDONLY,
             Object::Stdout | Object::Stderr => O_WRONLY,
-            Object::EventFd(_) => O_RDWR,
+            Object::EventFd(_) | Object::Socket(_) => O_RDWR,
         };
         bits | if self.nonblocking() { O_NONBLOCK } else { 0 }
     }

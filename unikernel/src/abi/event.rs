@@ -12,6 +12,7 @@ use hermit_abi::{
 use super::descriptors::{self, Description, Object};
 use super::user::{self, Errno, UserBuffer, answer};
 use crate::console;
+use crate::net::while_polling;
 use crate::sched::WaitQueue;
 use crate::time::monotonic_ns;
 
@@ -101,8 +102,10 @@ fn block<T>(nonblocking: bool, mut attempt: impl FnMut() -> Option<T>) -> Result
     value.ok_or(Errno(EAGAIN))
 }
 
-const READABLE: i16 = POLLIN | POLLRDNORM;
-const WRITABLE: i16 = POLLOUT | POLLWRNORM;
+/// What `poll` reports where there is something to be read.
+pub const READABLE: i16 = POLLIN | POLLRDNORM;
+/// What `poll` reports where something may be written.
+pub const WRITABLE: i16 = POLLOUT | POLLWRNORM;
 
 /// What could be done without blocking, as `POLL*` bits.
 fn ready(description: &Description) -> i16 {
@@ -113,6 +116,7 @@ fn ready(description: &Description) -> i16 {
         Object::Stdin => 0,
         Object::Stdout | Object::Stderr => WRITABLE,
         Object::EventFd(event) => event.ready(),
+        Object::Socket(socket) => socket.ready(),
     }
 }
 
@@ -176,11 +180,14 @@ fn poll(fds: *mut pollfd, count: usize, timeout_ms: i32) -> Result<i32, Errno> {
         }
         (ready > 0).then_some(ready)
     };
-    let ready = match u64::try_from(timeout_ms) {
-        Ok(0) => look(),
-        Ok(ms) => READINESS.wait_until(Some(monotonic_ns().saturating_add(ms * 1_000_000)), look),
+    let deadline = match u64::try_from(timeout_ms) {
+        Ok(ms) => Some(monotonic_ns().saturating_add(ms * 1_000_000)),
         // Negative: without a limit.
-        Err(_) => READINESS.wait_until(None, look),
+        Err(_) => None,
+    };
+    let ready = match timeout_ms {
+        0 => look(),
+        _ => while_polling(|| READINESS.wait_until(deadline, look)),
     };
     for (index, line) in lines.iter().enumerate() {
         user::write(fds.wrapping_add(index), line.request)?;

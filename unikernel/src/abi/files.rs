@@ -6,8 +6,8 @@ use core::ffi::{c_char, c_void};
 use darner_ramfs::{OpenFlags, PAGE, Stat, Whence};
 use hermit_abi::{
     EINVAL, ENOMEM, ENOTDIR, ENOTTY, ESPIPE, F_DUPFD, F_GETFD, F_GETFL, F_SETFD, F_SETFL, FIONBIO,
-    IOV_MAX, O_APPEND, O_DIRECTORY, O_NONBLOCK, O_RDONLY, S_IFCHR, SEEK_CUR, SEEK_END, SEEK_SET,
-    dirent64, iovec, stat, timespec,
+    IOV_MAX, O_APPEND, O_DIRECTORY, O_NONBLOCK, O_RDONLY, S_IFCHR, S_IFSOCK, SEEK_CUR, SEEK_END,
+    SEEK_SET, dirent64, iovec, stat, timespec,
 };
 
 use super::descriptors::{self, Description, LIMIT, Object};
@@ -99,6 +99,10 @@ fn stat_open(fd: i32, into: *mut stat) -> Result<i32, Errno> {
         // No kind of file: permissions alone.
         Object::EventFd(_) => stat {
             st_mode: 0o600,
+            ..unnamed_stat()
+        },
+        Object::Socket(_) => stat {
+            st_mode: S_IFSOCK | 0o777,
             ..unnamed_stat()
         },
     };

@@ -7,7 +7,7 @@
 //! interrupt handler; a program has none.
 
 mod descriptors;
-mod entropy;
+pub mod entropy;
 pub mod event;
 pub mod files;
 pub mod malloc;

@@ -8,12 +8,14 @@
 
 use alloc::vec::Vec;
 use core::ffi::c_char;
-use core::mem::size_of;
+use core::mem::{MaybeUninit, size_of};
 use core::ptr;
 use core::sync::atomic::Ordering;
 
 use darner_ramfs::PATH_MAX;
-use hermit_abi::{EFAULT, ENAMETOOLONG, ENOMEM, IOV_MAX, iovec, pollfd, stat, timespec};
+use hermit_abi::{
+    EFAULT, ENAMETOOLONG, ENOMEM, IOV_MAX, iovec, pollfd, sockaddr_in, sockaddr_in6, stat, timespec,
+};
 
 use crate::layout::{SLICE_SIZE, SLICES_BASE, SLICES_BIT, SLICES_END};
 use crate::sched;
@@ -181,6 +183,13 @@ impl<'a> UserBuffer<'a> {
         });
     }
 
+    /// As [`Self::copy_in`], to memory that has no content yet. All of it has, then.
+    pub fn copy_in_uninit(&self, offset: usize, into: &mut [MaybeUninit<u8>]) {
+        // SAFETY: `copy_in` writes all bytes, and reads none.
+        let into = unsafe { core::slice::from_raw_parts_mut(into.as_mut_ptr().cast(), into.len()) };
+        self.copy_in(offset, into);
+    }
+
     /// Copies `from` into the program's memory, beginning at `offset`.
     pub fn copy_out(&self, offset: usize, from: &[u8]) {
         self.for_each_part(offset, from.len(), |part, at, range| {
@@ -224,6 +233,12 @@ impl<'a> UserBuffer<'a> {
 pub unsafe trait Plain: Copy {}
 
 // SAFETY: integers, and structures of integers and raw pointers.
+unsafe impl Plain for u8 {}
+// SAFETY: as above.
+unsafe impl Plain for sockaddr_in {}
+// SAFETY: as above.
+unsafe impl Plain for sockaddr_in6 {}
+// SAFETY: as above.
 unsafe impl Plain for i32 {}
 // SAFETY: as above.
 unsafe impl Plain for u32 {}

@@ -24,19 +24,32 @@ static FREE_SLOTS: Lock<Vec<u64>> = Lock::new(Vec::new());
 /// A kernel stack. Its memory is kept for the next one when it is dropped.
 pub struct KernelStack {
     bottom: u64,
+    bytes: u64,
 }
 
 impl KernelStack {
     /// A stack between two guards; `None`: no memory. Thread context.
     pub fn new() -> Option<Self> {
         if let Some(bottom) = FREE_SLOTS.lock().pop() {
-            return Some(Self { bottom });
+            let bytes = KERNEL_STACK_BYTES;
+            return Some(Self { bottom, bytes });
         }
-        let bottom = NEXT_SLOT.fetch_add(KERNEL_SLOT, Ordering::Relaxed) + 4 * PAGE;
-        if bottom + KERNEL_STACK_BYTES > KERNEL_STACKS_END {
+        Self::of_slots(1)
+    }
+
+    /// A stack of more than the usual size, as many slots as are needed: `bytes` at least.
+    /// `None`: no memory. Thread context.
+    pub fn large(bytes: u64) -> Option<Self> {
+        Self::of_slots((bytes + 4 * PAGE).div_ceil(KERNEL_SLOT))
+    }
+
+    fn of_slots(slots: u64) -> Option<Self> {
+        let bytes = slots * KERNEL_SLOT - 4 * PAGE;
+        let bottom = NEXT_SLOT.fetch_add(slots * KERNEL_SLOT, Ordering::Relaxed) + 4 * PAGE;
+        if bottom + bytes > KERNEL_STACKS_END {
             return None;
         }
-        for at in (bottom..bottom + KERNEL_STACK_BYTES).step_by(PAGE as usize) {
+        for at in (bottom..bottom + bytes).step_by(PAGE as usize) {
             let mapped = frames::allocate_page().filter(|&frame| {
                 let mapped = paging::map_page(at, frame, Rights::Data).is_ok();
                 if !mapped {
@@ -49,18 +62,25 @@ impl KernelStack {
                 return None;
             }
         }
-        Some(Self { bottom })
+        Some(Self { bottom, bytes })
     }
 
     /// The address just above the stack, 16-aligned.
     pub fn top(&self) -> u64 {
-        self.bottom + KERNEL_STACK_BYTES
+        self.bottom + self.bytes
     }
 }
 
 impl Drop for KernelStack {
     fn drop(&mut self) {
-        FREE_SLOTS.lock().push(self.bottom);
+        // A large one is as many usual ones, but for what is mapped where their guards
+        // would be.
+        let first = self.bottom + self.bytes - KERNEL_STACK_BYTES;
+        debug_assert!(
+            first == self.bottom,
+            "large stacks are for threads that do not end"
+        );
+        FREE_SLOTS.lock().push(first);
     }
 }
 
@@ -195,6 +215,7 @@ pub struct GuardHit {
 /// the interrupted code may hold it.
 pub fn guard_at(address: u64) -> Option<GuardHit> {
     if (KERNEL_STACKS..KERNEL_STACKS_END).contains(&address) {
+        // In a large one, the places of further guards are mapped, so nothing faults there.
         let offset = (address - KERNEL_STACKS) % KERNEL_SLOT;
         return (offset < 4 * PAGE).then_some(GuardHit {
             kind: "kernel",

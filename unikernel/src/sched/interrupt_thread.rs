@@ -10,51 +10,76 @@
 //! It runs the kernel's code only, on its kernel stack; it has no part in the program's
 //! memory.
 
+use alloc::boxed::Box;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use darner_lwkt::{Priority, Thread};
 use spin::Once;
 
 use super::machine::scheduler;
-use super::run::{begin, block_current, wake_thread};
+use super::run::{begin, block_current, tid_for_report, wake_thread};
 use super::thread::{Kept, ThreadRef, Tid};
 use crate::arch::switch::prepare;
 use crate::memory::stacks::KernelStack;
+use crate::time::monotonic_ns;
 
 /// Numbers of interrupt threads begin here, so that they are not a program's.
 pub const FIRST_TID: Tid = 1 << 31;
 static NEXT_TID: AtomicU32 = AtomicU32::new(FIRST_TID);
 
-/// A thread that calls a function whenever it is asked to, on one CPU.
+/// A thread that does its work whenever it is asked to, or when the time has come that the
+/// work itself has named; on one CPU.
 pub struct InterruptThread {
-    work: fn(),
     level: u8,
     thread: Once<ThreadRef>,
-    /// Somebody has asked since the function was last called.
+    /// Somebody has asked since the work was last begun.
     asked: AtomicBool,
 }
 
+/// What such a thread has to do. Gives when it wants to be called again at the latest
+/// (monotonic ns), though nobody asks.
+type Work = dyn FnMut() -> Option<u64> + Send;
+
+/// What the new thread is given.
+struct Start {
+    of: &'static InterruptThread,
+    work: Box<Work>,
+}
+
 impl InterruptThread {
-    /// A thread of `level` that calls `work`; it is not started yet. See
-    /// [`Priority::interrupt`] about levels.
-    pub const fn new(level: u8, work: fn()) -> Self {
+    /// A thread of `level`; it is not started yet. See [`Priority::interrupt`] about levels.
+    pub const fn new(level: u8) -> Self {
         Self {
-            work,
             level,
             thread: Once::new(),
             asked: AtomicBool::new(false),
         }
     }
 
-    /// Starts the thread on CPU `cpu`, once. Whether there was memory for it. Thread
-    /// context, or boot.
-    pub fn start(&'static self, cpu: usize) -> bool {
-        let Some(kernel_stack) = KernelStack::new() else {
-            return false;
-        };
-        let this = core::ptr::from_ref(self).addr();
+    /// Starts the thread on CPU `cpu`, once; `work` is first called when somebody asks.
+    /// Whether there was memory for it. Thread context, or boot.
+    pub fn start(
+        &'static self,
+        cpu: usize,
+        work: impl FnMut() -> Option<u64> + Send + 'static,
+    ) -> bool {
+        match KernelStack::new() {
+            Some(stack) => self.start_on(stack, cpu, work),
+            None => false,
+        }
+    }
+
+    /// As [`Self::start`], on a stack of the caller's choice.
+    pub fn start_on(
+        &'static self,
+        kernel_stack: KernelStack,
+        cpu: usize,
+        work: impl FnMut() -> Option<u64> + Send + 'static,
+    ) -> bool {
+        let work = Box::new(work);
+        let start = Box::into_raw(Box::new(Start { of: self, work })).expose_provenance();
         // SAFETY: the stack is new, writable and larger than what is laid out.
-        let stack_pointer = unsafe { prepare(kernel_stack.top(), begin, run, this, ended) };
+        let stack_pointer = unsafe { prepare(kernel_stack.top(), begin, run, start, ended) };
         let tid = NEXT_TID.fetch_add(1, Ordering::Relaxed);
         let kept = Kept::new(tid, kernel_stack, None);
         let priority = Priority::interrupt(self.level);
@@ -66,7 +91,7 @@ impl InterruptThread {
         true
     }
 
-    /// Has the thread call its function, once more if it is doing so now. Before
+    /// Has the thread do its work, once more if it is doing so now. Before
     /// [`Self::start`] nothing happens. Thread context, or what an interrupt has put off.
     pub fn ask(&self) {
         self.asked.store(true, Ordering::Release);
@@ -76,15 +101,23 @@ impl InterruptThread {
     }
 }
 
-extern "C" fn run(this: usize) {
-    let this = core::ptr::with_exposed_provenance::<InterruptThread>(this);
-    // SAFETY: `start` was called on one that lives for ever.
-    let this: &'static InterruptThread = unsafe { &*this };
+/// Whether an interrupt thread runs here. Any context.
+pub fn is_interrupt_thread() -> bool {
+    tid_for_report() >= FIRST_TID
+}
+
+extern "C" fn run(start: usize) {
+    let start = core::ptr::with_exposed_provenance_mut::<Start>(start);
+    // SAFETY: `start` has left it to this thread alone.
+    let Start { of, mut work } = *unsafe { Box::from_raw(start) };
+    let mut deadline = None;
     loop {
-        while this.asked.swap(false, Ordering::Acquire) {
-            (this.work)();
+        let is_time = deadline.is_some_and(|at| monotonic_ns() >= at);
+        if of.asked.swap(false, Ordering::Acquire) || is_time {
+            deadline = work();
+        } else {
+            block_current(deadline);
         }
-        block_current(None);
     }
 }
 

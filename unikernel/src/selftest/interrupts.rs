@@ -19,8 +19,7 @@ const PERIOD: u64 = 500_000;
 /// the scheduler, so that another thread of the program is due meanwhile.
 const RUNS: u64 = 30;
 
-static THREADS: [InterruptThread; MAX_CPUS] =
-    [const { InterruptThread::new(3, keep_running) }; MAX_CPUS];
+static THREADS: [InterruptThread; MAX_CPUS] = [const { InterruptThread::new(3) }; MAX_CPUS];
 static STARTED: AtomicBool = AtomicBool::new(false);
 static STOP: AtomicBool = AtomicBool::new(true);
 /// How often the interrupt thread of each CPU has run.
@@ -29,11 +28,12 @@ static RAN: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 static LAST: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
 
 /// The interrupt threads' work: run every now and then, until told to stop.
-fn keep_running() {
+fn keep_running() -> Option<u64> {
     while !STOP.load(Ordering::Relaxed) {
         RAN[this_index()].fetch_add(1, Ordering::Relaxed);
         sched::sleep_until(monotonic_ns() + PERIOD);
     }
+    None
 }
 
 /// Has every CPU's interrupt thread run every now and then. How many CPUs there are.
@@ -41,7 +41,7 @@ pub fn begin(_: u64) -> Found {
     let cpus = Kernel::cpus();
     if !STARTED.swap(true, Ordering::Relaxed) {
         for (cpu, thread) in THREADS.iter().enumerate().take(cpus) {
-            if !thread.start(cpu) {
+            if !thread.start(cpu, keep_running) {
                 return Err("no memory for an interrupt thread".into());
             }
         }

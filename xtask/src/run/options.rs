@@ -1,9 +1,11 @@
-//! The command line of `xtask run`.
+//! The command line of `xtask run`, which other commands extend.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use lexopt::Parser;
 use lexopt::prelude::*;
+
+use super::network_options::NetworkOptions;
 
 use crate::accel;
 use crate::error::{Error, Result};
@@ -11,7 +13,7 @@ use crate::initrd::Share;
 use crate::kernel::Profile;
 use crate::vm::{Config, Machine};
 
-/// What `xtask run` is asked for.
+/// What `xtask run` is asked for, and every command that runs a program.
 #[derive(Debug)]
 pub struct Options {
     /// The program: a name or a path.
@@ -20,29 +22,47 @@ pub struct Options {
     pub args: Vec<String>,
     /// How it is compiled.
     pub profile: Profile,
-    /// The machine that it runs on.
+    /// The machine that it runs on; its network is yet to come.
     pub config: Config,
+    /// The machine's network.
+    pub network: NetworkOptions,
     /// Its environment, `KEY=VALUE`.
     pub env: Vec<String>,
     /// Its files.
     pub shares: Vec<Share>,
     /// The kernel's log level.
     pub log: Option<String>,
-    /// Where the trace goes, if there is to be one.
-    pub trace: Option<PathBuf>,
     /// Whether to show QEMU's command line.
     pub verbose: bool,
 }
 
+/// Takes the options that one command has and the others have not: told the option's
+/// name, it says whether it was one of these.
+pub type More<'a> = &'a mut dyn FnMut(&str, &mut Parser) -> Result<bool>;
+
+/// For a command that has no options of its own.
+pub fn nothing_more(_: &str, _: &mut Parser) -> Result<bool> {
+    Ok(false)
+}
+
 impl Options {
-    /// Reads the command line after `run`, or after `trace` (`traced`).
-    pub fn parse(mut parser: lexopt::Parser, traced: bool) -> Result<Self> {
-        let mut trace = None;
+    /// Reads the command line after the command's name.
+    pub fn parse(mut parser: Parser, network: NetworkOptions, more: More) -> Result<Self> {
         let mut app = None;
-        let mut args = Vec::new();
-        let mut profile = Profile::Release;
-        let mut config = Config::default();
-        let (mut env, mut shares, mut log, mut verbose) = (Vec::new(), Vec::new(), None, false);
+        let mut options = Self {
+            app: String::new(),
+            args: Vec::new(),
+            profile: Profile::Release,
+            config: Config {
+                entropy: true,
+                ..Config::default()
+            },
+            network,
+            env: Vec::new(),
+            shares: Vec::new(),
+            log: None,
+            verbose: false,
+        };
         loop {
             // What follows `--` is the program's, whatever it looks like.
             if let Some(mut rest) = parser.try_raw_args()
@@ -50,68 +70,76 @@ impl Options {
             {
                 rest.next();
                 for word in rest {
-                    args.push(word.string()?);
+                    options.args.push(word.string()?);
                 }
                 break;
             }
             let Some(argument) = parser.next()? else {
                 break;
             };
-            match argument {
-                Long("smp") => config.cpus = number("--smp", &parser.value()?.string()?)?,
-                Long("mem") => config.memory_mib = memory(&parser.value()?.string()?)?,
-                Long("release") => profile = Profile::Release,
-                Long("debug") => profile = Profile::Debug,
-                Long("machine") => config.machine = Machine::parse(&parser.value()?.string()?)?,
-                Long("accel") => config.accel = accel::Choice::parse(&parser.value()?.string()?)?,
-                Long("cpu") => config.cpu_model = parser.value()?.string()?,
-                Long("icount") => config.icount = true,
-                Long("stats") => config.stats = true,
-                Long("gdb") => config.gdb = true,
-                Long("log") => log = Some(log_level(parser.value()?.string()?)?),
-                Long("timeout") => config.timeout = Some(seconds(&parser.value()?.string()?)?),
-                Long("env") => env.push(variable(parser.value()?.string()?)?),
-                Long("file") => shares.push(Share::parse(&parser.value()?.string()?, false)?),
-                Long("dir") => shares.push(Share::parse(&parser.value()?.string()?, true)?),
-                Long("vmm") => {
-                    let vmm = parser.value()?.string()?;
-                    if vmm != "qemu" {
-                        return Err(Error::usage(format!(
-                            "found --vmm {vmm}, expected qemu: it is the only one yet"
-                        )));
-                    }
+            let option = match argument {
+                Long(name) => format!("--{name}"),
+                Short(letter) => format!("-{letter}"),
+                Value(name) if app.is_none() => {
+                    app = Some(name.string()?);
+                    continue;
                 }
-                Long("out") if traced => trace = Some(PathBuf::from(parser.value()?)),
-                Short('v') | Long("verbose") => verbose = true,
-                Value(name) if app.is_none() => app = Some(name.string()?),
                 Value(word) => {
                     return Err(Error::usage(format!(
                         "found `{}` after the program's name: put the program's arguments after `--`",
                         word.to_string_lossy()
                     )));
                 }
-                other => return Err(other.unexpected().into()),
+            };
+            let is_known = more(&option, &mut parser)?
+                || options.network.take(&option, &mut parser)?
+                || options.take(&option, &mut parser)?;
+            if !is_known {
+                return Err(lexopt::Error::UnexpectedOption(option).into());
             }
         }
-        if traced && trace.is_none() {
-            return Err(Error::usage(
-                "found no --out, expected `cargo xtask trace APP --out FILE.json`",
-            ));
+        options.config.more_args = more_args()?;
+        options.config.check()?;
+        options.app = app.ok_or_else(|| {
+            Error::usage(
+                "found no program to run, expected `cargo xtask run APP` (a name of apps/, or a path)",
+            )
+        })?;
+        Ok(options)
+    }
+
+    /// Takes the option if it is about the program or its machine.
+    fn take(&mut self, option: &str, parser: &mut Parser) -> Result<bool> {
+        let config = &mut self.config;
+        let mut value = || -> Result<String> { Ok(parser.value()?.string()?) };
+        match option {
+            "--smp" => config.cpus = number(option, &value()?)?,
+            "--mem" => config.memory_mib = memory(&value()?)?,
+            "--release" => self.profile = Profile::Release,
+            "--debug" => self.profile = Profile::Debug,
+            "--machine" => config.machine = Machine::parse(&value()?)?,
+            "--accel" => config.accel = accel::Choice::parse(&value()?)?,
+            "--cpu" => config.cpu_model = value()?,
+            "--icount" => config.icount = true,
+            "--stats" => config.stats = true,
+            "--gdb" => config.gdb = true,
+            "--log" => self.log = Some(log_level(value()?)?),
+            "--timeout" => config.timeout = Some(seconds(&value()?)?),
+            "--env" => self.env.push(variable(value()?)?),
+            "--file" => self.shares.push(Share::parse(&value()?, false)?),
+            "--dir" => self.shares.push(Share::parse(&value()?, true)?),
+            "--vmm" => {
+                let vmm = value()?;
+                if vmm != "qemu" {
+                    return Err(Error::usage(format!(
+                        "found --vmm {vmm}, expected qemu: it is the only one yet"
+                    )));
+                }
+            }
+            "-v" | "--verbose" => self.verbose = true,
+            _ => return Ok(false),
         }
-        config.more_args = more_args()?;
-        config.check()?;
-        let app = app.ok_or_else(|| Error::usage("found no program to run, expected `cargo xtask run APP` (a name of apps/, or a path)"))?;
-        Ok(Self {
-            app,
-            args,
-            profile,
-            config,
-            env,
-            shares,
-            log,
-            trace,
-            verbose,
-        })
+        Ok(true)
     }
 }
 
@@ -128,7 +156,8 @@ fn more_args() -> Result<Vec<String>> {
     })
 }
 
-fn number<T: std::str::FromStr>(option: &str, text: &str) -> Result<T> {
+/// A number after an option.
+pub fn number<T: std::str::FromStr>(option: &str, text: &str) -> Result<T> {
     text.parse()
         .map_err(|_| Error::usage(format!("found {option} {text}, expected a number")))
 }
@@ -173,11 +202,12 @@ fn variable(text: String) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::Options;
+    use super::{Options, nothing_more};
     use crate::vm::Machine;
 
     fn parse(words: &[&str]) -> crate::error::Result<Options> {
-        Options::parse(lexopt::Parser::from_args(words), false)
+        let parser = lexopt::Parser::from_args(words);
+        Options::parse(parser, Default::default(), &mut nothing_more)
     }
 
     #[test]
@@ -219,6 +249,10 @@ mod tests {
             &["hello", "--log", "loud"],
             &["hello", "stray"],
             &["hello", "--accel", "magic"],
+            &["hello", "--out", "x"],
+            &["hello", "--net", "cable"],
+            &["hello", "--verbose=yes"],
+            &["hello", "-x"],
             &[],
         ] {
             assert_eq!(parse(words).unwrap_err().status(), 2, "{words:?}");

@@ -32,7 +32,8 @@ pub fn cases() -> Vec<Case> {
                 .env("RUSTC_BOOTSTRAP", "1")
                 .args(["clippy", "-Zbuild-std=core,alloc"])
                 .args(["--target", "x86_64-unknown-none"])
-                .args(["--package", "darner-kernel", "--package", "darner-loader"]);
+                .args(["--package", "darner-kernel", "--package", "darner-loader"])
+                .args(["--package", "darner-netstack"]);
             clippy(suite, &mut cargo, "kernel")
         }),
     ]

@@ -12,6 +12,7 @@ mod libtest;
 mod lint;
 mod matrix;
 mod memory;
+mod network_flags;
 mod runner;
 mod scenario;
 mod stress;
@@ -70,6 +71,7 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(stress::cases());
     cases.extend(memory::cases());
     cases.extend(command_line::cases());
+    cases.extend(network_flags::cases());
     cases.extend(bench::cases());
     cases.extend(libtest::cases()?);
     Ok(cases)

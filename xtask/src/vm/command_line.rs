@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
-use super::config::{Config, Guest};
+use super::config::{Config, Guest, Machine};
 use crate::accel::Accelerator;
 use crate::command;
 use crate::error::Result;
@@ -77,6 +77,7 @@ pub fn qemu(program: &Path, config: &Config, guest: &Guest, folder: &Path) -> Re
             &format!("isa-debugcon,iobase={TRACE_PORT},chardev=trace"),
         ]);
     }
+    add_virtio(&mut qemu, config);
     if config.gdb {
         qemu.args(["-gdb", "tcp:127.0.0.1:1234", "-S"]);
     }
@@ -87,6 +88,22 @@ pub fn qemu(program: &Path, config: &Config, guest: &Guest, folder: &Path) -> Re
     qemu.arg("-append").arg(kernel(config, guest));
     qemu.args(&config.more_args);
     Ok(qemu)
+}
+
+/// The devices that the guest drives by itself.
+fn add_virtio(qemu: &mut Command, config: &Config) {
+    if config.machine == Machine::Microvm && (config.entropy || !config.network.nics.is_empty()) {
+        // Its bus for them is that of before the standard, unless told otherwise.
+        qemu.args(["-global", "virtio-mmio.force-legacy=false"]);
+    }
+    if config.entropy {
+        let device = match config.machine {
+            Machine::Q35 => "virtio-rng-pci,rng=entropy",
+            Machine::Microvm => "virtio-rng-device,rng=entropy",
+        };
+        qemu.args(["-object", "rng-builtin,id=entropy", "-device", device]);
+    }
+    config.network.add_to(qemu, config.machine);
 }
 
 /// What the kernel reads: its options, `--`, the program's arguments.
@@ -100,6 +117,7 @@ fn kernel(config: &Config, guest: &Guest) -> String {
     ];
     words.extend(config.trace.iter().map(|_| format!("trace={TRACE_PORT}")));
     words.extend(config.stats.then(|| "stats".into()));
+    words.extend(config.network.words());
     words.extend(guest.log.iter().map(|level| format!("log={level}")));
     words.extend(guest.env.iter().map(|variable| format!("env={variable}")));
     words.push("--".into());

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::network::Network;
 use crate::accel;
 use crate::error::{Error, Result};
 
@@ -75,6 +76,10 @@ pub struct Config {
     pub trace: Option<PathBuf>,
     /// Whether the kernel reports at the end how memory was used.
     pub stats: bool,
+    /// Its network cards.
+    pub network: Network,
+    /// Whether it has a device that random bytes come from.
+    pub entropy: bool,
     /// More options for QEMU, after all others.
     pub more_args: Vec<String>,
     /// When to give up.
@@ -94,6 +99,8 @@ impl Default for Config {
             gdb: false,
             trace: None,
             stats: false,
+            network: Network::default(),
+            entropy: false,
             more_args: Vec::new(),
             timeout: None,
         }

@@ -1,14 +1,15 @@
-//! The kernel's file and descriptor functions, run on the host: the same source
+//! The kernel's file, descriptor and socket functions, run on the host: the same source
 //! files, over stand-ins for what only the kernel has.
 
 #![allow(missing_docs, dead_code)]
 
 extern crate alloc;
 
+mod socket_tests;
 mod standins;
 mod tests;
 
-use standins::{console, sched, sync, time};
+use standins::{console, memory, net, sched, sync, time};
 
 #[path = "../../../src/layout.rs"]
 mod layout_of_a_node;

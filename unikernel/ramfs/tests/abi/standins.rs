@@ -19,6 +19,19 @@ pub mod sync {
             self.0.write().unwrap()
         }
     }
+
+    /// As the kernel's spin lock, by the host's.
+    pub struct Lock<T>(std::sync::Mutex<T>);
+
+    impl<T> Lock<T> {
+        pub const fn new(value: T) -> Self {
+            Self(std::sync::Mutex::new(value))
+        }
+
+        pub fn lock(&self) -> std::sync::MutexGuard<'_, T> {
+            self.0.lock().unwrap()
+        }
+    }
 }
 
 pub mod sched {
@@ -155,6 +168,124 @@ pub mod console {
         STDIN.lock().unwrap().extend(bytes);
         READERS.wake_all();
         readiness_changed();
+    }
+}
+
+pub mod memory {
+    /// The program's heap is the host's.
+    pub mod program_heap {
+        use std::alloc::Layout;
+
+        pub fn allocate(layout: Layout) -> *mut u8 {
+            // SAFETY: the kernel asks for no empty blocks.
+            unsafe { std::alloc::alloc(layout) }
+        }
+
+        /// # Safety
+        /// As of [`std::alloc::dealloc`].
+        pub unsafe fn deallocate(block: *mut u8, layout: Layout) {
+            // SAFETY: as the caller says.
+            unsafe { std::alloc::dealloc(block, layout) }
+        }
+    }
+}
+
+/// The protocol thread is a thread of the host's that owns the real stack, which has its
+/// loopback interface only.
+pub mod net {
+    use std::sync::OnceLock;
+    use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+    use std::time::Duration;
+
+    use darner_netstack::{Error, Reply, Request, Stack, Wait};
+
+    use super::sched::WaitQueue;
+    use super::time::monotonic_ns;
+    use crate::abi::event::readiness_changed;
+
+    pub struct WaitPoint(WaitQueue);
+
+    impl Default for WaitPoint {
+        fn default() -> Self {
+            Self(WaitQueue::new())
+        }
+    }
+
+    impl WaitPoint {
+        pub fn wait_until<T>(
+            &self,
+            deadline: Option<u64>,
+            condition: impl FnMut() -> Option<T>,
+        ) -> Option<T> {
+            self.0.wait_until(deadline, condition)
+        }
+    }
+
+    impl Wait for WaitPoint {
+        fn wake(&self) {
+            self.0.wake_all();
+            readiness_changed();
+        }
+    }
+
+    pub fn while_polling<T>(work: impl FnOnce() -> T) -> T {
+        work()
+    }
+
+    pub fn wait_configured(_deadline: u64) {}
+
+    struct Asked {
+        request: Request<WaitPoint>,
+        answer: Option<Sender<Reply<WaitPoint>>>,
+    }
+
+    fn thread() -> &'static Sender<Asked> {
+        static THREAD: OnceLock<Sender<Asked>> = OnceLock::new();
+        THREAD.get_or_init(|| {
+            let (sender, asked) = channel::<Asked>();
+            std::thread::spawn(move || {
+                let mut stack = Stack::new(1, 64 << 20, monotonic_ns());
+                let mut deadline = None;
+                loop {
+                    let now = monotonic_ns();
+                    let left = deadline.map_or(u64::MAX, |at: u64| at.saturating_sub(now));
+                    match asked.recv_timeout(Duration::from_nanos(left.min(1_000_000_000))) {
+                        Ok(Asked { request, answer }) => {
+                            let reply = stack.request(request, monotonic_ns());
+                            if let Some(answer) = answer {
+                                answer.send(reply).unwrap();
+                            }
+                        }
+                        Err(RecvTimeoutError::Timeout) => {}
+                        Err(RecvTimeoutError::Disconnected) => return,
+                    }
+                    let step = stack.step(monotonic_ns());
+                    deadline = if step.more { Some(0) } else { step.deadline };
+                }
+            });
+            sender
+        })
+    }
+
+    pub fn call(request: Request<WaitPoint>) -> Result<Reply<WaitPoint>, Error> {
+        let (sender, answer) = channel();
+        let asked = Asked {
+            request,
+            answer: Some(sender),
+        };
+        thread().send(asked).expect("the thread does not end");
+        match answer.recv().expect("every request is answered") {
+            Reply::Failed(error) => Err(error),
+            reply => Ok(reply),
+        }
+    }
+
+    pub fn tell(request: Request<WaitPoint>) {
+        let asked = Asked {
+            request,
+            answer: None,
+        };
+        thread().send(asked).expect("the thread does not end");
     }
 }
 

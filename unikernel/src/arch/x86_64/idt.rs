@@ -42,7 +42,8 @@ use super::gdt::{IST_DOUBLE_FAULT, IST_FAULT, IST_INTERRUPT, IST_NMI};
 use super::percpu::{Deferred, this_cpu};
 use super::{apic, tlb};
 use crate::abi::malloc;
-use crate::memory::stacks::KERNEL_STACK_BYTES;
+use crate::drivers::interrupts;
+use crate::layout::{KERNEL_STACKS, KERNEL_STACKS_END};
 use crate::trace::{self, Kind};
 use crate::{boot, sched};
 
@@ -300,7 +301,8 @@ extern "C" fn interrupt(frame: &mut TrapFrame) -> Answer {
 /// Where on the running thread's kernel stack there is room.
 fn stack_for(frame: &TrapFrame) -> u64 {
     let top = this_cpu().kernel_stack.load(Ordering::Relaxed);
-    let in_use = (top.wrapping_sub(KERNEL_STACK_BYTES)..=top).contains(&frame.rsp);
+    // Where there is one, no other than its own can be in use.
+    let in_use = (KERNEL_STACKS..=KERNEL_STACKS_END).contains(&frame.rsp);
     // The kernel's code has no red zone.
     if in_use { frame.rsp & !15 } else { top }
 }
@@ -321,6 +323,10 @@ fn handle(frame: &TrapFrame) -> Onward {
             x86_64::instructions::hlt();
         },
         SPURIOUS => return Onward::Return,
+        vector if interrupts::VECTORS.contains(&vector) => {
+            interrupts::raised(vector);
+            cpu.defer(Deferred::Devices);
+        }
         vector => log::warn!("interrupt {vector:#x} has no handler"),
     }
     apic::end_of_interrupt();

@@ -1,4 +1,12 @@
-//! How interfaces get addresses.
+//! How interfaces get addresses, and how the kernel's command line says so.
+
+mod address;
+mod error;
+mod name;
+mod words;
+
+pub use error::{ConfigError, Problem};
+pub use words::NetworkConfig;
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,0 +1,1 @@
+//! Connections whose other end does not behave.

@@ -1,0 +1,1 @@
+//! What serves stacks on a wire, made of frames.

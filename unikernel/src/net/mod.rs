@@ -1,0 +1,185 @@
+//! The network: the protocol thread, and how the rest of the kernel reaches it.
+//!
+//! All of the stack ([`darner_netstack`]) belongs to one thread, which nobody else touches:
+//! no lock. It is an interrupt thread, so a frame that arrives is looked at once whatever
+//! the program computes; it runs
+//!
+//! * when a card interrupts ([`wake`]),
+//! * when a request has been put to its port ([`call`], [`tell`]),
+//! * when a timer of the stack is due,
+//!
+//! and blocks when there is nothing to do. It never waits for anything else, in particular
+//! not for the program's memory: the program's own threads copy to and from that.
+//!
+//! An interrupt thread that always finds more to do would keep its CPU for ever, and the
+//! program that is to read all this would never run. So when the stack has used up its
+//! budget, it rests for as long as it has worked.
+
+mod wait_point;
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use darner_lwkt::message::{Mailbox, Terms};
+use darner_lwkt::port::{Bounds, Port, QueuePort, Received, Receiver, thread_port};
+use darner_netstack::config::NetworkConfig;
+use darner_netstack::stack::Configured;
+use darner_netstack::{Error, InterfaceConfig, Nic, Reply, Request, Stack};
+use spin::Once;
+
+pub use self::wait_point::{WaitPoint, while_polling};
+use crate::abi::entropy;
+use crate::memory::frames;
+use crate::memory::stacks::KernelStack;
+use crate::sched::{InterruptThread, Kernel, leave};
+use crate::time::monotonic_ns;
+
+type Requests = QueuePort<Kernel, Request<WaitPoint>, Reply<WaitPoint>>;
+type Requested = Receiver<Kernel, Request<WaitPoint>, Reply<WaitPoint>>;
+
+/// Above COM1's thread.
+const LEVEL: u8 = 1;
+/// Where the thread runs, and the cards interrupt.
+const CPU: usize = 0;
+/// Requests that may wait. More senders wait for room.
+const REQUESTS: usize = 256;
+/// The stack moves interfaces about, which have buffers of 64 KiB in them.
+const STACK_BYTES: u64 = 512 << 10;
+/// What part of the memory the buffers of connections may take.
+const MEMORY_SHARE: u64 = 4;
+
+static THREAD: InterruptThread = InterruptThread::new(LEVEL);
+static NETWORK: Once<Option<Network>> = Once::new();
+
+static CONFIGURED: Once<Arc<Configured<WaitPoint>>> = Once::new();
+
+/// How to reach the thread.
+struct Network {
+    requests: Requests,
+}
+
+/// Starts the network with these cards. Without any it starts when the program first asks
+/// for it. Called once, at boot.
+pub fn init(nics: Vec<Box<dyn Nic>>, config: &NetworkConfig) {
+    if nics.is_empty() {
+        return;
+    }
+    let cards = nics.into_iter().enumerate();
+    let cards = cards.map(|(index, nic)| (nic, config.interface(index)));
+    NETWORK.call_once(|| start(cards.collect()));
+}
+
+/// Has the protocol thread look at its cards. For interrupts, when no critical section is
+/// in the way; before [`init`] nothing happens.
+pub fn wake() {
+    THREAD.ask();
+}
+
+/// Asks the stack, and waits for its answer. Thread context, no lock held.
+///
+/// # Errors
+/// What the stack says, and [`Error::NoMemory`] when there is none for the network.
+pub fn call(request: Request<WaitPoint>) -> Result<Reply<WaitPoint>, Error> {
+    let mut mailbox = Mailbox::new(1);
+    // SAFETY: thread context, no lock held, as the caller says.
+    let leave = unsafe { leave() };
+    if mailbox
+        .send_waiting(&leave, &network()?.requests, request, Terms::NONE)
+        .is_err()
+    {
+        unreachable!("the protocol thread does not end, and there is no deadline");
+    }
+    THREAD.ask();
+    match mailbox.wait(&leave, None).map(|answer| answer.outcome) {
+        Ok(Ok(Reply::Failed(error))) => Err(error),
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(_)) | Err(_) => unreachable!("every request is answered"),
+    }
+}
+
+/// Tells the stack what wants no answer. Thread context, no lock held.
+pub fn tell(request: Request<WaitPoint>) {
+    // What is told is about a socket, so the network has been started.
+    let Ok(network) = network() else { return };
+    // SAFETY: thread context, no lock held, as the caller says.
+    let leave = unsafe { leave() };
+    if network
+        .requests
+        .tell_waiting(&leave, request, Terms::NONE)
+        .is_err()
+    {
+        unreachable!("the protocol thread does not end, and there is no deadline");
+    }
+    THREAD.ask();
+}
+
+/// Waits until no interface waits for its first address, at most until `deadline`
+/// (monotonic ns). Thread context, no lock held.
+pub fn wait_configured(deadline: u64) {
+    if let Some(configured) = CONFIGURED.get()
+        && !configured.is_done()
+    {
+        let is_done = || configured.is_done().then_some(());
+        configured.waiters.wait_until(Some(deadline), is_done);
+    }
+}
+
+fn network() -> Result<&'static Network, Error> {
+    // Whoever comes second spins until the first is done: in thread context, and on
+    // another CPU or preempted in the kernel by no other thread of the program.
+    NETWORK
+        .call_once(|| start(Vec::new()))
+        .as_ref()
+        .ok_or(Error::NoMemory)
+}
+
+type Cards = Vec<(Box<dyn Nic>, InterfaceConfig)>;
+
+fn start(cards: Cards) -> Option<Network> {
+    let (requests, mut receiver) = thread_port(Bounds::new(REQUESTS));
+    let mut cards = Some(cards);
+    let mut stack = None;
+    let work = move || {
+        // The stack is made here, on the thread's own stack, which is large enough.
+        if let Some(cards) = cards.take() {
+            stack = Some(make_stack(cards));
+        }
+        stack.as_mut().and_then(|stack| work(stack, &mut receiver))
+    };
+    let started = KernelStack::large(STACK_BYTES)
+        .is_some_and(|kernel_stack| THREAD.start_on(kernel_stack, CPU, work));
+    if !started {
+        log::error!("there is no memory for the network; give the VM more memory");
+        return None;
+    }
+    THREAD.ask();
+    Some(Network { requests })
+}
+
+fn make_stack(cards: Cards) -> Box<Stack<WaitPoint>> {
+    let memory = usize::try_from(frames::total() / MEMORY_SHARE).unwrap_or(usize::MAX);
+    let now = monotonic_ns();
+    let mut stack = Box::new(Stack::new(entropy::seed(), memory, now));
+    CONFIGURED.call_once(|| stack.configured());
+    for (nic, config) in cards {
+        stack.add(nic, config, now);
+    }
+    stack
+}
+
+/// What the protocol thread does whenever it is woken. When to wake it at the latest.
+fn work(stack: &mut Stack<WaitPoint>, requests: &mut Requested) -> Option<u64> {
+    let begun = monotonic_ns();
+    while let Ok(Some(Received::Message(message))) = requests.get() {
+        let (request, reply_to) = message.into_parts();
+        // Nobody waits any more: nothing is lost, the socket is closed by its owner.
+        let _ = reply_to.reply(stack.request(request, monotonic_ns()));
+    }
+    let step = stack.step(monotonic_ns());
+    if step.more {
+        let now = monotonic_ns();
+        return Some(now + (now - begun));
+    }
+    step.deadline
+}
