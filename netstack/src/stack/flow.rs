@@ -12,7 +12,9 @@ use smoltcp::socket::tcp;
 
 use super::address::bits;
 use super::buffers::Share;
+use super::classify::Segment;
 use super::neighbours::Waiter;
+use super::port::Position;
 use super::ports::Use;
 use super::shared::Shared;
 use super::timers::Timer;
@@ -86,6 +88,7 @@ pub(super) struct Flow<W> {
     unanswered: Option<Nanos>,
     /// The end of output has been given to smoltcp.
     output_ended: bool,
+    position: Position,
     /// Its SYN's sequence number, once that was sent.
     initial: Option<u32>,
     /// Why it ended, if smoltcp does not know.
@@ -176,6 +179,7 @@ impl<W: Wait> Flow<W> {
             heard: now,
             unanswered: None,
             output_ended: false,
+            position: Position::default(),
             initial: None,
             cause: None,
         };
@@ -215,11 +219,18 @@ impl<W: Wait> Flow<W> {
         }
     }
 
-    /// Segments for it have been given to smoltcp.
-    pub fn was_heard(&mut self, now: Nanos) {
+    /// A segment for it has come, and is the interface's first frame.
+    pub fn ingress(&mut self, shared: &mut Shared, segment: &Segment) {
+        let now = shared.now;
+        let netif = &mut shared.netifs[self.netif];
+        self.position.is_closed = segment.window == 0;
+        netif.notes.position = self.position;
+        netif.ingress(Some(&mut self.sockets), now);
+        self.position = core::mem::take(&mut netif.notes.position);
         self.heard = now;
         self.unanswered = None;
         self.look(now);
+        self.make_dirty(shared);
     }
 
     /// Notes how smoltcp's state has changed. Called after each thing that may have changed it,
@@ -476,7 +487,10 @@ impl<W: Wait> Flow<W> {
         let netif = &mut shared.netifs[self.netif];
         netif.notes.no_room = false;
         for _ in 0..SEGMENTS {
-            if netif.egress(Some(&mut self.sockets), shared.now) {
+            netif.notes.position = self.position;
+            let sent = netif.egress(Some(&mut self.sockets), shared.now);
+            self.position = core::mem::take(&mut netif.notes.position);
+            if sent {
                 if self.seen == tcp::State::SynSent {
                     self.initial = netif.notes.segment.map(|segment| segment.sequence);
                 }

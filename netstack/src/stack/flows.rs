@@ -300,9 +300,7 @@ impl<W: Wait> Tcp<W> {
                 && flow.tcp_state() == tcp::State::TimeWait
                 && !flow.has_to_be_read();
             if !replaced {
-                shared.netifs[netif].ingress(Some(&mut flow.sockets), shared.now);
-                flow.was_heard(shared.now);
-                flow.make_dirty(shared);
+                flow.ingress(shared, segment);
                 return;
             }
             self.remove(shared, id);
@@ -313,7 +311,7 @@ impl<W: Wait> Tcp<W> {
             None
         };
         match listener {
-            Some(listener) => self.open(shared, netif, listener, local, remote),
+            Some(listener) => self.open(shared, netif, listener, (local, remote), segment),
             None => shared.netifs[netif].ingress(None, shared.now),
         }
     }
@@ -349,11 +347,11 @@ impl<W: Wait> Tcp<W> {
         shared: &mut Shared,
         netif: usize,
         listener: SocketId,
-        local: SocketAddr,
-        remote: SocketAddr,
+        ends: (SocketAddr, SocketAddr),
+        segment: &Segment,
     ) {
         if self
-            .try_open(shared, netif, listener, local, remote)
+            .try_open(shared, netif, listener, ends, segment)
             .is_none()
         {
             shared.counters.refused_for_room += 1;
@@ -366,8 +364,8 @@ impl<W: Wait> Tcp<W> {
         shared: &mut Shared,
         netif: usize,
         listener: SocketId,
-        local: SocketAddr,
-        remote: SocketAddr,
+        (local, remote): (SocketAddr, SocketAddr),
+        segment: &Segment,
     ) -> Option<()> {
         let listening = self.listeners.get(listener)?;
         if listening.opening + listening.state.accepted.len() >= listening.backlog {
@@ -399,9 +397,7 @@ impl<W: Wait> Tcp<W> {
             (beginning, socket)
         })?;
         let flow = self.flows.get_mut(id)?;
-        shared.netifs[netif].ingress(Some(&mut flow.sockets), shared.now);
-        flow.was_heard(shared.now);
-        flow.make_dirty(shared);
+        flow.ingress(shared, segment);
         self.listeners.get_mut(listener)?.opening += 1;
         Some(())
     }

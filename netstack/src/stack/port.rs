@@ -30,8 +30,45 @@ pub(super) struct Notes {
     pub asked: Option<IpAddr>,
     /// The last TCP segment.
     pub segment: Option<Segment>,
+    /// How far the connection is that smoltcp is called for.
+    pub position: Position,
     /// The last UDP datagram's source port.
     pub udp_source: Option<u16>,
+}
+
+/// How far a connection has sent.
+///
+/// When smoltcp sends again what may have been lost, it forgets that it has already sent more,
+/// and its acknowledgements seem to be old ones: the other end must not accept them. If both
+/// ends do that, neither gets on. So acknowledgements are given the right sequence number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Position {
+    /// The sequence number after all that was sent.
+    next: Option<u32>,
+    /// The other end has closed its window. A byte that is sent all the same is a question, and
+    /// will not be taken.
+    pub is_closed: bool,
+}
+
+impl Position {
+    /// Goes on to a segment's end. An acknowledgement's right sequence number comes out.
+    fn advance(&mut self, segment: &Segment) -> Option<u32> {
+        let end = segment.sequence.wrapping_add(segment.length);
+        let next = self.next.filter(|next| is_after(*next, end));
+        if segment.length == 0 && segment.flags.is_position() {
+            return next;
+        }
+        let question = self.is_closed && segment.length == 1;
+        if next.is_none() && !question {
+            self.next = Some(end);
+        }
+        None
+    }
+}
+
+/// Whether a sequence number comes after another (RFC 9293, section 3.4).
+fn is_after(one: u32, other: u32) -> bool {
+    (1..1 << 31).contains(&one.wrapping_sub(other))
 }
 
 /// What the card does with checksums.
@@ -161,6 +198,10 @@ fn finish(
     match classify::ethernet(frame) {
         Frame::Tcp(packet, header) => {
             notes.segment = Some(header);
+            if let Some(sequence) = notes.position.advance(&header) {
+                let at = packet.payload + 4;
+                frame[at..at + 4].copy_from_slice(&sequence.to_be_bytes());
+            }
             let v6 = packet.source.is_ipv6();
             TxOffload {
                 checksum: checksum(frame, &packet, checksums),
