@@ -11,6 +11,7 @@ use smoltcp::time::Instant;
 
 use super::classify::{self, ETHERNET, Frame, Packet, Segment, u16_at};
 use super::sums;
+use crate::checksum::{self, Sum, Transport};
 use crate::nic::{self, Segmentation, Transmit, TxChecksum, TxOffload};
 
 /// What was seen of the frames that left.
@@ -24,8 +25,8 @@ pub(super) struct Notes {
     pub dropped: u64,
     /// A packet is on its way of which some pieces are still to be sent.
     pub fragmenting: bool,
-    /// The sum of the UDP header and data that will be sent in pieces.
-    pub datagram_sum: Option<u32>,
+    /// The sum of a datagram's data that will be sent in pieces.
+    pub datagram_sum: Option<Sum>,
     /// smoltcp has asked for this neighbour's hardware address.
     pub asked: Option<IpAddr>,
     /// The last TCP segment.
@@ -204,7 +205,7 @@ fn finish(
             }
             let v6 = packet.source.is_ipv6();
             TxOffload {
-                checksum: checksum(frame, &packet, checksums),
+                checksum: complete(frame, &packet, checksums),
                 segmentation: segment.map(|size| Segmentation {
                     size,
                     headers: header.payload as u16,
@@ -215,7 +216,7 @@ fn finish(
         Frame::Udp(packet, ports) => {
             notes.udp_source = Some(ports.source);
             TxOffload {
-                checksum: checksum(frame, &packet, checksums),
+                checksum: complete(frame, &packet, checksums),
                 segmentation: None,
             }
         }
@@ -235,26 +236,23 @@ fn finish(
     }
 }
 
-fn checksum(frame: &mut [u8], packet: &Packet, checksums: Checksums) -> Option<TxChecksum> {
-    let offset = sums::field(packet.protocol)?;
-    let length = packet.end - packet.payload;
-    let pseudo = sums::pseudo_header(packet.source, packet.destination, packet.protocol, length);
-    let (value, card) = match checksums {
-        Checksums::Card => (
-            sums::fold(pseudo),
+fn complete(frame: &mut [u8], packet: &Packet, checksums: Checksums) -> Option<TxChecksum> {
+    let transport = sums::transport(packet)?;
+    let carried = frame.get_mut(packet.payload..packet.end)?;
+    let pseudo = sums::pseudo_header(packet, transport, carried.len());
+    match checksums {
+        Checksums::Stack => {
+            checksum::fill(pseudo, transport, carried);
+            None
+        }
+        Checksums::Card => {
+            checksum::fill_partial(pseudo, transport, carried);
             Some(TxChecksum {
                 start: packet.payload as u16,
-                offset: offset as u16,
-            }),
-        ),
-        Checksums::Stack => {
-            let sum = sums::sum(&frame[packet.payload..packet.end], pseudo);
-            (sums::finished(packet.protocol, sum), None)
+                offset: transport.checksum_offset() as u16,
+            })
         }
-    };
-    let at = packet.payload + offset;
-    frame[at..at + 2].copy_from_slice(&value.to_be_bytes());
-    card
+    }
 }
 
 /// Notes how far a packet in pieces is. The first one holds the UDP header, with the checksum
@@ -262,25 +260,19 @@ fn checksum(frame: &mut [u8], packet: &Packet, checksums: Checksums) -> Option<T
 fn piece(frame: &mut [u8], packet: &Packet, notes: &mut Notes) {
     let place = u16_at(frame, packet.ip + 6).unwrap_or(0);
     notes.fragmenting = place & 0x2000 != 0;
-    if place & 0x1fff != 0 || packet.protocol != 17 {
+    let first = place & 0x1fff == 0;
+    if !first || sums::transport(packet) != Some(Transport::Udp) {
         return;
     }
-    let Some(data) = notes.datagram_sum.take() else {
+    let (Some(data), Some(header)) = (
+        notes.datagram_sum.take(),
+        frame.get_mut(packet.payload..packet.payload + 8),
+    ) else {
         return;
     };
-    let Some(length) = u16_at(frame, packet.payload + 4) else {
-        return;
-    };
-    let pseudo = sums::pseudo_header(
-        packet.source,
-        packet.destination,
-        packet.protocol,
-        usize::from(length),
-    );
-    let header = sums::sum(&frame[packet.payload..packet.payload + 6], pseudo);
-    let value = sums::finished(17, sums::sum(&sums::fold(data).to_be_bytes(), header));
-    let at = packet.payload + 6;
-    frame[at..at + 2].copy_from_slice(&value.to_be_bytes());
+    let length = u16_at(header, 4).map_or(0, usize::from);
+    let pseudo = sums::pseudo_header(packet, Transport::Udp, length);
+    checksum::fill(pseudo.with_u16(data.fold()), Transport::Udp, header);
 }
 
 fn asked_by_arp(frame: &[u8]) -> Option<IpAddr> {
