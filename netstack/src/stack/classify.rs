@@ -90,6 +90,10 @@ impl Flags {
         self.0 & (Self::SYN | Self::FIN | Self::ACK) == Self::ACK
     }
 
+    pub fn is_reset(self) -> bool {
+        self.0 & Self::RST != 0
+    }
+
     /// Whether it asks for a new connection.
     pub fn is_opening(self) -> bool {
         self.0 & (Self::SYN | Self::ACK | Self::RST | Self::FIN) == Self::SYN

@@ -17,6 +17,7 @@ use super::neighbours::Waiter;
 use super::port::Position;
 use super::ports::Use;
 use super::shared::Shared;
+use super::time_wait::Past;
 use super::timers::Timer;
 use crate::Nanos;
 use crate::error::Error;
@@ -89,6 +90,8 @@ pub(super) struct Flow<W> {
     /// The end of output has been given to smoltcp.
     output_ended: bool,
     position: Position,
+    /// smoltcp has nothing to do for it but to wait.
+    rests: bool,
     /// Its SYN's sequence number, once that was sent.
     initial: Option<u32>,
     /// Why it ended, if smoltcp does not know.
@@ -180,6 +183,7 @@ impl<W: Wait> Flow<W> {
             unanswered: None,
             output_ended: false,
             position: Position::default(),
+            rests: false,
             initial: None,
             cause: None,
         };
@@ -351,6 +355,19 @@ impl<W: Wait> Flow<W> {
     pub fn has_to_be_read(&self) -> bool {
         let open = matches!(self.stage, Stage::Open(_));
         open && self.cause.is_none() && self.socket().can_recv()
+    }
+
+    /// What has to be kept of it, if it is over but for TIME-WAIT.
+    pub fn past(&self) -> Option<Past> {
+        let over = self.seen == tcp::State::TimeWait && self.rests && !self.has_to_be_read();
+        over.then_some(Past {
+            id: self.id,
+            local: self.local,
+            remote: self.remote,
+            next: self.position.next?,
+            expected: self.position.acknowledged?,
+            until: 0,
+        })
     }
 
     /// Whether smoltcp must not be let end TIME-WAIT, which would lose what is still to be read.
@@ -533,6 +550,7 @@ impl<W: Wait> Flow<W> {
     fn set_timer(&mut self, shared: &mut Shared, retry: Retry) {
         let now = shared.now;
         self.watch(now);
+        self.rests = false;
         let netif = &mut shared.netifs[self.netif];
         let mut deadline = self.deadline();
         let sooner = |at: Nanos| Some(deadline.map_or(at, |deadline| deadline.min(at)));
@@ -545,7 +563,9 @@ impl<W: Wait> Flow<W> {
                 }
             }
             Retry::WhenDue => {
-                if let Some(at) = netif.poll_at(&self.sockets, now) {
+                let due = netif.poll_at(&self.sockets, now);
+                self.rests = due.is_none_or(|at| at > now + SECOND);
+                if let Some(at) = due {
                     deadline = sooner(if at <= now { now + RETRY } else { at });
                 }
             }

@@ -45,7 +45,9 @@ pub(super) struct Notes {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Position {
     /// The sequence number after all that was sent.
-    next: Option<u32>,
+    pub next: Option<u32>,
+    /// The last acknowledgement.
+    pub acknowledged: Option<u32>,
     /// The other end has closed its window. A byte that is sent all the same is a question, and
     /// will not be taken.
     pub is_closed: bool,
@@ -54,6 +56,7 @@ pub(super) struct Position {
 impl Position {
     /// Goes on to a segment's end. An acknowledgement's right sequence number comes out.
     fn advance(&mut self, segment: &Segment) -> Option<u32> {
+        self.acknowledged = Some(segment.acknowledged);
         let end = segment.sequence.wrapping_add(segment.length);
         let next = self.next.filter(|next| is_after(*next, end));
         if segment.length == 0 && segment.flags.is_position() {
@@ -394,7 +397,11 @@ impl TxToken for QueuePacket<'_> {
         packet.resize(length, 0);
         let result = fill(&mut packet);
         match classify::ip(&packet, 0) {
-            Frame::Tcp(_, segment) => self.notes.segment = Some(segment),
+            Frame::Tcp(_, segment) => {
+                self.notes.segment = Some(segment);
+                // Nothing is sent twice here.
+                self.notes.position.advance(&segment);
+            }
             Frame::Udp(_, ports) => self.notes.udp_source = Some(ports.source),
             _ => {}
         }
