@@ -6,6 +6,7 @@
 
 pub mod card;
 pub mod check;
+pub mod frames;
 pub mod host;
 pub mod offload;
 pub mod pair;
