@@ -1,21 +1,82 @@
 //! The protocol thread's part: interfaces, routes, connections, timers.
+//!
+//! smoltcp does the protocols. It would look through all sockets for every packet, so it is
+//! never shown more than one: a frame's few decisive fields are read in place ([`classify`]),
+//! its socket is found by them, and smoltcp gets both. What has been touched is looked at once
+//! more at the end of a batch: bytes move between smoltcp's buffers and the program's rings,
+//! segments and acknowledgements go out, programs are woken. So a step costs what has happened,
+//! not what there is.
+//!
+//! | module | what it has |
+//! |---|---|
+//! | `netif`, `port`, `ask`, `learn`, `neighbours` | interfaces, and what is below smoltcp |
+//! | `classify`, `sums` | what a frame is, and whether it has arrived unharmed |
+//! | `route`, `address`, `ports` | where packets go, and who may have which address |
+//! | `flow`, `flows` | TCP |
+//! | `datagrams` | UDP |
+//! | `table`, `timers`, `buffers`, `random`, `shared` | names, time, memory, chance |
+
+mod address;
+mod ask;
+mod buffers;
+mod classify;
+mod datagrams;
+mod flow;
+mod flows;
+mod learn;
+mod neighbours;
+mod netif;
+mod port;
+mod ports;
+mod random;
+mod route;
+mod shared;
+mod snapshot;
+mod sums;
+mod table;
+mod timers;
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv6Address};
+
+use self::classify::Frame;
+use self::datagrams::Udp;
+use self::flows::Tcp;
+use self::neighbours::Waiter;
+use self::netif::Netif;
+use self::ports::Sharing;
+use self::random::Random;
+use self::shared::Shared;
+use self::table::Kind;
+use self::timers::{Timer, Timers};
 use crate::Nanos;
-use crate::config::InterfaceConfig;
+use crate::config::{InterfaceConfig, V4, V6};
 use crate::error::Error;
 use crate::nic::Nic;
-use crate::request::{Reply, Request};
-use crate::socket::Wait;
+use crate::request::{Reply, Request, StackCounters};
+use crate::socket::{SocketId, Wait};
+
+/// Frames that one step takes in.
+const FRAMES: usize = 256;
+/// Frames of one interface that are taken in before what they have touched is looked at.
+const BATCH: usize = 32;
+/// Sockets that one step looks at.
+const TURNS: usize = 512;
+/// How long to wait for room in a card.
+const ROOM: Nanos = 200_000;
 
 /// All of a node's network; see the crate.
 pub struct Stack<W> {
     configured: Arc<Configured<W>>,
-    nics: Vec<(Box<dyn Nic>, InterfaceConfig)>,
+    shared: Shared,
+    tcp: Tcp<W>,
+    udp: Udp<W>,
 }
 
 /// What [`Stack::step`] found.
@@ -47,18 +108,43 @@ impl<W: Wait> Stack<W> {
     /// A stack with a loopback interface. `seed` is random: initial sequence numbers,
     /// ports and transaction ids come from it. `memory` is how many bytes the buffers of all
     /// connections may take together.
+    ///
+    /// # Panics
+    /// When there is no memory for the loopback interface.
     pub fn new(seed: u64, memory: usize, now: Nanos) -> Self {
-        let _ = (seed, memory, now);
+        let mut random = Random::new(seed);
+        let loopback = Netif::loopback(random.next(), now).expect("memory for loopback");
+        let tcp = Tcp::new(random.next());
         Self {
             configured: Arc::default(),
-            nics: Vec::new(),
+            shared: Shared {
+                netifs: alloc::vec![loopback],
+                timers: Timers::default(),
+                dirty: VecDeque::new(),
+                budget: buffers::Budget::new(memory),
+                counters: StackCounters::default(),
+                random,
+                unconfigured: 0,
+                now,
+            },
+            tcp,
+            udp: Udp::new(),
         }
     }
 
     /// Adds a card, and begins to set it up.
     pub fn add(&mut self, nic: Box<dyn Nic>, config: InterfaceConfig, now: Nanos) {
-        let _ = now;
-        self.nics.push((nic, config));
+        self.shared.now = now;
+        let index = self.shared.netifs.len();
+        let seed = self.shared.random.next();
+        let Some(mut netif) = Netif::card(index, nic, config, seed, now) else {
+            log::error!("net{}: no memory for the interface", index - 1);
+            return;
+        };
+        set_up(&mut netif);
+        let timer = Timer::Netif(index);
+        self.shared.timers.set(&mut netif.timer, Some(now), timer);
+        self.shared.netifs.push(netif);
     }
 
     /// For waiting until interfaces have their addresses.
@@ -68,16 +154,365 @@ impl<W: Wait> Stack<W> {
 
     /// Answers a request. What it has to send goes out with the next [`Self::step`].
     pub fn request(&mut self, request: Request<W>, now: Nanos) -> Reply<W> {
-        let _ = (request, now);
-        Reply::Failed(Error::NetworkUnreachable)
+        self.shared.now = now;
+        self.answer(request).unwrap_or_else(Reply::Failed)
+    }
+
+    fn answer(&mut self, request: Request<W>) -> Result<Reply<W>, Error> {
+        let shared = &mut self.shared;
+        Ok(match request {
+            Request::Bind {
+                local,
+                reuse,
+                only_v6,
+            } => {
+                let sharing = Sharing::of_streams(reuse);
+                Reply::Bound(self.tcp.bind(shared, local, only_v6, sharing)?)
+            }
+            Request::Unbind(binding) => {
+                self.tcp.unbind(&binding);
+                Reply::Done
+            }
+            Request::Listen {
+                binding,
+                backlog,
+                options,
+            } => Reply::Listening(self.tcp.listen(&binding, backlog, options)?),
+            Request::Connect {
+                binding,
+                remote,
+                options,
+            } => Reply::Stream(
+                self.tcp
+                    .connect(shared, binding.as_ref(), remote, options)?,
+            ),
+            Request::SetStreamOptions(id, options) => {
+                self.tcp.set_options(shared, id, options)?;
+                Reply::Done
+            }
+            Request::BindDatagrams {
+                local,
+                reuse,
+                only_v6,
+            } => {
+                let sharing = Sharing::of_datagrams(reuse);
+                Reply::Datagrams(self.udp.bind(shared, local, only_v6, sharing)?)
+            }
+            Request::ConnectDatagrams(id, peer) => {
+                Reply::Local(self.udp.connect(shared, id, peer)?)
+            }
+            Request::SetDatagramOptions(id, options) => {
+                self.udp.set_options(id, options)?;
+                Reply::Done
+            }
+            Request::Multicast {
+                group,
+                interface,
+                join,
+            } => {
+                self.change_groups(group, interface, join)?;
+                Reply::Done
+            }
+            Request::Attend(id) => {
+                match table::kind(id) {
+                    Kind::Flow => self.tcp.attend(shared, id),
+                    Kind::Datagrams => self.udp.attend(shared, id),
+                    Kind::Listener | Kind::Binding => {}
+                }
+                Reply::Done
+            }
+            Request::Close { socket, linger } => {
+                match table::kind(socket) {
+                    Kind::Flow | Kind::Listener => self.tcp.close(shared, socket, linger),
+                    Kind::Datagrams => self.udp.close(shared, socket),
+                    Kind::Binding => {}
+                }
+                Reply::Done
+            }
+            Request::Snapshot => Reply::Snapshot(snapshot::take(shared, &self.tcp, &self.udp)),
+            Request::Resolve { .. } => return Err(Error::Invalid),
+        })
+    }
+
+    fn change_groups(&mut self, group: IpAddr, interface: IpAddr, join: bool) -> Result<(), Error> {
+        let shared = &mut self.shared;
+        if !group.is_multicast() {
+            return Err(Error::Invalid);
+        }
+        let chosen = |netif: &Netif| interface.is_unspecified() || netif.has(interface);
+        let netifs = shared.netifs.iter().filter(|netif| chosen(netif));
+        let indices: Vec<_> = netifs.map(|netif| netif.index).collect();
+        if indices.is_empty() {
+            return Err(Error::AddressNotAvailable);
+        }
+        for index in indices {
+            if join {
+                self.udp.join(shared, index, group)?;
+            } else {
+                self.udp.leave(shared, index, group)?;
+            }
+            let timer = &mut shared.netifs[index].timer;
+            shared
+                .timers
+                .set(timer, Some(shared.now), Timer::Netif(index));
+        }
+        Ok(())
     }
 
     /// Does what there is to do, for a bounded time: frames in, timers, frames out.
     pub fn step(&mut self, now: Nanos) -> Step {
-        let _ = now;
+        self.shared.now = now;
+        self.shared.counters.steps += 1;
+        self.fire_timers();
+        self.make_way();
+        let mut frames = FRAMES;
+        let mut turns = TURNS;
+        while frames > 0 && turns > 0 {
+            let received = self.receive(&mut frames);
+            let served = self.serve(&mut turns);
+            self.ask_neighbours();
+            if !received && !served && self.shared.dirty.is_empty() {
+                break;
+            }
+        }
+        let mut more = frames == 0 || turns == 0;
+        for index in 0..self.shared.netifs.len() {
+            more |= self.finish(index, more);
+        }
         Step {
-            deadline: None,
-            more: false,
+            deadline: self.shared.timers.first(),
+            more,
         }
     }
+
+    fn fire_timers(&mut self) {
+        let now = self.shared.now;
+        while let Some(timer) = self.shared.timers.pop(now) {
+            let shared = &mut self.shared;
+            match timer {
+                Timer::Socket(id) => self.tcp.timer_fired(shared, id),
+                Timer::Netif(index) => {
+                    shared.netifs[index].timer = None;
+                    self.serve_netif(index);
+                }
+                Timer::Neighbours(index) => shared.netifs[index].neighbours.timer = None,
+                Timer::Card(index) => shared.netifs[index].card_timer = None,
+                Timer::Reassembly | Timer::TimeWait | Timer::Lookup(_) => {}
+            }
+        }
+    }
+
+    /// Sends what smoltcp sends by itself, and what is left of packets in pieces.
+    fn serve_netif(&mut self, index: usize) {
+        let shared = &mut self.shared;
+        let netif = &mut shared.netifs[index];
+        if netif.finish_pieces(shared.now) {
+            netif.egress(None, shared.now);
+        }
+    }
+
+    /// Lets those send who waited for room, if there is room.
+    fn make_way(&mut self) {
+        for index in 0..self.shared.netifs.len() {
+            let now = self.shared.now;
+            let netif = &mut self.shared.netifs[index];
+            if netif.stalled.is_empty() && !netif.notes.fragmenting {
+                continue;
+            }
+            if !netif.finish_pieces(now) || !netif.has_room() {
+                continue;
+            }
+            for id in core::mem::take(&mut netif.stalled) {
+                self.attend(id);
+            }
+        }
+    }
+
+    fn attend(&mut self, id: SocketId) {
+        match table::kind(id) {
+            Kind::Flow => self.tcp.attend(&mut self.shared, id),
+            Kind::Datagrams => self.udp.attend(&mut self.shared, id),
+            Kind::Listener | Kind::Binding => {}
+        }
+    }
+
+    /// Takes frames in. False: there were none.
+    fn receive(&mut self, frames: &mut usize) -> bool {
+        let before = *frames;
+        for index in 0..self.shared.netifs.len() {
+            let batch = BATCH.min(*frames);
+            let taken = (0..batch).take_while(|_| self.receive_one(index)).count();
+            *frames -= taken;
+        }
+        self.make_way();
+        *frames < before
+    }
+
+    /// Takes one frame in. False: there was none.
+    fn receive_one(&mut self, index: usize) -> bool {
+        let shared = &mut self.shared;
+        let netif = &mut shared.netifs[index];
+        let Some(frame) = netif.peek(&mut shared.counters) else {
+            return false;
+        };
+        netif.poll_card();
+        match frame {
+            Frame::Tcp(packet, segment) => self.tcp.ingress(shared, index, &packet, &segment),
+            Frame::Udp(packet, ports) => {
+                if !self.udp.ingress(shared, index, &packet, &ports) {
+                    shared.netifs[index].ingress(None, shared.now);
+                }
+            }
+            Frame::Arp => {
+                let told = netif.first().and_then(learn::from_arp);
+                netif.ingress(None, shared.now);
+                if let Some((sender, target)) = told
+                    && netif.has(target)
+                {
+                    self.learn(index, sender);
+                }
+            }
+            Frame::Icmp(packet) => {
+                let told = netif
+                    .first()
+                    .and_then(|frame| learn::from_ndp(frame, &packet));
+                netif.ingress(None, shared.now);
+                if let Some(sender) = told {
+                    self.learn(index, sender);
+                }
+            }
+            Frame::Igmp | Frame::OtherIp => netif.ingress(None, shared.now),
+            Frame::Fragment(_) | Frame::Foreign => netif.release(),
+            Frame::Malformed => {
+                shared.counters.malformed += 1;
+                netif.release();
+            }
+        }
+        true
+    }
+
+    /// A neighbour's hardware address is known: those who waited for it may send.
+    fn learn(&mut self, index: usize, ip: IpAddr) {
+        for waiter in self.shared.netifs[index].neighbours.learn(ip) {
+            match waiter {
+                Waiter::Socket(id) => self.attend(id),
+                Waiter::Lookup(_) => {}
+            }
+        }
+    }
+
+    /// Looks at sockets that have been touched. False: there were none.
+    fn serve(&mut self, turns: &mut usize) -> bool {
+        let before = *turns;
+        // Those that are touched meanwhile are for the next time.
+        let touched = self.shared.dirty.len().min(*turns);
+        for _ in 0..touched {
+            let Some(id) = self.shared.dirty.pop_front() else {
+                break;
+            };
+            *turns -= 1;
+            match table::kind(id) {
+                Kind::Flow => self.tcp.service(&mut self.shared, id),
+                Kind::Datagrams => self.udp.service(&mut self.shared, id),
+                Kind::Listener | Kind::Binding => {}
+            }
+        }
+        *turns < before
+    }
+
+    /// Asks for hardware addresses, and gives up those that do not answer.
+    fn ask_neighbours(&mut self) {
+        for index in 0..self.shared.netifs.len() {
+            let shared = &mut self.shared;
+            let netif = &mut shared.netifs[index];
+            let due = netif.neighbours.due(shared.now);
+            for ip in due.ask {
+                netif.ask(ip);
+            }
+            for (waiter, _) in due.failed {
+                let shared = &mut self.shared;
+                match waiter {
+                    Waiter::Socket(id) if table::kind(id) == Kind::Flow => {
+                        self.tcp.neighbour_failed(shared, id);
+                    }
+                    Waiter::Socket(id) => self.udp.neighbour_failed(shared, id),
+                    Waiter::Lookup(_) => {}
+                }
+            }
+        }
+    }
+
+    /// Ends a step for one interface. True: there is more to do.
+    fn finish(&mut self, index: usize, more: bool) -> bool {
+        let shared = &mut self.shared;
+        let netif = &mut shared.netifs[index];
+        netif.kick();
+        shared.counters.no_room += core::mem::take(&mut netif.notes.dropped);
+        let asking = netif.neighbours.deadline();
+        let timer = Timer::Neighbours(index);
+        shared
+            .timers
+            .set(&mut netif.neighbours.timer, asking, timer);
+        let crowded = !netif.stalled.is_empty() || netif.notes.fragmenting;
+        let room = (crowded && !netif.is_loopback()).then_some(shared.now + ROOM);
+        shared
+            .timers
+            .set(&mut netif.card_timer, room, Timer::Card(index));
+        !more && !netif.rest_card()
+    }
+}
+
+/// Gives an interface the addresses that it is told to have.
+fn set_up(netif: &mut Netif) {
+    let Some(config) = netif.config.clone() else {
+        return;
+    };
+    let mut addresses: Vec<IpCidr> = Vec::new();
+    if let V4::Static {
+        address,
+        prefix,
+        gateway,
+    } = config.v4
+    {
+        addresses.push(IpCidr::new(address.into(), prefix.min(32)));
+        if let Some(gateway) = gateway.filter(|gateway| IpAddress::from(*gateway).is_unicast()) {
+            // There is room in a new table.
+            let _ = netif.interface.routes_mut().add_default_ipv4_route(gateway);
+        }
+    }
+    if config.v6 != V6::Off
+        && let Some(mac) = netif.mac()
+    {
+        addresses.push(IpCidr::new(link_local(mac).into(), 64));
+    }
+    if let V6::Static {
+        address,
+        prefix,
+        gateway,
+    } = config.v6
+    {
+        addresses.push(IpCidr::new(address.into(), prefix.min(128)));
+        if let Some(gateway) = gateway.filter(|gateway| IpAddress::from(*gateway).is_unicast()) {
+            let _ = netif.interface.routes_mut().add_default_ipv6_route(gateway);
+        }
+    }
+    // smoltcp panics at addresses that are not one host's.
+    addresses.retain(|cidr| cidr.address().is_unicast());
+    netif.interface.update_ip_addrs(|own| own.extend(addresses));
+}
+
+/// The link-local address of a card (RFC 4291, appendix A).
+fn link_local(mac: [u8; 6]) -> Ipv6Address {
+    let [a, b, c, d, e, f] = EthernetAddress(mac).0;
+    let pair = |high: u8, low: u8| u16::from(high) << 8 | u16::from(low);
+    Ipv6Address::new(
+        0xfe80,
+        0,
+        0,
+        0,
+        pair(a ^ 2, b),
+        pair(c, 0xff),
+        pair(0xfe, d),
+        pair(e, f),
+    )
 }

@@ -1,0 +1,589 @@
+//! TCP: who gets which segment, and what programs may do with connections and listeners.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use ringbuf::HeapRb;
+use ringbuf::traits::Split;
+use smoltcp::socket::tcp;
+use smoltcp::wire::{IpEndpoint, IpListenEndpoint};
+
+use super::address::{self, Place};
+use super::buffers::{self, Share};
+use super::classify::{Packet, Segment};
+use super::flow::{Beginning, Ends, Flow, Key, Outcome, Stage};
+use super::ports::{Ports, Sharing, Use};
+use super::route::Route;
+use super::shared::Shared;
+use super::table::{Kind, Table};
+use super::timers::Timer;
+use crate::error::Error;
+use crate::request::{Binding, StreamOptions};
+use crate::socket::{Listener, ListenerState, Phase, SocketId, Stream, StreamState, Wait};
+
+/// Connections in TIME-WAIT that are kept at most.
+const TIME_WAIT: usize = 1024;
+/// Connections that may wait to be accepted, at most.
+const BACKLOG: usize = 4096;
+
+/// All of TCP.
+pub(super) struct Tcp<W> {
+    pub flows: Table<Box<Flow<W>>>,
+    by_key: HashMap<Key, SocketId, FixedState>,
+    pub listeners: Table<Listening<W>>,
+    bindings: Table<Place>,
+    ports: Ports,
+    /// Connections in TIME-WAIT, oldest first; some may have ended since.
+    time_wait: VecDeque<SocketId>,
+}
+
+/// A listener.
+pub(super) struct Listening<W> {
+    pub state: Arc<ListenerState<W>>,
+    pub place: Place,
+    options: StreamOptions,
+    backlog: usize,
+    /// Its connections that are not established yet.
+    opening: usize,
+}
+
+impl<W: Wait> Tcp<W> {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            flows: Table::new(Kind::Flow),
+            by_key: HashMap::with_hasher(FixedState::with_seed(seed)),
+            listeners: Table::new(Kind::Listener),
+            bindings: Table::new(Kind::Binding),
+            ports: Ports::default(),
+            time_wait: VecDeque::new(),
+        }
+    }
+
+    /// Reserves a port.
+    pub fn bind(
+        &mut self,
+        shared: &mut Shared,
+        local: SocketAddr,
+        only_v6: bool,
+        sharing: Sharing,
+    ) -> Result<Binding, Error> {
+        let mut place = Place::new(local, only_v6);
+        if place.specific().is_some_and(|ip| !shared.is_own(ip)) {
+            return Err(Error::AddressNotAvailable);
+        }
+        let id = self.bindings.insert(|_| place).ok_or(Error::NoMemory)?;
+        if let Err(error) = self.ports.bind(id, &mut place, sharing, &mut shared.random) {
+            self.bindings.remove(id);
+            return Err(error);
+        }
+        if let Some(kept) = self.bindings.get_mut(id) {
+            *kept = place;
+        }
+        Ok(Binding {
+            id,
+            local: place.shown,
+        })
+    }
+
+    /// Gives a reserved port up.
+    pub fn unbind(&mut self, binding: &Binding) -> Option<Place> {
+        let place = self.bindings.remove(binding.id)?;
+        self.ports.unbind(binding.id, place.port());
+        Some(place)
+    }
+
+    /// Listens on a reserved port.
+    pub fn listen(
+        &mut self,
+        binding: &Binding,
+        backlog: usize,
+        options: StreamOptions,
+    ) -> Result<Listener<W>, Error> {
+        let place = self.bindings.remove(binding.id).ok_or(Error::Invalid)?;
+        let backlog = backlog.clamp(1, BACKLOG);
+        let made = self.listeners.insert(|id| Listening {
+            state: Arc::new(ListenerState::new(id, place.shown, backlog)),
+            place,
+            options,
+            backlog,
+            opening: 0,
+        });
+        let listening = made.and_then(|id| self.listeners.get(id));
+        let Some(listening) = listening else {
+            self.ports.unbind(binding.id, place.port());
+            return Err(Error::NoMemory);
+        };
+        let state = listening.state.clone();
+        self.ports.rename(binding.id, state.id, place.port());
+        Ok(Listener { state })
+    }
+
+    /// Begins a connection.
+    pub fn connect(
+        &mut self,
+        shared: &mut Shared,
+        binding: Option<&Binding>,
+        remote: SocketAddr,
+        options: StreamOptions,
+    ) -> Result<Stream<W>, Error> {
+        let place = match binding {
+            Some(binding) => Some(self.unbind(binding).ok_or(Error::Invalid)?),
+            None => None,
+        };
+        let shown = place.unwrap_or(Place::new(
+            SocketAddr::new(address::unspecified_like(remote.ip()), 0),
+            false,
+        ));
+        let target = address::destination(remote);
+        if target.port() == 0 {
+            return Err(Error::ConnectionRefused);
+        }
+        if !shown.speaks(target.ip()) && !shown.covers(target.ip()) {
+            return Err(Error::Invalid);
+        }
+        let route = shared.route(target, shown.specific())?;
+        if route.neighbour.is_none() && route.netif != 0 {
+            // A group or a broadcast address.
+            return Err(Error::NetworkUnreachable);
+        }
+        let port = self.port_for(shared, place, &route, target)?;
+        let local = SocketAddr::new(route.source, port);
+        let stream = self.begin(shared, local, target, shown, &route, options)?;
+        shared.counters.connects += 1;
+        Ok(stream)
+    }
+
+    fn port_for(
+        &self,
+        shared: &mut Shared,
+        place: Option<Place>,
+        route: &Route,
+        remote: SocketAddr,
+    ) -> Result<u16, Error> {
+        let is_free = |port: u16| {
+            let local = SocketAddr::new(route.source, port);
+            local != remote
+                && !self
+                    .by_key
+                    .contains_key(&Key::new(route.netif, local, remote))
+        };
+        match place {
+            Some(place) if is_free(place.port()) => Ok(place.port()),
+            Some(_) => Err(Error::AddressInUse),
+            None => self
+                .ports
+                .for_connection(&mut shared.random, is_free)
+                .ok_or(Error::NoPorts),
+        }
+    }
+
+    fn begin(
+        &mut self,
+        shared: &mut Shared,
+        local: SocketAddr,
+        remote: SocketAddr,
+        shown: Place,
+        route: &Route,
+        options: StreamOptions,
+    ) -> Result<Stream<W>, Error> {
+        let share = self.share(shared, &options).ok_or(Error::NoMemory)?;
+        let (Some(mut socket), Some(rings)) = (buffers::socket(&share), Rings::new(&share)) else {
+            shared.budget.give(share);
+            return Err(Error::NoMemory);
+        };
+        let context = shared.netifs[route.netif].interface.context();
+        let from = IpListenEndpoint::from(IpEndpoint::from(local));
+        if socket
+            .connect(context, IpEndpoint::from(remote), from)
+            .is_err()
+        {
+            shared.budget.give(share);
+            return Err(Error::Invalid);
+        }
+        let mut stream = None;
+        let id = self.insert(shared, share, |id, share| {
+            let (ends, program) = rings.split(StreamState::new(
+                id,
+                shown.show(local),
+                shown.show(remote),
+                Phase::Connecting,
+            ));
+            stream = Some(program);
+            let beginning = Beginning {
+                netif: route.netif,
+                local,
+                remote,
+                uses: Use::Connected,
+                neighbour: route.neighbour,
+                options,
+                share,
+                stage: Stage::Open(ends),
+            };
+            (beginning, socket)
+        });
+        let id = id.ok_or(Error::NoMemory)?;
+        self.attend(shared, id);
+        stream.ok_or(Error::NoMemory)
+    }
+
+    /// Buffers for a connection. When there are none, those of connections that are over go.
+    fn share(&mut self, shared: &mut Shared, options: &StreamOptions) -> Option<Share> {
+        loop {
+            if let Some(share) = shared.budget.take(options) {
+                return Some(share);
+            }
+            let oldest = self.time_wait.pop_front()?;
+            self.forget(shared, oldest);
+        }
+    }
+
+    /// Ends a connection in TIME-WAIT.
+    fn forget(&mut self, shared: &mut Shared, id: SocketId) {
+        let waiting = self
+            .flows
+            .get(id)
+            .is_some_and(|flow| flow.tcp_state() == tcp::State::TimeWait && !flow.has_to_be_read());
+        if waiting {
+            self.remove(shared, id);
+        }
+    }
+
+    fn insert(
+        &mut self,
+        shared: &mut Shared,
+        share: Share,
+        make: impl FnOnce(SocketId, Share) -> (Beginning<W>, tcp::Socket<'static>),
+    ) -> Option<SocketId> {
+        if self.by_key.try_reserve(1).is_err() {
+            shared.budget.give(share);
+            return None;
+        }
+        let now = shared.now;
+        let mut given = Some(share);
+        let id = self.flows.insert(|id| {
+            let share = given.take().unwrap_or_default();
+            let (beginning, socket) = make(id, share);
+            Box::new(Flow::new(id, beginning, socket, now))
+        });
+        if let Some(share) = given {
+            shared.budget.give(share);
+        }
+        let flow = self.flows.get(id?)?;
+        self.by_key.insert(flow.key(), flow.id);
+        self.ports.add(flow.local.port(), flow.uses);
+        id
+    }
+
+    /// A segment has come, and is the interface's first frame.
+    pub fn ingress(
+        &mut self,
+        shared: &mut Shared,
+        netif: usize,
+        packet: &Packet,
+        segment: &Segment,
+    ) {
+        let ports = segment.ports;
+        let local = SocketAddr::new(packet.destination, ports.destination);
+        let remote = SocketAddr::new(packet.source, ports.source);
+        let key = Key::new(netif, local, remote);
+        if let Some(&id) = self.by_key.get(&key)
+            && let Some(flow) = self.flows.get_mut(id)
+        {
+            let replaced = segment.flags.is_opening()
+                && flow.tcp_state() == tcp::State::TimeWait
+                && !flow.has_to_be_read();
+            if !replaced {
+                shared.netifs[netif].ingress(Some(&mut flow.sockets), shared.now);
+                flow.was_heard(shared.now);
+                flow.make_dirty(shared);
+                return;
+            }
+            self.remove(shared, id);
+        }
+        let listener = if segment.flags.is_opening() {
+            self.listener(local)
+        } else {
+            None
+        };
+        match listener {
+            Some(listener) => self.open(shared, netif, listener, local, remote),
+            None => shared.netifs[netif].ingress(None, shared.now),
+        }
+    }
+
+    /// The listener for new connections to `local`.
+    fn listener(&self, local: SocketAddr) -> Option<SocketId> {
+        let bound = self.ports.bound(local.port());
+        let mut fitting = bound.filter(|(id, place)| {
+            super::table::kind(*id) == Kind::Listener && place.covers(local.ip())
+        });
+        let first = fitting.next()?;
+        let specific = |(_, place): &(SocketId, &Place)| place.specific().is_some();
+        if specific(&first) {
+            return Some(first.0);
+        }
+        // Another one may be for this very address, or for this family only.
+        let better = fitting.find(specific);
+        Some(better.unwrap_or(first).0)
+    }
+
+    /// Begins a connection for a listener with the SYN that is the interface's first frame.
+    fn open(
+        &mut self,
+        shared: &mut Shared,
+        netif: usize,
+        listener: SocketId,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) {
+        if self
+            .try_open(shared, netif, listener, local, remote)
+            .is_none()
+        {
+            shared.counters.refused_for_room += 1;
+            shared.netifs[netif].release();
+        }
+    }
+
+    fn try_open(
+        &mut self,
+        shared: &mut Shared,
+        netif: usize,
+        listener: SocketId,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Option<()> {
+        let listening = self.listeners.get(listener)?;
+        if listening.opening + listening.state.accepted.len() >= listening.backlog {
+            return None;
+        }
+        let options = listening.options;
+        // A peer without a way back gets no answer.
+        let route = shared.route(remote, None).ok()?;
+        let share = self.share(shared, &options)?;
+        let socket = buffers::socket(&share).and_then(|mut socket| {
+            socket.listen(IpEndpoint::from(local)).ok()?;
+            Some(socket)
+        });
+        let Some(socket) = socket else {
+            shared.budget.give(share);
+            return None;
+        };
+        let id = self.insert(shared, share, |_, share| {
+            let beginning = Beginning {
+                netif,
+                local,
+                remote,
+                uses: Use::Accepted,
+                neighbour: (netif == route.netif).then_some(route.neighbour).flatten(),
+                options,
+                share,
+                stage: Stage::Opening(listener),
+            };
+            (beginning, socket)
+        })?;
+        let flow = self.flows.get_mut(id)?;
+        shared.netifs[netif].ingress(Some(&mut flow.sockets), shared.now);
+        flow.was_heard(shared.now);
+        flow.make_dirty(shared);
+        self.listeners.get_mut(listener)?.opening += 1;
+        Some(())
+    }
+
+    /// Looks at a connection.
+    pub fn service(&mut self, shared: &mut Shared, id: SocketId) {
+        let Some(flow) = self.flows.get_mut(id) else {
+            return;
+        };
+        match flow.service(shared) {
+            Outcome::Stays => self.note_time_wait(shared, id),
+            Outcome::Established => self.accept(shared, id),
+            Outcome::Ended => self.remove(shared, id),
+        }
+    }
+
+    fn note_time_wait(&mut self, shared: &mut Shared, id: SocketId) {
+        let Some(flow) = self.flows.get_mut(id) else {
+            return;
+        };
+        if flow.tcp_state() != tcp::State::TimeWait || flow.uses == Use::TimeWait {
+            return;
+        }
+        self.ports.remove(flow.local.port(), flow.uses);
+        flow.uses = Use::TimeWait;
+        self.ports.add(flow.local.port(), flow.uses);
+        self.time_wait.push_back(id);
+        if self.time_wait.len() > TIME_WAIT
+            && let Some(oldest) = self.time_wait.pop_front()
+        {
+            self.forget(shared, oldest);
+        }
+    }
+
+    /// A listener's connection is established: it waits to be accepted.
+    fn accept(&mut self, shared: &mut Shared, id: SocketId) {
+        let accepted = self.try_accept(id);
+        let Some(flow) = self.flows.get_mut(id) else {
+            return;
+        };
+        if accepted.is_some() {
+            shared.counters.accepts += 1;
+        } else {
+            shared.counters.refused_for_room += 1;
+            flow.abort(None);
+        }
+        flow.make_dirty(shared);
+    }
+
+    fn try_accept(&mut self, id: SocketId) -> Option<()> {
+        let flow = self.flows.get_mut(id)?;
+        let Stage::Opening(listener) = flow.stage else {
+            return None;
+        };
+        let listening = self.listeners.get_mut(listener)?;
+        let rings = Rings::new(&flow.share)?;
+        let (ends, program) = rings.split(StreamState::new(
+            id,
+            listening.place.show(flow.local),
+            listening.place.show(flow.remote),
+            Phase::Connected,
+        ));
+        listening.opening -= 1;
+        flow.stage = Stage::Open(ends);
+        listening.state.accepted.push(program).ok()?;
+        listening.state.waiters.wake();
+        Some(())
+    }
+
+    /// The program's side has changed something.
+    pub fn attend(&mut self, shared: &mut Shared, id: SocketId) {
+        if let Some(flow) = self.flows.get_mut(id) {
+            flow.make_dirty(shared);
+        }
+    }
+
+    /// Changes a connection's options.
+    pub fn set_options(
+        &mut self,
+        shared: &mut Shared,
+        id: SocketId,
+        options: StreamOptions,
+    ) -> Result<(), Error> {
+        let flow = self.flows.get_mut(id).ok_or(Error::NotConnected)?;
+        flow.set_options(options);
+        flow.make_dirty(shared);
+        Ok(())
+    }
+
+    /// The program has no use for a connection or a listener any more.
+    pub fn close(&mut self, shared: &mut Shared, id: SocketId, linger: Option<Duration>) {
+        if let Some(flow) = self.flows.get_mut(id) {
+            flow.orphan(linger, shared.now);
+            flow.make_dirty(shared);
+        } else if let Some(listening) = self.listeners.remove(id) {
+            self.ports.unbind(id, listening.place.port());
+            self.abandon(shared, id, &listening);
+        }
+    }
+
+    /// Breaks off what a listener has not given away.
+    fn abandon(&mut self, shared: &mut Shared, listener: SocketId, listening: &Listening<W>) {
+        while let Some(stream) = listening.state.accepted.pop() {
+            self.close(shared, stream.state.id, Some(Duration::ZERO));
+        }
+        let opening = |flow: &Flow<W>| matches!(flow.stage, Stage::Opening(id) if id == listener);
+        let ids: Vec<_> = self
+            .flows
+            .iter()
+            .filter(|(_, flow)| opening(flow))
+            .map(|(id, _)| id)
+            .collect();
+        for id in ids {
+            if let Some(flow) = self.flows.get_mut(id) {
+                flow.abort(None);
+                flow.make_dirty(shared);
+            }
+        }
+    }
+
+    /// The neighbour that a connection's segments are handed to has not answered.
+    pub fn neighbour_failed(&mut self, shared: &mut Shared, id: SocketId) {
+        if let Some(flow) = self.flows.get_mut(id) {
+            flow.neighbour_failed(shared);
+        }
+    }
+
+    /// A connection's deadline has come.
+    pub fn timer_fired(&mut self, shared: &mut Shared, id: SocketId) {
+        if let Some(flow) = self.flows.get_mut(id) {
+            flow.timer = None;
+            flow.make_dirty(shared);
+        }
+    }
+
+    fn remove(&mut self, shared: &mut Shared, id: SocketId) {
+        let Some(mut flow) = self.flows.remove(id) else {
+            return;
+        };
+        let key = flow.key();
+        if self.by_key.get(&key) == Some(&id) {
+            self.by_key.remove(&key);
+        }
+        self.ports.remove(flow.local.port(), flow.uses);
+        shared.timers.set(&mut flow.timer, None, Timer::Socket(id));
+        shared.budget.give(core::mem::take(&mut flow.share));
+        match &flow.stage {
+            Stage::Opening(listener) => {
+                if let Some(listening) = self.listeners.get_mut(*listener) {
+                    listening.opening -= 1;
+                }
+            }
+            Stage::Open(ends) if ends.state.phase() != Phase::Over => {
+                ends.state.set_over(flow.cause);
+            }
+            _ => {}
+        }
+        if matches!(flow.cause, Some(Error::ConnectionReset | Error::TimedOut)) {
+            shared.counters.broken += 1;
+        }
+    }
+}
+
+/// The rings between a connection and its program.
+struct Rings {
+    received: HeapRb<u8>,
+    to_send: HeapRb<u8>,
+}
+
+impl Rings {
+    /// `None`: there is no memory.
+    fn new(share: &Share) -> Option<Self> {
+        Some(Self {
+            received: HeapRb::try_new(share.received_ring).ok()?,
+            to_send: HeapRb::try_new(share.to_send_ring).ok()?,
+        })
+    }
+
+    fn split<W: Wait>(self, state: StreamState<W>) -> (Ends<W>, Stream<W>) {
+        let state = Arc::new(state);
+        let (produces, consumes) = self.received.split();
+        let (program_produces, takes) = self.to_send.split();
+        let ends = Ends {
+            state: state.clone(),
+            received: produces,
+            to_send: takes,
+        };
+        let program = Stream {
+            state,
+            received: consumes,
+            to_send: program_produces,
+        };
+        (ends, program)
+    }
+}

@@ -1,0 +1,520 @@
+//! An interface: loopback, or a card, and smoltcp's part that belongs to it.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::num::NonZeroUsize;
+
+use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
+use smoltcp::phy::{
+    Checksum, ChecksumCapabilities, DeviceCapabilities, Medium, SegmentationCapabilities,
+};
+use smoltcp::socket::udp;
+use smoltcp::time::Instant;
+use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr};
+
+use super::buffers;
+use super::classify::{self, ETHERNET, Frame, Packet};
+use super::neighbours::Neighbours;
+use super::port::{CardDevice, Checksums, Notes, Queue, QueueDevice};
+use super::{ask, sums};
+use crate::Nanos;
+use crate::config::InterfaceConfig;
+use crate::nic::{self, Nic, RxChecksum};
+use crate::request::StackCounters;
+use crate::socket::SocketId;
+
+/// The largest packet on loopback, in bytes.
+const LOOPBACK_MTU: usize = 65_535;
+/// Limits of a card's packets, in bytes: IPv4's minimum, and jumbo frames.
+const MTU: (u16, u16) = (576, 9216);
+/// Bytes of a UDP datagram's data at most.
+pub(super) const DATAGRAM: usize = 65_507;
+
+/// The time as smoltcp counts it.
+pub(super) fn instant(now: Nanos) -> Instant {
+    Instant::from_micros((now / 1000) as i64)
+}
+
+/// A time of smoltcp's.
+pub(super) fn nanos(instant: Instant) -> Nanos {
+    Nanos::try_from(instant.total_micros()).unwrap_or(0) * 1000
+}
+
+/// An interface.
+pub(super) struct Netif {
+    pub index: usize,
+    /// Large: it has the buffer for packets that are sent in pieces.
+    pub interface: Box<Interface>,
+    link: Link,
+    pub notes: Notes,
+    pub neighbours: Neighbours,
+    /// No sockets, for frames that are no socket's.
+    empty: SocketSet<'static>,
+    /// The one UDP socket that all datagrams go through, one at a time.
+    datagrams: SocketSet<'static>,
+    datagram: SocketHandle,
+    /// How it is set up; loopback has nothing of that.
+    pub config: Option<InterfaceConfig>,
+    /// Sockets that wait for room in the card.
+    pub stalled: Vec<SocketId>,
+    /// When to look whether there is room. As the timers have it.
+    pub card_timer: Option<Nanos>,
+    /// When smoltcp has something to do. As the timers have it.
+    pub timer: Option<Nanos>,
+}
+
+/// What is below an interface.
+enum Link {
+    Loopback(Queue),
+    Card(Box<Card>),
+}
+
+struct Card {
+    nic: Box<dyn Nic>,
+    mac: [u8; 6],
+    capabilities: DeviceCapabilities,
+    checksums: Checksums,
+    interrupts: bool,
+}
+
+impl Netif {
+    /// The loopback interface; `None`: there is no memory.
+    pub fn loopback(seed: u64, now: Nanos) -> Option<Self> {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ip;
+        capabilities.max_transmission_unit = LOOPBACK_MTU;
+        capabilities.checksum = ChecksumCapabilities::ignored();
+        let mut queue = Queue::new(capabilities);
+        let mut notes = Notes::default();
+        let mut config = Config::new(HardwareAddress::Ip);
+        config.random_seed = seed;
+        let mut device = QueueDevice {
+            frame: None,
+            queue: &mut queue,
+            notes: &mut notes,
+        };
+        let mut interface = Box::new(Interface::new(config, &mut device, instant(now)));
+        interface.update_ip_addrs(|addresses| {
+            let v4 = IpCidr::new(Ipv4Addr::LOCALHOST.into(), 8);
+            let v6 = IpCidr::new(Ipv6Addr::LOCALHOST.into(), 128);
+            addresses.extend([v4, v6]);
+        });
+        // The addresses of all cards are the node's own too. What is put into the queue is for
+        // one of them.
+        interface.set_any_ip(true);
+        Self::new(0, interface, Link::Loopback(queue), None)
+    }
+
+    /// A card's interface; `None`: there is no memory.
+    pub fn card(
+        index: usize,
+        nic: Box<dyn Nic>,
+        config: InterfaceConfig,
+        seed: u64,
+        now: Nanos,
+    ) -> Option<Self> {
+        let mut card = Box::new(Card::new(nic, &config));
+        let mut notes = Notes::default();
+        let address = HardwareAddress::Ethernet(EthernetAddress(card.mac));
+        let mut setup = Config::new(address);
+        setup.random_seed = seed;
+        let mut device = card.device(None, &mut notes);
+        let interface = Box::new(Interface::new(setup, &mut device, instant(now)));
+        Self::new(index, interface, Link::Card(card), Some(config))
+    }
+
+    fn new(
+        index: usize,
+        interface: Box<Interface>,
+        link: Link,
+        config: Option<InterfaceConfig>,
+    ) -> Option<Self> {
+        let mut datagrams = SocketSet::new(Vec::new());
+        let datagram = datagrams.add(datagram_socket()?);
+        Some(Self {
+            index,
+            interface,
+            link,
+            notes: Notes::default(),
+            neighbours: Neighbours::default(),
+            empty: SocketSet::new(Vec::new()),
+            datagrams,
+            datagram,
+            config,
+            stalled: Vec::new(),
+            card_timer: None,
+            timer: None,
+        })
+    }
+
+    pub fn is_loopback(&self) -> bool {
+        matches!(self.link, Link::Loopback(_))
+    }
+
+    /// `lo`, `net0`, ...
+    pub fn name(&self) -> String {
+        match self.link {
+            Link::Loopback(_) => "lo".into(),
+            Link::Card(_) => format!("net{}", self.index - 1),
+        }
+    }
+
+    pub fn mac(&self) -> Option<[u8; 6]> {
+        match &self.link {
+            Link::Loopback(_) => None,
+            Link::Card(card) => Some(card.mac),
+        }
+    }
+
+    /// Bytes of the largest IP packet.
+    pub fn mtu(&self) -> usize {
+        match &self.link {
+            Link::Loopback(_) => LOOPBACK_MTU,
+            Link::Card(card) => card.capabilities.ip_mtu(),
+        }
+    }
+
+    pub fn counters(&self) -> nic::Counters {
+        match &self.link {
+            Link::Loopback(queue) => queue.counters,
+            Link::Card(card) => card.nic.counters(),
+        }
+    }
+
+    /// Whether it has that address.
+    pub fn has(&self, ip: IpAddr) -> bool {
+        let ip = IpAddress::from(ip);
+        self.interface
+            .ip_addrs()
+            .iter()
+            .any(|own| own.address() == ip)
+    }
+
+    /// What the oldest received frame is. What is not for this interface is [`Frame::Foreign`].
+    pub fn peek(&mut self, counters: &mut StackCounters) -> Option<Frame> {
+        match &mut self.link {
+            Link::Loopback(queue) => Some(classify::ip(queue.first()?, 0)),
+            Link::Card(card) => {
+                let (receive, _) = card.nic.halves();
+                let (bytes, checksum) = receive.first()?;
+                if !is_for(&card.mac, bytes) {
+                    return Some(Frame::Foreign);
+                }
+                let frame = classify::ethernet(bytes);
+                let own = self.interface.ip_addrs();
+                Some(judge(frame, bytes, checksum, own, counters))
+            }
+        }
+    }
+
+    /// The oldest received frame.
+    pub fn first(&mut self) -> Option<&[u8]> {
+        match &mut self.link {
+            Link::Loopback(queue) => queue.first(),
+            Link::Card(card) => Some(card.nic.halves().0.first()?.0),
+        }
+    }
+
+    /// Throws the oldest received frame away.
+    pub fn release(&mut self) {
+        match &mut self.link {
+            Link::Loopback(queue) => {
+                if let Some(packet) = queue.pop() {
+                    queue.recycle(packet);
+                }
+            }
+            Link::Card(card) => card.nic.halves().0.release(),
+        }
+    }
+
+    /// Gives smoltcp the oldest received frame, with the sockets it may be for.
+    pub fn ingress(&mut self, sockets: Option<&mut SocketSet<'static>>, now: Nanos) {
+        let sockets = sockets.unwrap_or(&mut self.empty);
+        let at = instant(now);
+        match &mut self.link {
+            Link::Loopback(queue) => {
+                let Some(packet) = queue.pop() else { return };
+                let mut device = QueueDevice {
+                    frame: Some(&packet),
+                    queue,
+                    notes: &mut self.notes,
+                };
+                self.interface.poll_ingress_single(at, &mut device, sockets);
+                queue.recycle(packet);
+            }
+            Link::Card(card) => {
+                let (receive, transmit) = card.nic.halves();
+                let Some((frame, _)) = receive.first() else {
+                    return;
+                };
+                let mut device = CardDevice {
+                    frame: Some(frame),
+                    transmit,
+                    capabilities: &card.capabilities,
+                    checksums: card.checksums,
+                    notes: &mut self.notes,
+                };
+                self.interface.poll_ingress_single(at, &mut device, sockets);
+                receive.release();
+            }
+        }
+        self.note(now);
+    }
+
+    /// Has smoltcp send what one of the sockets has to send, once. False: it sent nothing.
+    pub fn egress(&mut self, sockets: Option<&mut SocketSet<'static>>, now: Nanos) -> bool {
+        let sockets = sockets.unwrap_or(&mut self.empty);
+        let at = instant(now);
+        let sent = match &mut self.link {
+            Link::Loopback(queue) => {
+                let mut device = QueueDevice {
+                    frame: None,
+                    queue,
+                    notes: &mut self.notes,
+                };
+                self.interface.poll_egress(at, &mut device, sockets)
+            }
+            Link::Card(card) => {
+                let mut device = card.device(None, &mut self.notes);
+                self.interface.poll_egress(at, &mut device, sockets)
+            }
+        };
+        self.note(now);
+        sent == PollResult::SocketStateChanged
+    }
+
+    fn note(&mut self, now: Nanos) {
+        if let Some(ip) = self.notes.asked.take() {
+            self.neighbours.lost(ip, now);
+        }
+    }
+
+    /// When such a socket has something to send.
+    pub fn poll_at(&mut self, sockets: &SocketSet<'static>, now: Nanos) -> Option<Nanos> {
+        self.interface.poll_at(instant(now), sockets).map(nanos)
+    }
+
+    /// Sends what is left of a packet in pieces. False: there is no room for that now.
+    pub fn finish_pieces(&mut self, now: Nanos) -> bool {
+        if !self.notes.fragmenting {
+            return true;
+        }
+        self.notes.no_room = false;
+        while self.notes.fragmenting && !self.notes.no_room {
+            self.egress(None, now);
+        }
+        if self.notes.fragmenting {
+            return false;
+        }
+        // smoltcp counts the packet as done when it is called once more.
+        self.egress(None, now);
+        true
+    }
+
+    /// The UDP socket, bound to one place, and its set for [`Self::ingress`].
+    pub fn datagram(&mut self) -> &mut udp::Socket<'static> {
+        self.datagrams.get_mut(self.datagram)
+    }
+
+    /// [`Self::ingress`] with the UDP socket.
+    pub fn datagram_ingress(&mut self, now: Nanos) {
+        let mut sockets = core::mem::replace(&mut self.datagrams, SocketSet::new(Vec::new()));
+        self.ingress(Some(&mut sockets), now);
+        self.datagrams = sockets;
+    }
+
+    /// [`Self::egress`] with the UDP socket. False: what it has was not sent, and is dropped.
+    pub fn datagram_egress(&mut self, now: Nanos) -> bool {
+        let mut sockets = core::mem::replace(&mut self.datagrams, SocketSet::new(Vec::new()));
+        let sent = self.egress(Some(&mut sockets), now);
+        if !sent {
+            // A set remembers for which neighbour its socket waits, and this one does not wait.
+            let socket = sockets.remove(self.datagram);
+            if let smoltcp::socket::Socket::Udp(mut socket) = socket {
+                socket.close();
+                self.datagram = sockets.add(socket);
+            }
+        }
+        self.datagrams = sockets;
+        sent
+    }
+
+    /// Asks for a neighbour's hardware address.
+    pub fn ask(&mut self, target: IpAddr) {
+        let Link::Card(card) = &mut self.link else {
+            return;
+        };
+        let source = self.interface.get_source_address(&target.into());
+        let mac = EthernetAddress(card.mac);
+        let (_, transmit) = card.nic.halves();
+        let Some(source) = source else { return };
+        if !transmit.has_room() {
+            return;
+        }
+        ask::send(transmit, mac, source.into(), target);
+        self.notes.unkicked = true;
+    }
+
+    /// Tells the card of what was sent.
+    pub fn kick(&mut self) {
+        if let Link::Card(card) = &mut self.link
+            && self.notes.unkicked
+        {
+            card.nic.halves().1.kick();
+        }
+        self.notes.unkicked = false;
+    }
+
+    /// Whether something may be sent.
+    pub fn has_room(&mut self) -> bool {
+        match &mut self.link {
+            Link::Loopback(queue) => queue.has_room(),
+            Link::Card(card) => card.nic.halves().1.has_room(),
+        }
+    }
+
+    /// Frames are being looked for: no interrupts.
+    pub fn poll_card(&mut self) {
+        if let Link::Card(card) = &mut self.link
+            && card.interrupts
+        {
+            card.nic.set_interrupts(false);
+            card.interrupts = false;
+        }
+    }
+
+    /// Nobody looks for frames any more. False: there are some already.
+    pub fn rest_card(&mut self) -> bool {
+        let Link::Card(card) = &mut self.link else {
+            return true;
+        };
+        if card.interrupts {
+            return true;
+        }
+        card.interrupts = true;
+        !card.nic.set_interrupts(true)
+    }
+}
+
+impl Card {
+    fn new(nic: Box<dyn Nic>, config: &InterfaceConfig) -> Self {
+        let card = nic.capabilities();
+        let mut mac = card.mac;
+        // The bit that makes it an address of a group, which no card has.
+        mac[0] &= !1;
+        let mtu = config
+            .mtu
+            .unwrap_or(card.mtu)
+            .min(card.mtu)
+            .clamp(MTU.0, MTU.1);
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ethernet;
+        capabilities.max_transmission_unit = ETHERNET + usize::from(mtu);
+        capabilities.checksum.tcp = Checksum::None;
+        capabilities.checksum.udp = Checksum::None;
+        capabilities.segmentation = segmentation(&card);
+        Self {
+            nic,
+            mac,
+            capabilities,
+            checksums: if card.tx_checksum {
+                Checksums::Card
+            } else {
+                Checksums::Stack
+            },
+            interrupts: false,
+        }
+    }
+
+    fn device<'a>(&'a mut self, frame: Option<&'a [u8]>, notes: &'a mut Notes) -> CardDevice<'a> {
+        CardDevice {
+            frame,
+            transmit: self.nic.halves().1,
+            capabilities: &self.capabilities,
+            checksums: self.checksums,
+            notes,
+        }
+    }
+}
+
+/// What the card cuts up, with all headers. Of IPv6 nothing: smoltcp 0.14 drops such packets.
+fn segmentation(card: &nic::Capabilities) -> SegmentationCapabilities {
+    const HEADERS: usize = 20 + 20;
+    let mut segmentation = SegmentationCapabilities::default();
+    let payload = card.segmentation.min(usize::from(u16::MAX) - HEADERS);
+    if card.tx_checksum && payload > usize::from(card.mtu) {
+        segmentation.tcpv4 = NonZeroUsize::new(ETHERNET + HEADERS + payload);
+    }
+    segmentation
+}
+
+/// A UDP socket with room for one datagram in each direction.
+fn datagram_socket() -> Option<udp::Socket<'static>> {
+    let buffer = || {
+        let bytes = buffers::zeroed(DATAGRAM)?;
+        Some(udp::PacketBuffer::new(
+            alloc::vec![udp::PacketMetadata::EMPTY; 1],
+            bytes,
+        ))
+    };
+    Some(udp::Socket::new(buffer()?, buffer()?))
+}
+
+/// Whether the Ethernet header's destination is this card, or a group.
+fn is_for(mac: &[u8; 6], frame: &[u8]) -> bool {
+    match frame.first() {
+        Some(first) if first & 1 != 0 => true,
+        Some(_) => frame.get(..6) == Some(mac),
+        None => false,
+    }
+}
+
+/// What is left of a frame once checksum and addresses have been looked at.
+fn judge(
+    frame: Frame,
+    bytes: &[u8],
+    checksum: RxChecksum,
+    own: &[IpCidr],
+    counters: &mut StackCounters,
+) -> Frame {
+    let packet = match &frame {
+        Frame::Tcp(packet, _) if bytes[0] & 1 != 0 || !is_unicast(packet.destination) => {
+            return Frame::Foreign;
+        }
+        Frame::Tcp(packet, _) | Frame::Udp(packet, _) => packet,
+        Frame::Icmp(packet) | Frame::Fragment(packet) => {
+            return if is_martian(packet, own) {
+                Frame::Foreign
+            } else {
+                frame
+            };
+        }
+        _ => return frame,
+    };
+    if is_martian(packet, own) {
+        return Frame::Foreign;
+    }
+    if checksum == RxChecksum::Unknown && !sums::is_right(bytes, packet) {
+        counters.bad_checksums += 1;
+        return Frame::Foreign;
+    }
+    frame
+}
+
+fn is_unicast(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => !v4.is_multicast() && !v4.is_broadcast(),
+        IpAddr::V6(v6) => !v6.is_multicast(),
+    }
+}
+
+/// Whether a packet claims to come from this node, or from nowhere on a wire.
+fn is_martian(packet: &Packet, own: &[IpCidr]) -> bool {
+    let source = IpAddress::from(packet.source);
+    packet.source.is_loopback()
+        || packet.destination.is_loopback()
+        || own.iter().any(|cidr| cidr.address() == source)
+}
