@@ -83,6 +83,11 @@ impl Flags {
     const RST: u8 = 4;
     const ACK: u8 = 16;
 
+    /// Whether it acknowledges, and may break off.
+    pub fn is_acknowledgement(self) -> bool {
+        self.0 & Self::ACK != 0
+    }
+
     /// Whether it asks for a new connection.
     pub fn is_opening(self) -> bool {
         self.0 & (Self::SYN | Self::ACK | Self::RST | Self::FIN) == Self::SYN

@@ -13,6 +13,7 @@ use smoltcp::socket::tcp;
 use super::address::bits;
 use super::buffers::Share;
 use super::neighbours::Waiter;
+use super::netif::Netif;
 use super::ports::Use;
 use super::shared::Shared;
 use super::timers::Timer;
@@ -79,6 +80,8 @@ pub(super) struct Flow<W> {
     /// It is among those that have to be looked at.
     pub dirty: bool,
     pub timer: Option<Nanos>,
+    /// The end of what it has sent, as a sequence number.
+    highest: Option<u32>,
     began: Nanos,
     /// When the last segment came.
     heard: Nanos,
@@ -170,6 +173,7 @@ impl<W: Wait> Flow<W> {
             since: now,
             dirty: false,
             timer: None,
+            highest: None,
             began: now,
             heard: now,
             unanswered: None,
@@ -210,6 +214,21 @@ impl<W: Wait> Flow<W> {
         if socket.keep_alive() != interval {
             socket.set_keep_alive(interval);
         }
+    }
+
+    /// Gives smoltcp the interface's first frame, which is for this connection.
+    pub fn ingress(&mut self, netif: &mut Netif, now: Nanos) {
+        netif.notes.highest = self.highest;
+        netif.ingress(Some(&mut self.sockets), now);
+        self.highest = netif.notes.highest.take();
+    }
+
+    /// Has smoltcp send a segment. False: it sent nothing.
+    fn egress(&mut self, netif: &mut Netif, now: Nanos) -> bool {
+        netif.notes.highest = self.highest;
+        let sent = netif.egress(Some(&mut self.sockets), now);
+        self.highest = netif.notes.highest.take();
+        sent
     }
 
     /// Segments for it have been given to smoltcp.
@@ -464,7 +483,7 @@ impl<W: Wait> Flow<W> {
         let netif = &mut shared.netifs[self.netif];
         netif.notes.no_room = false;
         for _ in 0..SEGMENTS {
-            if netif.egress(Some(&mut self.sockets), shared.now) {
+            if self.egress(netif, shared.now) {
                 continue;
             }
             if netif.notes.no_room {

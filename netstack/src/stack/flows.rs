@@ -299,7 +299,7 @@ impl<W: Wait> Tcp<W> {
                 && flow.tcp_state() == tcp::State::TimeWait
                 && !flow.has_to_be_read();
             if !replaced {
-                shared.netifs[netif].ingress(Some(&mut flow.sockets), shared.now);
+                flow.ingress(&mut shared.netifs[netif], shared.now);
                 flow.was_heard(shared.now);
                 flow.make_dirty(shared);
                 return;
@@ -389,7 +389,7 @@ impl<W: Wait> Tcp<W> {
             (beginning, socket)
         })?;
         let flow = self.flows.get_mut(id)?;
-        shared.netifs[netif].ingress(Some(&mut flow.sockets), shared.now);
+        flow.ingress(&mut shared.netifs[netif], shared.now);
         flow.was_heard(shared.now);
         flow.make_dirty(shared);
         self.listeners.get_mut(listener)?.opening += 1;

@@ -30,6 +30,8 @@ pub(super) struct Notes {
     pub asked: Option<IpAddr>,
     /// The last TCP segment.
     pub segment: Option<Segment>,
+    /// The end of what the connection that sends has sent so far, once it has.
+    pub highest: Option<u32>,
     /// The last UDP datagram's source port.
     pub udp_source: Option<u16>,
 }
@@ -160,6 +162,7 @@ fn finish(
 ) -> TxOffload {
     match classify::ethernet(frame) {
         Frame::Tcp(packet, header) => {
+            bring_up(frame, &packet, &header, notes);
             notes.segment = Some(header);
             let v6 = packet.source.is_ipv6();
             TxOffload {
@@ -191,6 +194,21 @@ fn finish(
             TxOffload::default()
         }
         _ => TxOffload::default(),
+    }
+}
+
+/// Gives a segment without data the sequence number after all that has been sent. smoltcp 0.14
+/// goes back to what is not acknowledged when it sends again, with such segments too. Then they
+/// are before the other end's window, which does not look at what they acknowledge; and
+/// if the other end sends again as well, neither hears the other any more.
+fn bring_up(frame: &mut [u8], packet: &Packet, segment: &Segment, notes: &mut Notes) {
+    let end = segment.sequence.wrapping_add(segment.length);
+    let highest = notes.highest.unwrap_or(end);
+    let is_behind = (highest.wrapping_sub(end) as i32) > 0;
+    notes.highest = Some(if is_behind { highest } else { end });
+    if is_behind && segment.length == 0 && segment.flags.is_acknowledgement() {
+        let at = packet.payload + 4;
+        frame[at..at + 4].copy_from_slice(&highest.to_be_bytes());
     }
 }
 
