@@ -367,7 +367,14 @@ impl<W: Wait> Flow<W> {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return;
         }
-        self.abort(Some(Error::TimedOut));
+        let is_orphan = matches!(self.stage, Stage::Orphan(_));
+        if is_orphan && self.tcp_state() == tcp::State::FinWait2 {
+            // All has been sent and confirmed. An RST would take the end of input away from a
+            // program at the other end that has not come to it yet.
+            self.vanish();
+        } else {
+            self.abort(Some(Error::TimedOut));
+        }
     }
 
     /// When it will have taken too long.
