@@ -14,7 +14,8 @@ const CROWD: usize = 1000;
 
 /// As many connections as that, each with so many bytes in both directions.
 fn crowd(seed: u64, faults: Faults, bytes: u64) {
-    let mut pair = Pair::new(seed, faults);
+    let (a, b) = (CardOptions::plain(1), CardOptions::plain(2));
+    let mut pair = Pair::with_memory(seed, faults, [a, b], 256 << 20);
     let world = &mut pair.world;
     let listener = world.host_mut(pair.b).listen(any_v6(7), 2 * CROWD);
     let (there, back) = (Pattern::new(1), Pattern::new(2));
