@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
-use spin::mutex::SpinMutex;
+use spin::mutex::{SpinMutex, SpinMutexGuard};
 use uart_16550::backend::PioBackend;
 use uart_16550::spec::registers::{IER, LSR, offsets};
 
@@ -16,12 +16,14 @@ use crate::arch::{apic, idt};
 use crate::control::{self, DebugPort};
 use crate::params::Params;
 use crate::platform::InterruptLine;
-use crate::sched::{InterruptThread, WaitQueue};
+use crate::sched::{self, InterruptThread, WaitQueue};
 use crate::sync::RwLock;
 use crate::time::monotonic_ns;
 use crate::{abi, panic};
 
 const COM1: u16 = 0x3f8;
+/// The number of COM1's interrupt.
+pub const IRQ: u32 = 4;
 /// What a terminal sends for the end of input.
 const END_OF_TRANSMISSION: u8 = 0x04;
 /// Bytes written under one hold of the lock.
@@ -30,9 +32,9 @@ const CHUNK: usize = 256;
 type Uart = Uart16550<PioBackend>;
 
 /// The port is only touched under this lock. It is not a `Lock`: a long write must not
-/// keep interrupts off. No interrupt handler or interrupt thread takes it, and nothing is
-/// done under it that a critical section is entered for: its end could give the CPU to
-/// a thread that spins for the lock.
+/// keep interrupts off. No interrupt handler takes it, and nothing is done under it that a
+/// critical section is entered for: its end could give the CPU to a thread that spins for
+/// the lock. Interrupt threads do not spin for it ([`patiently`]).
 static UART: SpinMutex<Option<Uart>> = SpinMutex::new(None);
 static STDERR_PORT: AtomicU16 = AtomicU16::new(0);
 static STDERR: SpinMutex<()> = SpinMutex::new(());
@@ -151,11 +153,29 @@ fn on_input() {
     abi::event::readiness_changed();
 }
 
+/// How long an interrupt thread lets others go on that have the console, in ns.
+const PATIENCE: u64 = 50_000;
+
+/// Takes a lock of the console. An interrupt thread may have preempted its holder, and so
+/// gives the CPU back instead of spinning: what it wants to say is not urgent.
+fn patiently<T>(lock: &SpinMutex<T>) -> SpinMutexGuard<'_, T> {
+    loop {
+        if let Some(guard) = lock.try_lock() {
+            return guard;
+        }
+        if sched::is_interrupt_thread() {
+            sched::sleep_until(monotonic_ns() + PATIENCE);
+        } else {
+            core::hint::spin_loop();
+        }
+    }
+}
+
 /// Writes to standard output. Thread context; returns when the device has all.
 pub fn write_stdout(bytes: &[u8]) {
     control::report_boot();
     for chunk in bytes.chunks(CHUNK) {
-        if let Some(uart) = UART.lock().as_mut() {
+        if let Some(uart) = patiently(&UART).as_mut() {
             uart.send_bytes_exact(chunk);
         }
     }
@@ -164,14 +184,14 @@ pub fn write_stdout(bytes: &[u8]) {
 /// Writes to standard error. Thread context.
 pub fn write_stderr(bytes: &[u8]) {
     control::report_boot();
-    let _line = STDERR.lock();
+    let _line = patiently(&STDERR);
     write_stderr_unlocked(bytes);
 }
 
 fn write_stderr_unlocked(bytes: &[u8]) {
     match STDERR_PORT.load(Ordering::Relaxed) {
         0 => {
-            if let Some(uart) = UART.lock().as_mut() {
+            if let Some(uart) = patiently(&UART).as_mut() {
                 uart.send_bytes_exact(bytes);
             }
         }
@@ -250,7 +270,7 @@ pub struct Stderr;
 
 impl Write for Stderr {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let _line = STDERR.lock();
+        let _line = patiently(&STDERR);
         write_stderr_unlocked(text.as_bytes());
         Ok(())
     }

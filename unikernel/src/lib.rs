@@ -6,7 +6,8 @@
 //!
 //! Reading order: [`boot`] (from the loader to the first thread), [`memory`]
 //! (frames, page tables, heaps, stacks), [`arch`] (what only an x86-64 CPU has),
-//! [`sched`] (threads and blocking), [`abi`] (what the program calls).
+//! [`sched`] (threads and blocking), [`abi`] (what the program calls), [`drivers`] (buses
+//! and devices).
 
 #![no_std]
 
@@ -17,6 +18,7 @@ mod arch;
 mod boot;
 mod console;
 mod control;
+mod drivers;
 mod layout;
 mod logging;
 mod memory;

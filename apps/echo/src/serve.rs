@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -52,6 +52,17 @@ impl Shared {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Counts a connection that has ended, and says why if that was too early.
+    fn end(&self, outcome: &io::Result<()>) {
+        self.add(|totals| {
+            totals.connections += 1;
+            totals.failed += usize::from(outcome.is_err());
+        });
+        if let Err(error) = outcome {
+            eprintln!("echo: a connection ended early: {error}");
+        }
+    }
+
     fn add(&self, change: impl FnOnce(&mut Totals)) {
         change(&mut self.lock());
         self.changed.notify_all();
@@ -68,10 +79,8 @@ impl Server {
     /// Listens at this address, over both protocols.
     pub fn start(address: &str) -> Result<Self, String> {
         let cannot = |error| format!("cannot listen at {address}: {error}");
-        // Who finds a listener finds the socket as well.
-        let socket = UdpSocket::bind(address).map_err(cannot)?;
-        let address = socket.local_addr().map_err(cannot)?;
-        let listener = TcpListener::bind(address).map_err(cannot)?;
+        let (listener, socket) = bind(address).map_err(cannot)?;
+        let address = listener.local_addr().map_err(cannot)?;
         let shared = Arc::new(Shared::default());
         let of_tcp = Arc::clone(&shared);
         thread::spawn(move || accept(&listener, &of_tcp));
@@ -108,6 +117,20 @@ impl Server {
     }
 }
 
+/// Takes the same port of both protocols.
+fn bind(address: &str) -> io::Result<(TcpListener, UdpSocket)> {
+    if address.ends_with(":0") {
+        // A port that is free for TCP is most likely free for UDP, but not the reverse:
+        // connections that have just ended keep theirs for a while.
+        let listener = TcpListener::bind(address)?;
+        let socket = UdpSocket::bind(listener.local_addr()?)?;
+        return Ok((listener, socket));
+    }
+    // Who finds a listener at a known port finds the socket as well.
+    let socket = UdpSocket::bind(address)?;
+    Ok((TcpListener::bind(address)?, socket))
+}
+
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     loop {
         let stream = match listener.accept() {
@@ -119,22 +142,19 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
                 return;
             }
         };
-        let shared = Arc::clone(shared);
-        thread::spawn(move || {
-            let outcome = echo(stream, &shared);
-            shared.add(|totals| {
-                totals.connections += 1;
-                totals.failed += usize::from(outcome.is_err());
-            });
-            if let Err(error) = outcome {
-                eprintln!("echo: a connection ended early: {error}");
-            }
+        let of_thread = Arc::clone(shared);
+        let spawned = thread::Builder::new().spawn(move || {
+            let outcome = echo(stream, &of_thread);
+            of_thread.end(&outcome);
         });
+        if let Err(error) = spawned {
+            shared.end(&Err(error));
+        }
     }
 }
 
 /// Echoes a connection until its end.
-fn echo(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+fn echo(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut block = vec![0; BLOCK];
     loop {

@@ -5,7 +5,10 @@
 //! cargo xtask run --smp 4 kernel-tests
 //! cargo xtask run --smp 4 kernel-tests -- ipi-storm
 //! cargo xtask run --icount kernel-tests -- measure critical_pair
+//! cargo xtask run kernel-tests -- network
 //! ```
+//!
+//! The last one needs a network card whose other end is QEMU's own network.
 //!
 //! Prints one line for each test; the exit code is 1 if any of them failed. A
 //! measurement prints its name and the ticks of one operation, for `cargo xtask
@@ -19,6 +22,7 @@ use hermit as _;
 mod interrupts;
 mod kernel;
 mod measurements;
+mod network;
 mod reclaim;
 mod tests;
 
@@ -27,6 +31,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["measure", names @ ..] => measurements::run(names),
+        ["network"] => network::run(),
         names => tests::run(names),
     }
 }

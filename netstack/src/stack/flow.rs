@@ -307,6 +307,10 @@ impl<W: Wait> Flow<W> {
         if let Stage::Open(ends) = &self.stage {
             ends.state.attended();
         }
+        if self.is_astray(shared) {
+            self.cause = self.cause.or(Some(Error::ConnectionAborted));
+            self.vanish();
+        }
         self.check_deadlines(now);
         self.announce();
         self.deliver();
@@ -360,6 +364,11 @@ impl<W: Wait> Flow<W> {
     /// Whether smoltcp must not be let end TIME-WAIT, which would lose what is still to be read.
     fn is_kept_for_reading(&self, now: Nanos) -> bool {
         self.seen == tcp::State::TimeWait && self.has_to_be_read() && now >= self.since + TIME_WAIT
+    }
+
+    /// Whether its interface has no longer the address that its segments come from.
+    pub fn is_astray(&self, shared: &Shared) -> bool {
+        self.netif != 0 && !shared.netifs[self.netif].has(self.local.ip())
     }
 
     /// Ends what has taken too long.

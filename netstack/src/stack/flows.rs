@@ -522,6 +522,15 @@ impl<W: Wait> Tcp<W> {
         }
     }
 
+    /// An interface's addresses have changed: connections from addresses that are gone end.
+    pub fn readdressed(&mut self, shared: &mut Shared) {
+        for (_, flow) in self.flows.iter_mut() {
+            if flow.is_astray(shared) {
+                flow.make_dirty(shared);
+            }
+        }
+    }
+
     /// The neighbour that a connection's segments are handed to has not answered.
     pub fn neighbour_failed(&mut self, shared: &mut Shared, id: SocketId) {
         if let Some(flow) = self.flows.get_mut(id) {

@@ -5,6 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 use super::classify::{self, Packet, u32_at};
 use super::sums;
 use crate::error::Error;
+use crate::nic::RxChecksum;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -29,17 +30,13 @@ pub(super) enum What {
     Datagram,
 }
 
-/// What a message says, if it is one of destinations that cannot be reached.
-pub(super) fn refusal(frame: &[u8], packet: &Packet) -> Option<Refusal> {
+/// What a message says, if it is one of destinations that cannot be reached. One that has
+/// never left this node has no checksum.
+pub(super) fn refusal(frame: &[u8], packet: &Packet, checksum: RxChecksum) -> Option<Refusal> {
     let message = frame.get(packet.payload..packet.end)?;
     let v6 = packet.source.is_ipv6();
     let error = reason(v6, *message.first()?, *message.get(1)?)?;
-    let initial = if v6 {
-        sums::pseudo_header(packet.source, packet.destination, ICMPV6, message.len())
-    } else {
-        0
-    };
-    if sums::fold(sums::sum(message, initial)) != 0xffff {
+    if checksum == RxChecksum::Unknown && !is_intact(message, packet) {
         return None;
     }
     let (source, destination, protocol, header) = original(message.get(HEADER..)?)?;
@@ -57,6 +54,14 @@ pub(super) fn refusal(frame: &[u8], packet: &Packet) -> Option<Refusal> {
         },
         error,
     })
+}
+
+fn is_intact(message: &[u8], packet: &Packet) -> bool {
+    let initial = match packet.source.is_ipv6() {
+        true => sums::pseudo_header(packet.source, packet.destination, ICMPV6, message.len()),
+        false => 0,
+    };
+    sums::fold(sums::sum(message, initial)) == 0xffff
 }
 
 /// RFC 792 and RFC 4443. What a path's MTU is too small for is not lost for good.

@@ -97,6 +97,9 @@ impl Netif {
         capabilities.medium = Medium::Ip;
         capabilities.max_transmission_unit = LOOPBACK_MTU;
         capabilities.checksum = ChecksumCapabilities::ignored();
+        // These few are looked at by the stack itself too.
+        capabilities.checksum.icmpv4 = Checksum::Both;
+        capabilities.checksum.icmpv6 = Checksum::Both;
         let mut queue = Queue::new(capabilities);
         let mut notes = Notes::default();
         let mut config = Config::new(HardwareAddress::Ip);

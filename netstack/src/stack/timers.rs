@@ -21,8 +21,6 @@ pub(super) enum Timer {
     Card(usize),
     /// Pieces of packets.
     Reassembly,
-    /// Connections in TIME-WAIT.
-    TimeWait,
     /// A name that is being looked up.
     Lookup(u64),
 }

@@ -30,7 +30,7 @@ use crate::arch::{cpu, smp, timer};
 use crate::control::{KERNEL_TSC, LOADER_TSC};
 use crate::layout::{IMAGE_BASE, LARGE_PAGE, PAGE, align_down, align_up};
 use crate::memory::{frames, kernel_heap, paging, program_heap, stacks};
-use crate::{abi, console, logging, panic, params, platform, sched, time, trace};
+use crate::{abi, console, drivers, logging, net, panic, params, platform, sched, time, trace};
 
 hermit_entry::define_abi_tag!();
 hermit_entry::define_entry_version!();
@@ -289,8 +289,13 @@ extern "C" fn kernel_main() -> ! {
     trace::init(1 + others.len());
     sched::init(1 + others.len());
     smp::start(&others);
-    if let Some(line) = &platform.serial {
-        console::enable_input(line);
+    if let Some(line) = platform.line(console::IRQ) {
+        console::enable_input(&line);
+    }
+    drivers::find(&platform, params);
+    // Tests of the drivers take the cards for themselves.
+    if cfg!(not(feature = "selftest")) {
+        net::init(drivers::nics(net::wake), &params.network);
     }
     log::debug!(
         "image loaded at {:#x}, {} KiB; {} KiB free; {} CPUs; TSC {} kHz",

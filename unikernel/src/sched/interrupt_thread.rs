@@ -17,7 +17,7 @@ use darner_lwkt::{Priority, Thread};
 use spin::Once;
 
 use super::machine::scheduler;
-use super::run::{begin, block_current, wake_thread};
+use super::run::{begin, block_current, tid_for_report, wake_thread};
 use super::thread::{Kept, ThreadRef, Tid};
 use crate::arch::switch::prepare;
 use crate::memory::stacks::KernelStack;
@@ -99,6 +99,11 @@ impl InterruptThread {
             wake_thread(thread);
         }
     }
+}
+
+/// Whether an interrupt thread runs here. Any context.
+pub fn is_interrupt_thread() -> bool {
+    tid_for_report() >= FIRST_TID
 }
 
 extern "C" fn run(start: usize) {

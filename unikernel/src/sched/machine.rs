@@ -16,6 +16,7 @@ use super::thread::{Kept, ThreadRef};
 use crate::arch::percpu::{self, Deferred, this_cpu};
 use crate::arch::{apic, cpu, idt, switch, timer, tlb};
 use crate::console;
+use crate::drivers::interrupts as devices;
 use crate::time::monotonic_ns;
 use crate::trace::{self, Kind};
 
@@ -280,6 +281,9 @@ pub fn do_deferred() {
         }
         if cpu.take_deferred(Deferred::Serial) {
             console::on_interrupt();
+        }
+        if cpu.take_deferred(Deferred::Devices) {
+            devices::serve();
         }
         // What has come meanwhile was put off by this section. A switch is up to the
         // caller.

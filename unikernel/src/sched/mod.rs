@@ -13,7 +13,7 @@ mod thread;
 mod wait;
 
 pub use self::futex::{FutexWait, futex_wait, futex_wait_until, futex_wake};
-pub use self::interrupt_thread::InterruptThread;
+pub use self::interrupt_thread::{InterruptThread, is_interrupt_thread};
 #[cfg(feature = "selftest")]
 pub use self::machine::{ENVELOPES, messages, scheduler};
 pub use self::machine::{

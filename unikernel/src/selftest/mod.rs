@@ -11,6 +11,7 @@ mod gang;
 mod interrupts;
 mod measure;
 mod migrate;
+mod network;
 mod passive;
 mod rendezvous;
 mod restart;
@@ -38,7 +39,7 @@ const PATIENCE: u64 = 30_000_000_000;
 type Named = (&'static str, fn(u64) -> Found);
 
 /// Tests and measurements.
-const ALL: [Named; 18] = [
+const ALL: [Named; 21] = [
     // So many messages; how many there were in the end.
     ("ipi-storm", storm::run),
     // So many meetings of all CPUs; how many there were.
@@ -64,6 +65,12 @@ const ALL: [Named; 18] = [
     ("clock", clock::run),
     // So many updates of counters in each way and each shape; how many there were.
     ("counters", counters::run),
+    // Network cards start; how many there are.
+    ("network-begin", network::begin),
+    // So many echoes on a card; how many interrupts there were.
+    ("network-echoes", network::echoes),
+    // So many frames on a card, as fast as they go; how often there was no room.
+    ("network-burst", network::burst),
     // Ticks of so many pairs of entering and leaving a critical section.
     ("critical_pair", measure::critical_pair),
     // Ticks of so many calls of a port that answers at once, more than without it.

@@ -188,3 +188,24 @@ pub fn route(physical: u64, pin: u8, vector: u8, active_low: bool) {
         ioapic.enable_irq(pin);
     }
 }
+
+/// What a device writes to memory to raise a vector.
+#[derive(Clone, Copy, Debug)]
+pub struct Message {
+    /// Where, below 4 GiB.
+    pub address: u32,
+    /// What.
+    pub data: u32,
+}
+
+/// What raises `vector` on the calling CPU, as an edge (Intel SDM vol. 3, 11.11). `None`: this
+/// CPU's id does not fit into such an address.
+pub fn message(vector: u8) -> Option<Message> {
+    const WINDOW: u32 = 0xfee0_0000;
+    const DESTINATION_SHIFT: u32 = 12;
+    let destination = u8::try_from(this_cpu().apic_id).ok()?;
+    Some(Message {
+        address: WINDOW | u32::from(destination) << DESTINATION_SHIFT,
+        data: u32::from(vector),
+    })
+}

@@ -42,6 +42,7 @@ use super::gdt::{IST_DOUBLE_FAULT, IST_FAULT, IST_INTERRUPT, IST_NMI};
 use super::percpu::{Deferred, this_cpu};
 use super::{apic, tlb};
 use crate::abi::malloc;
+use crate::drivers::interrupts;
 use crate::layout::{KERNEL_STACKS, KERNEL_STACKS_END};
 use crate::trace::{self, Kind};
 use crate::{boot, sched};
@@ -322,6 +323,10 @@ fn handle(frame: &TrapFrame) -> Onward {
             x86_64::instructions::hlt();
         },
         SPURIOUS => return Onward::Return,
+        vector if interrupts::VECTORS.contains(&vector) => {
+            interrupts::raised(vector);
+            cpu.defer(Deferred::Devices);
+        }
         vector => log::warn!("interrupt {vector:#x} has no handler"),
     }
     apic::end_of_interrupt();

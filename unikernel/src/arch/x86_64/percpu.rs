@@ -34,6 +34,8 @@ pub enum Deferred {
     Serial = 4,
     /// Another thread should run.
     Switch = 8,
+    /// Devices have interrupted.
+    Devices = 16,
 }
 
 /// What one CPU owns.

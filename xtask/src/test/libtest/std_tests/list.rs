@@ -1,6 +1,6 @@
 //! The list of test programs, ci/std-tests.toml, and what it leaves out.
 
-use std::path::{Component, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -15,13 +15,39 @@ pub struct TestSuite {
     /// What it is called here.
     pub name: String,
     /// Its first file, as seen from the sources' folder `library`.
-    pub source: PathBuf,
+    source: Option<PathBuf>,
+    /// Or a first file of the repository's folder ci/std-tests, for tests that are inside
+    /// of std's own modules.
+    frame: Option<PathBuf>,
     /// Unstable features that it uses without naming them.
     #[serde(default)]
     pub features: Vec<String>,
     /// What is left out of it.
     #[serde(default)]
     pub skip: Vec<Skip>,
+}
+
+/// Where a test program begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First<'a> {
+    /// With a file of the sources' folder `library`.
+    Source(&'a Path),
+    /// With a file of ours, which has a link `library` to that folder beside it.
+    Frame(&'a Path),
+}
+
+impl TestSuite {
+    /// Its first file.
+    pub fn first(&self) -> Result<First<'_>> {
+        match (&self.source, &self.frame) {
+            (Some(source), None) => Ok(First::Source(source)),
+            (None, Some(frame)) => Ok(First::Frame(frame)),
+            _ => Err(Error::usage(format!(
+                "suite `{}`: expected either a `source` or a `frame`",
+                self.name
+            ))),
+        }
+    }
 }
 
 impl Listed for TestSuite {
@@ -36,8 +62,11 @@ impl Listed for TestSuite {
             return refused("expected a name of letters, digits, `-` and `_`");
         }
         let is_inside = |part: Component| matches!(part, Component::Normal(_));
-        if self.source.as_os_str().is_empty() || !self.source.components().all(is_inside) {
-            return refused("expected a source below the folder `library`");
+        let (First::Source(first) | First::Frame(first)) = self.first()?;
+        if first.as_os_str().is_empty() || !first.components().all(is_inside) {
+            return refused(
+                "expected a source below the folder `library`, or a frame below ci/std-tests",
+            );
         }
         match self.skip.iter().find_map(|skip| skip.check().err()) {
             Some(what) => refused(&what),
@@ -48,7 +77,9 @@ impl Listed for TestSuite {
 
 #[cfg(test)]
 mod tests {
-    use super::TestSuite;
+    use std::path::Path;
+
+    use super::{First, TestSuite};
     use crate::test::libtest::list::{self, parse};
 
     const LIST: &str = r#"
@@ -69,6 +100,10 @@ mod tests {
         [[suite]]
         name = "time"
         source = "std/tests/time.rs"
+
+        [[suite]]
+        name = "inner"
+        frame = "inner.rs"
     "#;
 
     fn suites() -> Vec<TestSuite> {
@@ -78,7 +113,15 @@ mod tests {
     #[test]
     fn the_list_is_read() {
         let suites = suites();
-        assert_eq!(suites.len(), 2);
+        assert_eq!(suites.len(), 3);
+        assert_eq!(
+            suites[0].first().unwrap(),
+            First::Source(Path::new("std/tests/sync/lib.rs"))
+        );
+        assert_eq!(
+            suites[2].first().unwrap(),
+            First::Frame(Path::new("inner.rs"))
+        );
         assert_eq!(suites[0].features, ["sync_poison_mod"]);
         assert_eq!(suites[0].skip[0].count, 2);
         assert_eq!(suites[0].skip[1].count, 1);
@@ -104,6 +147,9 @@ mod tests {
             ("name = \"time\"", "name = \"../time\""),
             ("std/tests/time.rs", "/std/tests/time.rs"),
             ("std/tests/time.rs", "std/../../time.rs"),
+            ("frame = \"inner.rs\"", "frame = \"../inner.rs\""),
+            ("frame = \"inner.rs\"", ""),
+            ("frame =", "source = \"inner.rs\"\nframe ="),
             ("count = 2", "count = 0"),
             ("a panic ends the program", " "),
             ("::poisons\"\n        count", "\"\n        count"),

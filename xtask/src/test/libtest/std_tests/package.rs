@@ -1,8 +1,8 @@
 //! Compiles a test program of the standard library's sources for the guest.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::list::TestSuite;
+use super::list::{First, TestSuite};
 use crate::build_set::{BuildSet, Program};
 use crate::error::{Context, Error, Result};
 use crate::guest_cargo;
@@ -68,7 +68,13 @@ fn rustc_flags(tests: &TestSuite) -> Vec<String> {
 /// Writes the package.
 fn write(set: &BuildSet, tests: &TestSuite, folder: &Path) -> Result<()> {
     let library = rust_src::place(&set.toolchain).join("library");
-    let source = library.join(&tests.source);
+    std::fs::create_dir_all(folder).context(|| format!("make the folder {}", folder.display()))?;
+    let source = match tests.first()? {
+        First::Source(source) => library.join(source),
+        First::Frame(frame) => {
+            framed(&set.root.join("ci/std-tests").join(frame), &library, folder)?
+        }
+    };
     if !source.is_file() {
         return Err(Error::failed(format!(
             "found no {} in the sources of Rust {}, which ci/std-tests.toml names",
@@ -76,7 +82,6 @@ fn write(set: &BuildSet, tests: &TestSuite, folder: &Path) -> Result<()> {
             set.toolchain.version()
         )));
     }
-    std::fs::create_dir_all(folder).context(|| format!("make the folder {}", folder.display()))?;
     let place = folder.join("Cargo.toml");
     let text = text(&tests.name, &source, &set.root)?;
     std::fs::write(&place, text).context(|| format!("write {}", place.display()))?;
@@ -85,6 +90,22 @@ fn write(set: &BuildSet, tests: &TestSuite, folder: &Path) -> Result<()> {
     std::fs::copy(&from, &to)
         .map(drop)
         .context(|| format!("copy {} to {}", from.display(), to.display()))
+}
+
+/// Puts a frame and a link `library` to the sources into the package's folder; gives the
+/// frame's place there.
+fn framed(frame: &Path, library: &Path, folder: &Path) -> Result<PathBuf> {
+    let link = folder.join("library");
+    if std::fs::read_link(&link).ok().as_deref() != Some(library) {
+        // It may lead to another toolchain's.
+        let _ = std::fs::remove_file(&link);
+        std::os::unix::fs::symlink(library, &link)
+            .context(|| format!("link {} to {}", link.display(), library.display()))?;
+    }
+    let place = folder.join("frame.rs");
+    std::fs::copy(frame, &place)
+        .context(|| format!("copy {} to {}", frame.display(), place.display()))?;
+    Ok(place)
 }
 
 /// The manifest of a package that has nothing but the test program.
@@ -118,6 +139,25 @@ hermit = {{ path = {hermit} }}
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    #[test]
+    fn a_frame_finds_the_sources() {
+        let scratch = std::env::temp_dir().join(format!("frame-{}", std::process::id()));
+        let (old, new) = (scratch.join("old"), scratch.join("new"));
+        let (frame, folder) = (scratch.join("inner.rs"), scratch.join("folder"));
+        for folder in [&old, &new, &folder] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        std::fs::write(&frame, "mod tests;").unwrap();
+        std::fs::write(new.join("tests.rs"), "").unwrap();
+        for library in [&old, &new, &new] {
+            let place = super::framed(&frame, library, &folder).unwrap();
+            assert_eq!(std::fs::read_to_string(place).unwrap(), "mod tests;");
+        }
+        assert!(folder.join("library/tests.rs").is_file());
+        assert!(super::framed(&scratch.join("none.rs"), &new, &folder).is_err());
+        std::fs::remove_dir_all(scratch).unwrap();
+    }
 
     #[test]
     fn paths_of_any_kind_go_into_the_manifest() {

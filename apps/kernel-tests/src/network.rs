@@ -1,0 +1,38 @@
+//! Network cards without the network stack: each has QEMU's gateway send frames back, and is
+//! given more than there is room for.
+
+use std::process::ExitCode;
+
+use crate::kernel;
+
+/// Frames that go back and forth.
+const ECHOES: u64 = 10_000;
+/// Frames that go out as fast as they can.
+const BURST: u64 = 4_000;
+
+/// Tests all cards and prints one line for each; 1 if one of them failed, or there is none.
+pub fn run() -> ExitCode {
+    match test() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("FAILED network: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn test() -> Result<(), String> {
+    let cards = kernel::run("network-begin", 0)?;
+    if cards == 0 {
+        return Err("found no network card, expected one (QEMU: -netdev user,id=n -device virtio-net-pci,netdev=n)".into());
+    }
+    for card in 0..cards {
+        let interrupts = kernel::run("network-echoes", card << 32 | ECHOES)?;
+        let full = kernel::run("network-burst", card << 32 | BURST)?;
+        println!(
+            "ok     network card {card} ({ECHOES} frames came back, with {interrupts} interrupts; \
+             {BURST} went out, {full} times there was no room)"
+        );
+    }
+    Ok(())
+}
