@@ -3,6 +3,7 @@
 mod configure;
 mod crowd;
 mod datagrams;
+mod fuzz;
 mod lonely;
 mod servers;
 mod sim;
