@@ -2,6 +2,7 @@
 
 mod bench;
 mod case;
+mod cluster;
 mod command_line;
 mod failing;
 mod host;
@@ -72,6 +73,7 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(memory::cases());
     cases.extend(command_line::cases());
     cases.extend(network_flags::cases());
+    cases.extend(cluster::cases());
     cases.extend(bench::cases());
     cases.extend(libtest::cases()?);
     Ok(cases)
