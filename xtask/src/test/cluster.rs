@@ -11,6 +11,7 @@ use super::command_line::{command, ends_by, expect, xtask};
 use super::suite::Suite;
 use crate::command::Guarded;
 use crate::error::{Context, Error};
+use crate::kernel::Profile;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
@@ -220,6 +221,8 @@ fn machine_dies(suite: &Suite) -> Verdict {
 
 /// No machine, no socket, no file is left.
 fn interrupt(suite: &Suite) -> Verdict {
+    // Built before time counts.
+    suite.program("faults", Profile::Release)?;
     let mark = format!("DARNER_MARK=cluster-{}", std::process::id());
     let words = ["--nodes", "3", "faults", "--env", &mark, "--", "hang-idle"];
     let mut cluster = Cluster::new(suite, "interrupt", &words)?;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::case::{Case, Verdict};
 use super::suite::Suite;
 use crate::command::Guarded;
+use crate::kernel::Profile;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
@@ -178,6 +179,8 @@ fn stats(suite: &Suite) -> Verdict {
 
 /// A signal ends xtask with the shell's status for it, and QEMU with it.
 fn interrupted(suite: &Suite, signal: &str, status: i32) -> Verdict {
+    // Built before time counts.
+    suite.program("faults", Profile::Release)?;
     let mark = format!("DARNER_MARK={signal}-{}", std::process::id());
     let run = ["run", "faults", "--env", &mark, "--", "hang"];
     ends_by(&mut command(suite, &run)?, &mark, 1, signal, status)
