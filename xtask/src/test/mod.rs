@@ -2,6 +2,7 @@
 
 mod bench;
 mod case;
+mod cluster;
 mod command_line;
 mod failing;
 mod host;
@@ -74,6 +75,7 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(command_line::cases());
     cases.extend(network_flags::cases());
     cases.extend(serving::cases());
+    cases.extend(cluster::cases());
     cases.extend(bench::cases());
     cases.extend(libtest::cases()?);
     Ok(cases)
