@@ -8,9 +8,11 @@
 //! card no help with checksums and segments, so that it is the guest's own work on each
 //! packet that is compared.
 //!
-//! The guests take turns, and each round begins with another. Linux is measured twice in
-//! every round, as if it were two systems: how far the figures `net/null/…` are from 1 is
-//! how far the others may be off.
+//! All guests are there from the begin, idle unless they are measured. They take turns,
+//! second by second, and each round begins with another; so whatever else the host has to do
+//! disturbs all of them alike. The best round of each counts, as nothing makes a system
+//! faster than it is. Linux takes part twice, as if it were two systems: how far the figures
+//! `net/null/…` are from 1 is how far the others may be off.
 
 mod darner;
 mod image;
@@ -26,7 +28,7 @@ use std::time::Duration;
 
 use image::Content;
 use kernel::Linux;
-use peer::{Peer, Speeds};
+use peer::Peer;
 use running::Running;
 
 use super::figure::{Better, Figure, Goal};
@@ -39,9 +41,9 @@ use crate::vm::Config;
 use crate::vm::network::{Addressing, Backend, Forward, Mac, Network, Nic, Protocol, Static};
 
 /// How often each system is measured.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 /// How long each measurement takes.
-const SECONDS: &str = "2";
+const SECONDS: &str = "1";
 /// Round trips of which the median counts.
 const ROUND_TRIPS: &str = "3000";
 /// Connections to the web server at the same time.
@@ -51,8 +53,8 @@ const FILE: usize = 1024;
 /// If others take more of the host's CPU time than this, the user is told.
 const BUSY: f64 = 0.05;
 
-/// How long a guest may run: far longer than it is measured.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// How long a guest may run: far longer than all is measured.
+const PATIENCE: Duration = Duration::from_secs(1800);
 
 /// The guest's address on QEMU's router, and that of the router.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
@@ -70,28 +72,34 @@ enum System {
     LinuxAgain,
 }
 
-const SYSTEMS: [System; 2] = [System::Linux, System::LinuxAgain];
+const SYSTEMS: [System; 3] = [System::Darner, System::Linux, System::LinuxAgain];
 
 /// All figures of the group.
 pub fn measure(guests: &Guests<'_>) -> Result<Vec<Figure>> {
     let bench = Bench::new(guests)?;
+    let standing = SYSTEMS
+        .into_iter()
+        .map(|system| Ok((system, bench.start(system)?)))
+        .collect::<Result<Vec<_>>>()?;
     let watch = Watch::start()?;
     let mut found = Vec::new();
     for round in 0..ROUNDS {
-        for turn in 0..SYSTEMS.len() {
-            let system = SYSTEMS[(round + turn) % SYSTEMS.len()];
-            let speeds = bench.speeds(system)?;
-            eprintln!(
-                "xtask: round {} of {ROUNDS}, {system:?}: {speeds:?}",
-                round + 1
-            );
-            found.push((system, speeds));
+        eprintln!("xtask: round {} of {ROUNDS}", round + 1);
+        for (name, measure, ..) in MEASURED {
+            for turn in 0..standing.len() {
+                let (system, places) = &standing[(round + turn) % standing.len()];
+                let number = measure(&bench.peer, places)?;
+                found.push((name, *system, number));
+            }
         }
     }
+    // What the guests took is known when they have ended.
+    drop(standing);
     let others = watch.others()?;
     if others > BUSY {
         eprintln!(
-            "xtask: other work took {:.0} % of the host's CPUs meanwhile: measure again when it is idle",
+            "xtask: other work took {:.0} % of the host's CPUs meanwhile: measure again when it is \
+             idle",
             others * 100.0
         );
     }
@@ -156,27 +164,18 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Boots a system with each of the programs, and measures it.
-    fn speeds(&self, system: System) -> Result<Speeds> {
-        let peer = &self.peer;
-        let (running, host) = self.start(system, 0)?;
-        let measured = Speeds {
-            tcp_received: peer.tcp(&host, "send", SECONDS)?,
-            tcp_sent: peer.tcp(&host, "receive", SECONDS)?,
-            tcp_rtt: peer.tcp_rtt(&host, ROUND_TRIPS)?,
-            udp_received: peer.udp(&host, "send", SECONDS)?,
-            udp_sent: peer.udp(&host, "receive", SECONDS)?,
-            http: 0.0,
-        };
-        drop(running);
-        let (_running, host) = self.start(system, 1)?;
-        let http = peer.http(&format!("{host}/file"), CONNECTIONS, SECONDS)?;
-        Ok(Speeds { http, ..measured })
+    /// Boots a system with each of the programs and waits until they can be measured.
+    fn start(&self, system: System) -> Result<Places> {
+        let (netbench, httpd) = (self.boot(system, 0)?, self.boot(system, 1)?);
+        Ok(Places {
+            netbench: netbench.1,
+            file: format!("{}/file", httpd.1),
+            _guests: [netbench.0, httpd.0],
+        })
     }
 
-    /// Boots a system with a program and waits until that can be measured; where, as seen
-    /// from the host.
-    fn start(&self, system: System, program: usize) -> Result<(Running, String)> {
+    /// One of these guests, and where its program is, as seen from the host.
+    fn boot(&self, system: System, program: usize) -> Result<(Running, String)> {
         let (_, args, ready) = PROGRAMS[program];
         let port = free_port()?;
         let config = config(port, PORTS[program]);
@@ -194,6 +193,14 @@ impl<'a> Bench<'a> {
         running.wait_for(ready)?;
         Ok((running, format!("127.0.0.1:{port}")))
     }
+}
+
+/// The guests of a system, and where the host finds their programs.
+struct Places {
+    netbench: String,
+    /// What the web server serves.
+    file: String,
+    _guests: [Running; 2],
 }
 
 /// What the web servers serve.
@@ -246,129 +253,171 @@ fn free_port() -> Result<u16> {
     free().context(|| "find a free port".into())
 }
 
-/// What is compared: its name, the number of it, what that is counted in, which is better,
-/// and whether it has a goal.
-type Compared = (&'static str, fn(&Speeds) -> f64, &'static str, Better, bool);
+/// What is measured: its name, how, what it is counted in, which is better, and its goal if
+/// it is compared as it is.
+type Measured = (
+    &'static str,
+    fn(&Peer, &Places) -> Result<f64>,
+    &'static str,
+    Better,
+    Option<Goal>,
+);
 
-const COMPARED: [Compared; 8] = [
-    (
-        "tcp_throughput",
-        |it| both(it.tcp_received, it.tcp_sent),
-        "Mbit/s",
-        Better::Bigger,
-        true,
-    ),
+/// As good as Linux.
+const EQUAL: Option<Goal> = Some(Goal::Ratio(1.0));
+
+const MEASURED: [Measured; 6] = [
     (
         "tcp_throughput/received",
-        |it| it.tcp_received,
+        |peer, at| peer.tcp(&at.netbench, "send", SECONDS),
         "Mbit/s",
         Better::Bigger,
-        false,
+        None,
     ),
     (
         "tcp_throughput/sent",
-        |it| it.tcp_sent,
+        |peer, at| peer.tcp(&at.netbench, "receive", SECONDS),
         "Mbit/s",
         Better::Bigger,
-        false,
+        None,
     ),
-    ("tcp_rtt_1b", |it| it.tcp_rtt, "us", Better::Smaller, true),
     (
-        "udp_pps",
-        |it| both(it.udp_received, it.udp_sent),
-        "1/s",
-        Better::Bigger,
-        true,
+        "tcp_rtt_1b",
+        |peer, at| peer.tcp_rtt(&at.netbench, ROUND_TRIPS),
+        "us",
+        Better::Smaller,
+        EQUAL,
     ),
     (
         "udp_pps/received",
-        |it| it.udp_received,
+        |peer, at| peer.udp(&at.netbench, "send", SECONDS),
         "1/s",
         Better::Bigger,
-        false,
+        None,
     ),
     (
         "udp_pps/sent",
-        |it| it.udp_sent,
+        |peer, at| peer.udp(&at.netbench, "receive", SECONDS),
         "1/s",
         Better::Bigger,
-        false,
+        None,
     ),
-    ("httpd_rps", |it| it.http, "1/s", Better::Bigger, true),
+    (
+        "httpd_rps",
+        |peer, at| peer.http(&at.file, CONNECTIONS, SECONDS),
+        "1/s",
+        Better::Bigger,
+        EQUAL,
+    ),
 ];
+
+/// The figures of both directions together.
+const BOTH: [&str; 2] = ["tcp_throughput", "udp_pps"];
 
 /// The speed of as much in one direction as in the other, one after the other.
 fn both(one: f64, other: f64) -> f64 {
     2.0 / (1.0 / one + 1.0 / other)
 }
 
-/// The systems beside each other, by the medians of all rounds.
-fn figures(found: &[(System, Speeds)]) -> Vec<Figure> {
-    let median_of = |system: System, number: fn(&Speeds) -> f64| {
-        let rounds = found.iter().filter(|(of, _)| *of == system);
-        median(rounds.map(|(_, speeds)| number(speeds)).collect())
-    };
-    let figure = |system: System, group: &str, compared: &Compared| {
-        let &(name, number, unit, better, _) = compared;
-        let value = median_of(system, number);
-        let figure = Figure::new(format!("{group}/{name}"), value, unit)
-            .peer("linux", median_of(System::Linux, number));
-        match better {
-            Better::Smaller => figure,
-            Better::Bigger => figure.bigger_is_better(),
+/// A number of a system, by the name of what was measured.
+type Found = (&'static str, System, f64);
+
+/// The systems beside each other.
+fn figures(found: &[Found]) -> Vec<Figure> {
+    let of = |system: System, group: &str| {
+        let mut figures = Vec::new();
+        for (name, _, unit, better, goal) in MEASURED {
+            let values = [system, System::Linux].map(|of| best(found, name, of, better));
+            let figure = compared(format!("{group}/{name}"), values, unit, better);
+            figures.push(match goal {
+                Some(goal) => figure.goal(goal),
+                None => figure,
+            });
         }
-    };
-    let ours = COMPARED.iter().map(|compared| {
-        let figure = figure(System::Darner, "net", compared);
-        match compared.4 {
-            true => figure.goal(Goal::Ratio(1.0)),
-            false => figure,
+        for name in BOTH {
+            let directions = ["received", "sent"].map(|direction| format!("{name}/{direction}"));
+            let values = [system, System::Linux].map(|of| {
+                let [one, other] = directions
+                    .each_ref()
+                    .map(|name| best(found, name, of, Better::Bigger));
+                rounded(both(one, other))
+            });
+            let unit = unit_of(&directions[0]);
+            let figure = compared(format!("{group}/{name}"), values, unit, Better::Bigger);
+            figures.push(figure.goal(Goal::Ratio(1.0)));
         }
+        figures
+    };
+    let null = of(System::LinuxAgain, "net/null");
+    let null = null.into_iter().map(|figure| Figure {
+        goal: None,
+        ..figure
     });
-    let null = COMPARED
-        .iter()
-        .map(|compared| figure(System::LinuxAgain, "net/null", compared));
-    ours.chain(null).collect()
+    of(System::Darner, "net").into_iter().chain(null).collect()
 }
 
-/// The value in the middle, to a tenth.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.get(values.len() / 2).copied().unwrap_or(f64::NAN);
-    (middle * 10.0).round() / 10.0
+/// One figure beside Linux's.
+fn compared(name: String, [value, linux]: [f64; 2], unit: &'static str, better: Better) -> Figure {
+    let figure = Figure::new(name, value, unit).peer("linux", linux);
+    match better {
+        Better::Smaller => figure,
+        Better::Bigger => figure.bigger_is_better(),
+    }
+}
+
+fn unit_of(name: &str) -> &'static str {
+    let mut all = MEASURED.iter();
+    all.find(|measured| measured.0 == name)
+        .map_or("", |measured| measured.2)
+}
+
+/// The best of a system's rounds.
+fn best(found: &[Found], name: &str, system: System, better: Better) -> f64 {
+    let rounds = found
+        .iter()
+        .filter(|(what, of, _)| *what == name && *of == system);
+    let better = match better {
+        Better::Smaller => f64::min,
+        Better::Bigger => f64::max,
+    };
+    rounded(
+        rounds
+            .map(|round| round.2)
+            .reduce(better)
+            .unwrap_or(f64::NAN),
+    )
+}
+
+/// To a tenth.
+fn rounded(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn speeds(all: f64) -> Speeds {
-        Speeds {
-            tcp_received: all,
-            tcp_sent: all * 3.0,
-            tcp_rtt: all,
-            udp_received: all,
-            udp_sent: all,
-            http: all,
-        }
-    }
-
     #[test]
-    fn the_medians_are_compared() {
-        let found: Vec<(System, Speeds)> = [10.0, 900.0, 20.0]
-            .map(|all| (System::Darner, speeds(all)))
-            .into_iter()
-            .chain([40.0, 10.0, 1.0].map(|all| (System::Linux, speeds(all))))
-            .chain([(System::LinuxAgain, speeds(10.0))])
-            .collect();
+    fn the_best_rounds_are_compared() {
+        let mut found = Vec::new();
+        for (system, rounds) in [
+            (System::Darner, [10.0, 30.0, 20.0]),
+            (System::Linux, [15.0, 10.0, 12.0]),
+            (System::LinuxAgain, [15.0, 15.0, 10.0]),
+        ] {
+            for (name, ..) in MEASURED {
+                found.extend(rounds.map(|number| (name, system, number)));
+            }
+        }
         let figures = figures(&found);
         let ratio = |name: &str| {
             let figure = figures.iter().find(|figure| figure.name == name).unwrap();
             (figure.ratio().unwrap(), figure.is_reached())
         };
         assert_eq!(ratio("net/httpd_rps"), (2.0, Some(true)));
-        assert_eq!(ratio("net/tcp_rtt_1b"), (0.5, Some(false)));
+        assert_eq!(ratio("net/tcp_rtt_1b"), (1.0, Some(true)));
         assert_eq!(ratio("net/tcp_throughput"), (2.0, Some(true)));
+        assert_eq!(ratio("net/tcp_throughput/sent"), (2.0, None));
         assert_eq!(ratio("net/null/udp_pps"), (1.0, None));
     }
 

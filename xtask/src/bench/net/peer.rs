@@ -8,23 +8,6 @@ use serde_json::Value;
 use crate::command;
 use crate::error::{Error, Result};
 
-/// What a guest reaches, each the more the better, but the time of a round trip.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Speeds {
-    /// Bits a second, in millions, that the guest receives.
-    pub tcp_received: f64,
-    /// The same, that it sends.
-    pub tcp_sent: f64,
-    /// Microseconds until a byte is back.
-    pub tcp_rtt: f64,
-    /// Datagrams a second that the guest's program receives of more than it can.
-    pub udp_received: f64,
-    /// Datagrams a second that it sends and that arrive.
-    pub udp_sent: f64,
-    /// Requests a second that its web server answers.
-    pub http: f64,
-}
-
 /// The measuring process.
 pub struct Peer {
     /// Its program.
