@@ -20,6 +20,7 @@ mod kernel;
 mod linux;
 mod peer;
 mod running;
+mod segments;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
@@ -72,6 +73,15 @@ enum System {
     LinuxAgain,
 }
 
+/// What a guest's time is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clock {
+    /// The host's.
+    Host,
+    /// A nanosecond for each instruction.
+    Instructions,
+}
+
 const SYSTEMS: [System; 3] = [System::Darner, System::Linux, System::LinuxAgain];
 
 /// All figures of the group.
@@ -103,7 +113,9 @@ pub fn measure(guests: &Guests<'_>) -> Result<Vec<Figure>> {
             others * 100.0
         );
     }
-    Ok(figures(&found))
+    let mut figures = figures(&found);
+    figures.extend(segments::figures(&bench)?);
+    Ok(figures)
 }
 
 /// All that systems are measured with.
@@ -166,7 +178,8 @@ impl<'a> Bench<'a> {
 
     /// Boots a system with each of the programs and waits until they can be measured.
     fn start(&self, system: System) -> Result<Places> {
-        let (netbench, httpd) = (self.boot(system, 0)?, self.boot(system, 1)?);
+        let boot = |program: usize| self.boot(system, program, PROGRAMS[program].1, Clock::Host);
+        let (netbench, httpd) = (boot(0)?, boot(1)?);
         Ok(Places {
             netbench: netbench.1,
             file: format!("{}/file", httpd.1),
@@ -174,11 +187,16 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// One of these guests, and where its program is, as seen from the host.
-    fn boot(&self, system: System, program: usize) -> Result<(Running, String)> {
-        let (_, args, ready) = PROGRAMS[program];
+    /// A guest with one of the programs, and where that is, as seen from the host.
+    fn boot(
+        &self,
+        system: System,
+        program: usize,
+        args: &[&str],
+        clock: Clock,
+    ) -> Result<(Running, String)> {
         let port = free_port()?;
-        let config = config(port, PORTS[program]);
+        let config = config(port, PORTS[program], clock);
         let qemu = &self.guests.set().qemu;
         let running = match system {
             System::Darner => {
@@ -190,7 +208,7 @@ impl<'a> Bench<'a> {
                 linux::start(qemu, &config, &self.linux, archive, &address(), args)?
             }
         };
-        running.wait_for(ready)?;
+        running.wait_for(PROGRAMS[program].2)?;
         Ok((running, format!("127.0.0.1:{port}")))
     }
 }
@@ -214,7 +232,7 @@ fn address() -> String {
 }
 
 /// A machine of one CPU with a network card that a port of the host leads to.
-fn config(host: u16, guest: u16) -> Config {
+fn config(host: u16, guest: u16, clock: Clock) -> Config {
     let forward = |protocol| Forward {
         protocol,
         host: SocketAddrV4::new(Ipv4Addr::LOCALHOST, host),
@@ -229,7 +247,10 @@ fn config(host: u16, guest: u16) -> Config {
             gateway: Some(ROUTER),
         })),
         ip6: Some(Addressing::Off),
-        mtu: None,
+        mtu: match clock {
+            Clock::Host => None,
+            Clock::Instructions => Some(segments::MTU),
+        },
         pcap: None,
     };
     Config {
@@ -237,6 +258,7 @@ fn config(host: u16, guest: u16) -> Config {
             nics: vec![nic],
             ..Network::default()
         },
+        icount: clock == Clock::Instructions,
         timeout: Some(PATIENCE),
         ..Config::default()
     }

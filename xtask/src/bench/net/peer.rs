@@ -41,6 +41,16 @@ impl Peer {
         )
     }
 
+    /// Microseconds of the server's clock in which it was busy with so many bytes.
+    pub fn busy(&self, host: &str, direction: &str, bytes: u64) -> Result<f64> {
+        let words = ["tcp-throughput", host, "--direction", direction];
+        let bytes = bytes.to_string();
+        self.number(
+            &[&words[..], &["--bytes", &bytes]].concat(),
+            "server_busy_us",
+        )
+    }
+
     /// Microseconds until a byte is back, the median of so many.
     pub fn tcp_rtt(&self, host: &str, count: &str) -> Result<f64> {
         self.number(
