@@ -5,10 +5,10 @@ use core::net::{IpAddr, SocketAddr};
 use super::classify::{self, Packet, u32_at};
 use super::sums;
 use crate::error::Error;
+use crate::nic::RxChecksum;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
-const ICMPV6: u8 = 58;
 /// Bytes before the packet that a message is about.
 const HEADER: usize = 8;
 
@@ -29,17 +29,13 @@ pub(super) enum What {
     Datagram,
 }
 
-/// What a message says, if it is one of destinations that cannot be reached.
-pub(super) fn refusal(frame: &[u8], packet: &Packet) -> Option<Refusal> {
+/// What a message says, if it is one of destinations that cannot be reached. One that has
+/// never left this node has no checksum.
+pub(super) fn refusal(frame: &[u8], packet: &Packet, checksum: RxChecksum) -> Option<Refusal> {
     let message = frame.get(packet.payload..packet.end)?;
     let v6 = packet.source.is_ipv6();
     let error = reason(v6, *message.first()?, *message.get(1)?)?;
-    let initial = if v6 {
-        sums::pseudo_header(packet.source, packet.destination, ICMPV6, message.len())
-    } else {
-        0
-    };
-    if sums::fold(sums::sum(message, initial)) != 0xffff {
+    if checksum == RxChecksum::Unknown && !sums::is_right_message(message, packet) {
         return None;
     }
     let (source, destination, protocol, header) = original(message.get(HEADER..)?)?;
