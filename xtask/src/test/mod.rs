@@ -15,6 +15,7 @@ mod memory;
 mod network_flags;
 mod runner;
 mod scenario;
+mod serving;
 mod stress;
 mod suite;
 
@@ -72,6 +73,7 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(memory::cases());
     cases.extend(command_line::cases());
     cases.extend(network_flags::cases());
+    cases.extend(serving::cases());
     cases.extend(bench::cases());
     cases.extend(libtest::cases()?);
     Ok(cases)
