@@ -67,7 +67,7 @@ pub fn example() -> Report {
         started: 17,
         ..Threads::default()
     };
-    threads.list.reserve_exact(3);
+    threads.reserve(3).unwrap();
     for (id, state) in [
         (1, State::Running),
         (2, State::Ready),
@@ -170,7 +170,7 @@ fn network() -> Network {
         },
         ..Network::default()
     };
-    network.sockets.reserve_exact(2);
+    network.reserve(2).unwrap();
     for (id, state) in [(1, "LISTEN"), (2, "ESTABLISHED"), (3, "ESTABLISHED")] {
         let socket = Socket {
             id,
