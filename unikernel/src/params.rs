@@ -7,6 +7,8 @@ use darner_netstack::config::NetworkConfig;
 use log::LevelFilter;
 use spin::Once;
 
+use crate::drivers::virtio::mmio::Place;
+
 /// What the command line asks of the kernel and hands to the program.
 pub struct Params {
     /// `argv`, the program's name first.
@@ -29,6 +31,8 @@ pub struct Params {
     pub framed_stdin: bool,
     /// Use no more than this many CPUs.
     pub max_cpus: usize,
+    /// Where virtio devices are.
+    pub virtio_mmio: Vec<Place>,
     /// How the network is set up.
     pub network: NetworkConfig,
     /// What was not understood; logged once there is a log.
@@ -59,6 +63,7 @@ fn parse(line: &str) -> Params {
         exit: None,
         framed_stdin: false,
         max_cpus: usize::MAX,
+        virtio_mmio: Vec::new(),
         network: NetworkConfig::default(),
         unknown: Vec::new(),
     };
@@ -106,6 +111,9 @@ fn parse(line: &str) -> Params {
                 params.framed_stdin = true;
                 true
             }
+            "virtio_mmio.device" => Place::parse(value)
+                .map(|place| params.virtio_mmio.push(place))
+                .is_some(),
             "maxcpus" => match value.parse() {
                 Ok(count) if count > 0 => {
                     params.max_cpus = count;

@@ -86,6 +86,8 @@ pub(super) struct Flow<W> {
     unanswered: Option<Nanos>,
     /// The end of output has been given to smoltcp.
     output_ended: bool,
+    /// Its SYN's sequence number, once that was sent.
+    initial: Option<u32>,
     /// Why it ended, if smoltcp does not know.
     pub cause: Option<Error>,
 }
@@ -174,6 +176,7 @@ impl<W: Wait> Flow<W> {
             heard: now,
             unanswered: None,
             output_ended: false,
+            initial: None,
             cause: None,
         };
         flow.set_options(beginning.options);
@@ -465,6 +468,9 @@ impl<W: Wait> Flow<W> {
         netif.notes.no_room = false;
         for _ in 0..SEGMENTS {
             if netif.egress(Some(&mut self.sockets), shared.now) {
+                if self.seen == tcp::State::SynSent {
+                    self.initial = netif.notes.segment.map(|segment| segment.sequence);
+                }
                 continue;
             }
             if netif.notes.no_room {
@@ -544,6 +550,15 @@ impl<W: Wait> Flow<W> {
         if !self.dirty {
             self.dirty = true;
             shared.dirty.push_back(self.id);
+        }
+    }
+
+    /// Somebody says that the segment with that sequence number did not arrive. Whoever knows
+    /// the number of a SYN has seen it; anything later would say too much for too little.
+    pub fn refused(&mut self, sequence: u32, error: Error, shared: &mut Shared) {
+        if self.tcp_state() == tcp::State::SynSent && self.initial == Some(sequence) {
+            self.abort(Some(error));
+            self.make_dirty(shared);
         }
     }
 

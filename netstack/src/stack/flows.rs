@@ -18,6 +18,7 @@ use super::address::{self, Place};
 use super::buffers::{self, Share};
 use super::classify::{Packet, Segment};
 use super::flow::{Beginning, Ends, Flow, Key, Outcome, Stage};
+use super::icmp::Refusal;
 use super::ports::{Ports, Sharing, Use};
 use super::route::Route;
 use super::shared::Shared;
@@ -314,6 +315,15 @@ impl<W: Wait> Tcp<W> {
         match listener {
             Some(listener) => self.open(shared, netif, listener, local, remote),
             None => shared.netifs[netif].ingress(None, shared.now),
+        }
+    }
+
+    /// Somebody says that a segment did not arrive.
+    pub fn refused(&mut self, shared: &mut Shared, netif: usize, refusal: &Refusal, sequence: u32) {
+        let key = Key::new(netif, refusal.local, refusal.remote);
+        let flow = self.by_key.get(&key).and_then(|id| self.flows.get_mut(*id));
+        if let Some(flow) = flow {
+            flow.refused(sequence, refusal.error, shared);
         }
     }
 

@@ -1,6 +1,5 @@
 //! What there is, for reports.
 
-use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 use ringbuf::traits::Observer;
@@ -10,8 +9,8 @@ use super::datagrams::{Bound, Udp};
 use super::flow::{Flow, Stage};
 use super::flows::{Listening, Tcp};
 use super::netif::Netif;
-use super::route;
 use super::shared::Shared;
+use super::{resolve, route};
 use crate::request::{InterfaceInfo, Snapshot, SocketInfo};
 use crate::socket::{SocketId, Wait};
 
@@ -26,7 +25,7 @@ pub(super) fn take<W: Wait>(shared: &Shared, tcp: &Tcp<W>, udp: &Udp<W>) -> Snap
     Snapshot {
         interfaces: shared.netifs.iter().map(interface).collect(),
         sockets: listeners.chain(flows).chain(datagrams).collect(),
-        dns: Vec::new(),
+        dns: resolve::servers(shared),
         counters: shared.counters,
     }
 }

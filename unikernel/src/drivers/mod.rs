@@ -8,23 +8,27 @@
 //! |---|---|
 //! | [`pci`] | the functions on PCI, their registers, MSI-X |
 //! | [`virtio`] | virtio devices on PCI and at fixed places; queues; network cards, entropy |
+//! | [`aml`] | what ACPI says of devices at fixed places |
 //! | [`dma`] | memory that devices use |
 //! | [`interrupts`] | vectors |
 
+mod aml;
 pub mod dma;
 pub mod interrupts;
 mod pci;
 pub mod virtio;
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use darner_netstack::Nic;
 use virtio_spec::Id;
 
 use self::pci::{Access, Function};
+use self::virtio::mmio::{self, Place};
 use self::virtio::net::Net;
-use self::virtio::{Device, Refusal};
+use self::virtio::{Device, Refusal, rng};
 use crate::params::Params;
 use crate::platform::Platform;
 use crate::sync::Lock;
@@ -33,11 +37,27 @@ use crate::sync::Lock;
 static CARDS: Lock<Vec<Device>> = Lock::new(Vec::new());
 
 /// Looks for devices on all buses. Boot, once, on the boot CPU, when it has its block.
-pub fn find(platform: &Platform, _params: &Params) {
+pub fn find(platform: &Platform, params: &Params) {
     if let Some(access) = Access::find(&platform.pci_windows) {
         for function in pci::functions(&access) {
             on_pci(&access, function);
         }
+    }
+    let listed = platform.dsdt.map(aml::virtio_devices).unwrap_or_default();
+    let named = &params.virtio_mmio;
+    let unnamed = listed.iter().filter(|place| !named.contains(place));
+    for place in named.iter().chain(unnamed) {
+        at(*place, platform);
+    }
+}
+
+fn at(place: Place, platform: &Platform) {
+    match mmio::open(place, platform.line(place.irq)) {
+        Some(found) => take(found),
+        None => log::warn!(
+            "found no virtio device at {:#x}, where the command line or ACPI has one",
+            place.physical
+        ),
     }
 }
 
@@ -49,18 +69,16 @@ fn on_pci(access: &Access, function: Function) {
         class,
     } = function;
     let kind = match vendor {
-        virtio::pci::VENDOR => virtio::pci::kind(device),
+        virtio::pci::VENDOR => virtio::pci::kind(device).filter(|kind| is_used(*kind)),
         _ => None,
     };
     match kind {
-        Some(kind) if is_used(kind) => {
-            take(kind, address, virtio::pci::open(access, function, kind));
-        }
-        _ if class == pci::NETWORK => log::warn!(
+        Some(kind) => take(virtio::pci::open(access, function, kind)),
+        None if class == pci::NETWORK => log::warn!(
             "the network card {vendor:04x}:{device:04x} at PCI {address} is not used: found no driver for it, \
              expected virtio-net"
         ),
-        _ => log::debug!("PCI {address}: {vendor:04x}:{device:04x} is not used"),
+        None => log::debug!("PCI {address}: {vendor:04x}:{device:04x} is not used"),
     }
 }
 
@@ -68,13 +86,14 @@ fn is_used(kind: Id) -> bool {
     matches!(kind, Id::Net | Id::Rng)
 }
 
-fn take(kind: Id, place: impl core::fmt::Display, found: Result<Device, Refusal>) {
+fn take(found: Result<Device, (String, Refusal)>) {
     match found {
-        Ok(device) => match kind {
+        Ok(device) => match device.kind() {
             Id::Net => CARDS.lock().push(device),
-            _ => virtio::rng::seed(device),
+            Id::Rng => rng::seed(device),
+            kind => log::debug!("{}: {kind:?} is not used", device.name()),
         },
-        Err(refusal) => log::error!("the virtio device at {place} is not used: {refusal}"),
+        Err((name, refusal)) => log::error!("the {name} is not used: {refusal}"),
     }
 }
 
@@ -88,7 +107,7 @@ pub fn nics(wake: fn()) -> Vec<Box<dyn Nic>> {
         match Net::start(card, wake) {
             Ok(net) => nics.push(Box::new(net)),
             Err((card, refusal)) => {
-                log::error!("the network card ({}) is not used: {refusal}", card.name());
+                log::error!("the {} is not used: {refusal}", card.name());
             }
         }
     }

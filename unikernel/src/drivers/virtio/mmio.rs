@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
 use core::ptr::NonNull;
 
 use virtio_spec::{DeviceStatus, Id};
@@ -22,6 +23,33 @@ pub struct Place {
     pub bytes: u64,
     /// The number of its interrupt.
     pub irq: u32,
+}
+
+impl Place {
+    /// Reads the value of `virtio_mmio.device`, as Linux has it: `SIZE@BASE:IRQ`, each decimal
+    /// or, after `0x`, hexadecimal, the size also with `K` for 1024; an identifier may follow
+    /// after another colon.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (bytes, rest) = text.split_once('@')?;
+        let mut rest = rest.split(':');
+        let place = Self {
+            physical: number(rest.next()?)?,
+            bytes: match bytes.strip_suffix(['K', 'k']) {
+                Some(kib) => number(kib)?.checked_mul(1024)?,
+                None => number(bytes)?,
+            },
+            irq: number(rest.next()?)?.try_into().ok()?,
+        };
+        let is_whole = rest.next().is_none_or(|id| number(id).is_some()) && rest.next().is_none();
+        is_whole.then_some(place)
+    }
+}
+
+fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
 }
 
 /// "virt"
@@ -55,8 +83,11 @@ mod offset {
 const CAUSES: u32 = 0b11;
 
 /// Looks what is at `place`. `line` is where its interrupt arrives. `None`: no device.
-pub fn open(place: Place, line: Option<InterruptLine>) -> Option<Result<Device, Refusal>> {
-    if place.bytes < offset::FIELDS as u64 {
+pub fn open(
+    place: Place,
+    line: Option<InterruptLine>,
+) -> Option<Result<Device, (String, Refusal)>> {
+    if place.bytes < offset::FIELDS as u64 || !place.physical.is_multiple_of(4) {
         return None;
     }
     let start = paging::map_device(place.physical, place.bytes);
@@ -73,7 +104,7 @@ pub fn open(place: Place, line: Option<InterruptLine>) -> Option<Result<Device, 
     };
     let name = format!("virtio device at {:#x}", place.physical);
     if registers.read(offset::VERSION) != VERSION {
-        return Some(Err(Refusal::Legacy));
+        return Some(Err((name, Refusal::Legacy)));
     }
     let transport = Mmio {
         registers,

@@ -196,6 +196,8 @@ pub enum Refusal {
     Features(u64),
     /// It does not reset.
     Stuck,
+    /// It does not answer.
+    Silent,
     /// It has no such queue.
     NoQueue(u16),
     /// Its own fields are too short.
@@ -211,6 +213,8 @@ pub enum Refusal {
     Unassigned,
     /// It has no MSI-X.
     NoMessages,
+    /// It has no hardware address, and there is no entropy to make one of.
+    NoAddress,
     /// Its interrupt has no way here.
     NoLine(u32),
     /// There is no vector left.
@@ -231,6 +235,9 @@ impl Display for Refusal {
                 "it refuses the features {features:#x}, which it has offered; this is a bug of the hypervisor"
             ),
             Self::Stuck => f.write_str("it does not reset; this is a bug of the hypervisor"),
+            Self::Silent => f.write_str(
+                "it does not answer within a second; see what the hypervisor has at its other end",
+            ),
             Self::NoQueue(queue) => write!(f, "found no queue {queue}, which such devices have"),
             Self::Short { found, expected } => {
                 write!(f, "found {found} bytes of configuration, expected {expected}")
@@ -241,6 +248,9 @@ impl Display for Refusal {
             ),
             Self::NoMessages => f.write_str(
                 "found no MSI-X, expected at least one vector; lines of PCI are not supported (QEMU: no vectors=0)",
+            ),
+            Self::NoAddress => f.write_str(
+                "found neither a hardware address nor entropy to make one of; give it an address",
             ),
             Self::NoLine(irq) => write!(
                 f,

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
 use core::ptr::NonNull;
 
 use pci_types::capability::PciCapability;
@@ -35,10 +36,12 @@ pub fn kind(device: u16) -> Option<Id> {
 }
 
 /// Finds a device's registers and makes it answer.
-pub fn open(access: &Access, function: Function, kind: Id) -> Result<Device, Refusal> {
+pub fn open(access: &Access, function: Function, kind: Id) -> Result<Device, (String, Refusal)> {
     let name = format!("virtio device at PCI {}", function.address);
-    let transport = Pci::open(access, function)?;
-    Ok(Device::new(name, kind, Box::new(transport)))
+    match Pci::open(access, function) {
+        Ok(transport) => Ok(Device::new(name, kind, Box::new(transport))),
+        Err(refusal) => Err((name, refusal)),
+    }
 }
 
 struct Pci {

@@ -75,6 +75,13 @@ fn wait<T>(
     found.ok_or_else(|| format!("waited {PATIENCE} ns for {what}; {:?}", card.counters()))
 }
 
+/// Bytes of data in the longest echo that the gateway answers in one piece.
+fn data_of_longest(card: &dyn Nic) -> usize {
+    /// What QEMU's network carries.
+    const MTU: u16 = 1500;
+    usize::from(card.capabilities().mtu.min(MTU)) - packet::ECHO_IN_IP
+}
+
 /// Who the gateway is.
 fn gateway(card: &mut dyn Nic) -> Result<[u8; 6], Failure> {
     let mac = card.capabilities().mac;
@@ -111,7 +118,7 @@ pub fn echoes(argument: u64) -> Found {
     with(number, |card| {
         let before = card.counters();
         let gateway = gateway(card)?;
-        let sizes = 1 + usize::from(card.capabilities().mtu) - (packet::ECHO - 14);
+        let sizes = 1 + data_of_longest(card);
         let echo = |number: u64| Echo {
             number: number as u16,
             data: (number as usize * 97 + sizes - 1) % sizes,
@@ -166,7 +173,7 @@ pub fn burst(argument: u64) -> Found {
         let before = card.counters();
         // The gateway does not answer to another's address.
         let mac = capabilities.mac;
-        let data = usize::from(capabilities.mtu) - (packet::ECHO - 14);
+        let data = data_of_longest(card);
         let (mut sent, mut full) = (0, 0);
         while sent < amount {
             let (_, transmit) = card.halves();

@@ -10,7 +10,9 @@ const ETHERNET: usize = 14;
 const IP: usize = 20;
 const ICMP: usize = 8;
 /// Bytes of an ICMP echo around its data.
-pub const ECHO: usize = ETHERNET + IP + ICMP;
+pub const ECHO: usize = ETHERNET + ECHO_IN_IP;
+/// The same without Ethernet's.
+pub const ECHO_IN_IP: usize = IP + ICMP;
 /// Bytes of an ARP frame.
 pub const ARP: usize = ETHERNET + 28;
 

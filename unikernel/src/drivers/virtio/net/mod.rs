@@ -21,6 +21,7 @@ use self::header::HEADER;
 use self::receive::Receiver;
 use self::transmit::Transmitter;
 use super::{Device, Refusal};
+use crate::abi::entropy;
 use crate::drivers::interrupts::Interrupt;
 
 const RECEIVE: u16 = 0;
@@ -113,6 +114,7 @@ impl Parts {
                 false => 0,
             },
         };
+        let merges = features & bit(F::MRG_RXBUF) != 0;
         let interrupt = device.interrupt(wake);
         let longest = HEADER + ETHERNET + TAG + usize::from(mtu);
         let receive = device.queue(RECEIVE, budget.receive_buffers(longest), Some(interrupt))?;
@@ -129,7 +131,7 @@ impl Parts {
             transmit.entries()
         );
         Ok(Self {
-            receiver: Receiver::new(receive, longest).ok_or(Refusal::Memory)?,
+            receiver: Receiver::new(receive, longest, merges).ok_or(Refusal::Memory)?,
             transmitter: Transmitter::new(transmit, budget.transmit_bytes(), longest_sent)
                 .ok_or(Refusal::Memory)?,
             capabilities,
@@ -152,10 +154,17 @@ impl Parts {
 
 /// The card's address; one of our own making where it has none.
 fn mac(device: &Device, features: u64) -> Result<[u8; 6], Refusal> {
+    /// Addresses that nobody has assigned have this bit, and not the one below, which is for
+    /// groups.
+    const LOCAL: u8 = 0b10;
+    const GROUP: u8 = 0b01;
     if features & bit(F::MAC) != 0 {
         return device.byte_fields(MAC);
     }
-    todo!()
+    let mut mac = [0; 6];
+    entropy::fill(&mut mac).map_err(|_| Refusal::NoAddress)?;
+    mac[0] = mac[0] & !GROUP | LOCAL;
+    Ok(mac)
 }
 
 impl Nic for Net {

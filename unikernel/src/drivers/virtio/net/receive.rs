@@ -25,6 +25,9 @@ const BLOCK: usize = 64 << 10;
 pub struct Receiver {
     queue: Queue,
     buffers: Buffers,
+    /// Whether the device may use several buffers for a frame; the header's field means
+    /// nothing where it may not.
+    merges: bool,
     /// The first frame, while there is one.
     held: Option<Held>,
     frames: u64,
@@ -42,7 +45,7 @@ struct Held {
 
 impl Receiver {
     /// Buffers for the queue's entries, of `bytes` each. `None`: there is no memory.
-    pub fn new(mut queue: Queue, bytes: usize) -> Option<Self> {
+    pub fn new(mut queue: Queue, bytes: usize, merges: bool) -> Option<Self> {
         let buffers = Buffers::new(usize::from(queue.entries()), bytes)?;
         for buffer in 0..queue.entries() {
             let physical = buffers.physical(buffer);
@@ -53,6 +56,7 @@ impl Receiver {
         Some(Self {
             queue,
             buffers,
+            merges,
             held: None,
             frames: 0,
             bytes: 0,
@@ -115,7 +119,7 @@ impl Receiver {
         // SAFETY: buffers begin with a header, are aligned for it, and the device has
         // given this one back.
         let header = unsafe { self.buffers.start(used.buffer).cast::<Hdr>().read() };
-        if header.num_buffers.to_ne() > 1 {
+        if self.merges && header.num_buffers.to_ne() > 1 {
             return None;
         }
         Some(Held {
