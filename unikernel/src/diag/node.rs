@@ -16,7 +16,7 @@ use crate::abi::user::UserSlice;
 use crate::arch::activity;
 use crate::arch::percpu;
 use crate::sched::{self, Doing, ThreadRef};
-use crate::time::{monotonic_ns, realtime_ns};
+use crate::time::{monotonic_ns, started_ns};
 use crate::{params, stats};
 
 /// This node. Thread context, no lock held.
@@ -31,8 +31,8 @@ impl Source for ThisNode {
             version: env!("CARGO_PKG_VERSION").into(),
             program: copy(program.map_or("", String::as_str))?,
             host: host.map(copy).transpose()?,
+            started_ns: started_ns(),
             uptime_ns: monotonic_ns(),
-            time_ns: realtime_ns(),
         })
     }
 
