@@ -3,6 +3,7 @@
 mod bench;
 mod case;
 mod command_line;
+mod diagnostics;
 mod failing;
 mod host;
 mod image;
@@ -71,6 +72,7 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(stress::cases());
     cases.extend(memory::cases());
     cases.extend(command_line::cases());
+    cases.extend(diagnostics::cases());
     cases.extend(network_flags::cases());
     cases.extend(bench::cases());
     cases.extend(libtest::cases()?);
