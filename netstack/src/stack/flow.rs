@@ -12,9 +12,12 @@ use smoltcp::socket::tcp;
 
 use super::address::bits;
 use super::buffers::Share;
+use super::classify::Segment;
 use super::neighbours::Waiter;
+use super::port::Position;
 use super::ports::Use;
 use super::shared::Shared;
+use super::time_wait::Past;
 use super::timers::Timer;
 use crate::Nanos;
 use crate::error::Error;
@@ -86,6 +89,9 @@ pub(super) struct Flow<W> {
     unanswered: Option<Nanos>,
     /// The end of output has been given to smoltcp.
     output_ended: bool,
+    position: Position,
+    /// smoltcp has nothing to do for it but to wait.
+    rests: bool,
     /// Its SYN's sequence number, once that was sent.
     initial: Option<u32>,
     /// Why it ended, if smoltcp does not know.
@@ -176,6 +182,8 @@ impl<W: Wait> Flow<W> {
             heard: now,
             unanswered: None,
             output_ended: false,
+            position: Position::default(),
+            rests: false,
             initial: None,
             cause: None,
         };
@@ -215,11 +223,18 @@ impl<W: Wait> Flow<W> {
         }
     }
 
-    /// Segments for it have been given to smoltcp.
-    pub fn was_heard(&mut self, now: Nanos) {
+    /// A segment for it has come, and is the interface's first frame.
+    pub fn ingress(&mut self, shared: &mut Shared, segment: &Segment) {
+        let now = shared.now;
+        let netif = &mut shared.netifs[self.netif];
+        self.position.is_closed = segment.window == 0;
+        netif.notes.position = self.position;
+        netif.ingress(Some(&mut self.sockets), now);
+        self.position = core::mem::take(&mut netif.notes.position);
         self.heard = now;
         self.unanswered = None;
         self.look(now);
+        self.make_dirty(shared);
     }
 
     /// Notes how smoltcp's state has changed. Called after each thing that may have changed it,
@@ -288,6 +303,10 @@ impl<W: Wait> Flow<W> {
         if let Stage::Open(ends) = &self.stage {
             ends.state.attended();
         }
+        if self.is_astray(shared) {
+            self.cause = self.cause.or(Some(Error::ConnectionAborted));
+            self.vanish();
+        }
         self.check_deadlines(now);
         self.announce();
         self.deliver();
@@ -338,9 +357,27 @@ impl<W: Wait> Flow<W> {
         open && self.cause.is_none() && self.socket().can_recv()
     }
 
+    /// What has to be kept of it, if it is over but for TIME-WAIT.
+    pub fn past(&self) -> Option<Past> {
+        let over = self.seen == tcp::State::TimeWait && self.rests && !self.has_to_be_read();
+        over.then_some(Past {
+            id: self.id,
+            local: self.local,
+            remote: self.remote,
+            next: self.position.next?,
+            expected: self.position.acknowledged?,
+            until: 0,
+        })
+    }
+
     /// Whether smoltcp must not be let end TIME-WAIT, which would lose what is still to be read.
     fn is_kept_for_reading(&self, now: Nanos) -> bool {
         self.seen == tcp::State::TimeWait && self.has_to_be_read() && now >= self.since + TIME_WAIT
+    }
+
+    /// Whether its interface has no longer the address that its segments come from.
+    pub fn is_astray(&self, shared: &Shared) -> bool {
+        self.netif != 0 && !shared.netifs[self.netif].has(self.local.ip())
     }
 
     /// Ends what has taken too long.
@@ -467,7 +504,10 @@ impl<W: Wait> Flow<W> {
         let netif = &mut shared.netifs[self.netif];
         netif.notes.no_room = false;
         for _ in 0..SEGMENTS {
-            if netif.egress(Some(&mut self.sockets), shared.now) {
+            netif.notes.position = self.position;
+            let sent = netif.egress(Some(&mut self.sockets), shared.now);
+            self.position = core::mem::take(&mut netif.notes.position);
+            if sent {
                 if self.seen == tcp::State::SynSent {
                     self.initial = netif.notes.segment.map(|segment| segment.sequence);
                 }
@@ -510,6 +550,7 @@ impl<W: Wait> Flow<W> {
     fn set_timer(&mut self, shared: &mut Shared, retry: Retry) {
         let now = shared.now;
         self.watch(now);
+        self.rests = false;
         let netif = &mut shared.netifs[self.netif];
         let mut deadline = self.deadline();
         let sooner = |at: Nanos| Some(deadline.map_or(at, |deadline| deadline.min(at)));
@@ -522,7 +563,9 @@ impl<W: Wait> Flow<W> {
                 }
             }
             Retry::WhenDue => {
-                if let Some(at) = netif.poll_at(&self.sockets, now) {
+                let due = netif.poll_at(&self.sockets, now);
+                self.rests = due.is_none_or(|at| at > now + SECOND);
+                if let Some(at) = due {
                     deadline = sooner(if at <= now { now + RETRY } else { at });
                 }
             }

@@ -16,7 +16,7 @@
 //! | `icmp` | what others say of packets that did not arrive |
 //! | `resolve` | host names |
 //! | `route`, `address`, `ports` | where packets go, and who may have which address |
-//! | `flow`, `flows` | TCP |
+//! | `flow`, `flows`, `time_wait` | TCP |
 //! | `datagrams` | UDP |
 //! | `table`, `timers`, `buffers`, `random`, `shared` | names, time, memory, chance |
 
@@ -44,6 +44,7 @@ mod slaac;
 mod snapshot;
 mod sums;
 mod table;
+mod time_wait;
 mod timers;
 
 use alloc::boxed::Box;
@@ -293,8 +294,8 @@ impl<W: Wait> Stack<W> {
         while frames > 0 && turns > 0 {
             let received = self.receive(&mut frames);
             let served = self.serve(&mut turns);
-            self.ask_neighbours();
-            if !received && !served && self.shared.dirty.is_empty() {
+            let asked = self.ask_neighbours();
+            if !received && !served && !asked {
                 break;
             }
         }
@@ -302,6 +303,7 @@ impl<W: Wait> Stack<W> {
         for index in 0..self.shared.netifs.len() {
             more |= self.finish(index, more);
         }
+        self.tcp.set_timer(&mut self.shared);
         let pieces = self.reassembly.deadline();
         let timer = &mut self.reassembly.timer;
         self.shared.timers.set(timer, pieces, Timer::Reassembly);
@@ -324,11 +326,11 @@ impl<W: Wait> Stack<W> {
                 Timer::Neighbours(index) => shared.netifs[index].neighbours.timer = None,
                 Timer::Card(index) => shared.netifs[index].card_timer = None,
                 Timer::Lookup(id) => self.resolver.timer_fired(shared, id),
+                Timer::TimeWait => self.tcp.expire(now),
                 Timer::Reassembly => {
                     self.reassembly.timer = None;
                     self.reassembly.expire(now);
                 }
-                Timer::TimeWait => {}
             }
         }
     }
@@ -344,6 +346,7 @@ impl<W: Wait> Stack<W> {
             .set(&mut netif.timer, deadline, Timer::Netif(index));
         if changed {
             self.count_unconfigured();
+            self.tcp.readdressed(&mut self.shared);
             self.udp.configured(&mut self.shared);
             self.resolver.configured(&mut self.shared);
         }
@@ -535,12 +538,15 @@ impl<W: Wait> Stack<W> {
         *turns < before
     }
 
-    /// Asks for hardware addresses, and gives up those that do not answer.
-    fn ask_neighbours(&mut self) {
+    /// Asks for hardware addresses, and gives up those that do not answer. False: there was
+    /// nothing to do.
+    fn ask_neighbours(&mut self) -> bool {
+        let mut busy = false;
         for index in 0..self.shared.netifs.len() {
             let shared = &mut self.shared;
             let netif = &mut shared.netifs[index];
             let due = netif.neighbours.due(shared.now);
+            busy |= !due.ask.is_empty() || !due.failed.is_empty();
             for ip in due.ask {
                 netif.ask(ip);
             }
@@ -555,6 +561,7 @@ impl<W: Wait> Stack<W> {
                 }
             }
         }
+        busy
     }
 
     /// Ends a step for one interface. True: there is more to do.

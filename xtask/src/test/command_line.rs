@@ -73,7 +73,8 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-fn command(suite: &Suite, args: &[&str]) -> Result<Command, crate::error::Error> {
+/// xtask itself, to be run from the repository's root, without input.
+pub fn command(suite: &Suite, args: &[&str]) -> Result<Command, crate::error::Error> {
     use crate::error::Context;
     let mut command =
         Command::new(std::env::current_exe().context(|| "find xtask's own executable".into())?);

@@ -16,6 +16,7 @@ mod memory;
 mod network_flags;
 mod runner;
 mod scenario;
+mod serving;
 mod stress;
 mod suite;
 
@@ -74,6 +75,7 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(command_line::cases());
     cases.extend(diagnostics::cases());
     cases.extend(network_flags::cases());
+    cases.extend(serving::cases());
     cases.extend(bench::cases());
     cases.extend(libtest::cases()?);
     Ok(cases)
