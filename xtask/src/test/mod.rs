@@ -4,6 +4,7 @@ mod bench;
 mod case;
 mod cluster;
 mod command_line;
+mod diagnostics;
 mod failing;
 mod host;
 mod image;
@@ -73,6 +74,7 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(stress::cases());
     cases.extend(memory::cases());
     cases.extend(command_line::cases());
+    cases.extend(diagnostics::cases());
     cases.extend(network_flags::cases());
     cases.extend(serving::cases());
     cases.extend(cluster::cases());
