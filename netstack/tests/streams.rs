@@ -712,7 +712,7 @@ fn routers_say_what_cannot_be_reached() {
         guess[41] ^= 1;
         for about in [
             guess,
-            syn[..40].to_vec().into_iter().chain([0; 2]).collect(),
+            syn[..40].iter().copied().chain([0; 2]).collect(),
         ] {
             world.inject(0, unreachable([10, 0, 0, 9], code, &about));
         }
