@@ -710,10 +710,7 @@ fn routers_say_what_cannot_be_reached() {
         // Somebody who only guesses knows no sequence number.
         let mut guess = syn.clone();
         guess[41] ^= 1;
-        for about in [
-            guess,
-            syn[..40].iter().copied().chain([0; 2]).collect(),
-        ] {
+        for about in [guess, syn[..40].iter().copied().chain([0; 2]).collect()] {
             world.inject(0, unreachable([10, 0, 0, 9], code, &about));
         }
         world.settle();

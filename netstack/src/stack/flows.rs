@@ -7,7 +7,6 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use ringbuf::HeapRb;
 use ringbuf::traits::Split;
 use smoltcp::socket::tcp;
@@ -19,6 +18,7 @@ use super::classify::{Packet, Segment};
 use super::flow::{Beginning, Ends, Flow, Key, Outcome, Stage};
 use super::icmp::Refusal;
 use super::ports::{Ports, Sharing, Use};
+use super::random::Map;
 use super::route::Route;
 use super::shared::Shared;
 use super::table::{Kind, Table};
@@ -35,7 +35,7 @@ const BACKLOG: usize = 4096;
 /// All of TCP.
 pub(super) struct Tcp<W> {
     pub flows: Table<Box<Flow<W>>>,
-    by_key: HashMap<Key, SocketId, FixedState>,
+    by_key: Map<Key, SocketId>,
     pub listeners: Table<Listening<W>>,
     bindings: Table<Place>,
     ports: Ports,
@@ -56,7 +56,7 @@ impl<W: Wait> Tcp<W> {
     pub fn new(seed: u64) -> Self {
         Self {
             flows: Table::new(Kind::Flow),
-            by_key: HashMap::with_hasher(FixedState::with_seed(seed)),
+            by_key: Map::with_hasher(FixedState::with_seed(seed)),
             listeners: Table::new(Kind::Listener),
             bindings: Table::new(Kind::Binding),
             ports: Ports::default(),

@@ -31,7 +31,29 @@ pub(super) fn from_ndp(frame: &[u8], packet: &Packet) -> Option<IpAddr> {
     tells.then_some(packet.source)
 }
 
-/// Whether an ICMPv6 message asks which groups the node is in.
+/// What is after IPv6's options for each hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Optioned {
+    /// Somebody asks which groups the node is in.
+    GroupQuery,
+    /// Another ICMPv6 message.
+    Message,
+    /// Anything else.
+    Other,
+}
+
+pub(super) fn after_options(frame: &[u8], packet: &Packet) -> Optioned {
+    let options = frame.get(packet.payload..packet.end).unwrap_or_default();
+    match *options {
+        [58, eights, ..] => match options.get(8 * (1 + usize::from(eights))) {
+            Some(130) => Optioned::GroupQuery,
+            _ => Optioned::Message,
+        },
+        _ => Optioned::Other,
+    }
+}
+
+/// Whether an IGMP message asks which groups the node is in.
 pub(super) fn is_group_query(frame: &[u8], packet: &Packet) -> bool {
-    packet.source.is_ipv6() && frame.get(packet.payload) == Some(&130)
+    frame.get(packet.payload) == Some(&0x11)
 }

@@ -58,6 +58,7 @@ use self::classify::{Frame, Packet, Ports};
 use self::datagrams::Udp;
 use self::flows::Tcp;
 use self::icmp::{Refusal, What};
+use self::learn::Optioned;
 use self::neighbours::Waiter;
 use self::netif::Netif;
 use self::ports::Sharing;
@@ -322,6 +323,9 @@ impl<W: Wait> Stack<W> {
         while let Some(timer) = self.shared.timers.pop(now) {
             let shared = &mut self.shared;
             match timer {
+                Timer::Socket(id) if table::kind(id) == Kind::Datagrams => {
+                    self.udp.timer_fired(id);
+                }
                 Timer::Socket(id) => self.tcp.timer_fired(shared, id),
                 Timer::Netif(index) => {
                     shared.netifs[index].timer = None;
@@ -427,10 +431,19 @@ impl<W: Wait> Stack<W> {
             }
             Frame::Icmp(packet) => self.message(index, &packet),
             Frame::OtherIp => netif.ingress(None, shared.now),
-            Frame::Igmp => {
-                netif.expect_reports(shared.now);
-                netif.ingress(None, shared.now);
-                self.serve_netif(index);
+            Frame::Igmp(packet) => {
+                let frame = netif.first().unwrap_or_default();
+                let asked = learn::is_group_query(frame, &packet);
+                self.group_message(index, asked);
+            }
+            Frame::HopByHop(packet) => {
+                let frame = netif.first().unwrap_or_default();
+                match learn::after_options(frame, &packet) {
+                    Optioned::GroupQuery => self.group_message(index, true),
+                    Optioned::Message => self.group_message(index, false),
+                    // smoltcp would refuse what is a socket's.
+                    Optioned::Other => netif.release(),
+                }
             }
             Frame::Fragment(packet) => {
                 let frame = netif.first().unwrap_or_default();
@@ -468,6 +481,17 @@ impl<W: Wait> Stack<W> {
         }
     }
 
+    /// Gives smoltcp a message about groups.
+    fn group_message(&mut self, index: usize, is_query: bool) {
+        let now = self.shared.now;
+        let netif = &mut self.shared.netifs[index];
+        netif.ingress(None, now);
+        if is_query {
+            netif.expect_reports(now);
+            self.serve_netif(index);
+        }
+    }
+
     /// Looks at the interface's first frame, an ICMP or ICMPv6 message, and leaves the rest to
     /// smoltcp.
     fn message(&mut self, index: usize, packet: &Packet) {
@@ -476,7 +500,6 @@ impl<W: Wait> Stack<W> {
         let netif = &mut shared.netifs[index];
         let frame = netif.first().unwrap_or_default();
         let told = learn::from_ndp(frame, packet);
-        let query = learn::is_group_query(frame, packet);
         let refusal = icmp::refusal(frame, packet);
         let heard = match netif.slaac.take() {
             Some(mut slaac) => {
@@ -488,13 +511,10 @@ impl<W: Wait> Stack<W> {
             None => false,
         };
         netif.ingress(None, now);
-        if query {
-            netif.expect_reports(now);
-        }
         if let Some(sender) = told {
             self.learn(index, sender);
         }
-        if heard || query {
+        if heard {
             self.serve_netif(index);
         }
         if let Some(refusal) = refusal {
