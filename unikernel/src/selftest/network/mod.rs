@@ -21,7 +21,7 @@ use crate::time::monotonic_ns;
 /// Those that no test has at the moment.
 static CARDS: Lock<Vec<Box<dyn Nic>>> = Lock::new(Vec::new());
 /// Runs when a card has interrupted, as the protocol thread does.
-static THREAD: InterruptThread = InterruptThread::new(1, || WAITERS.wake_all());
+static THREAD: InterruptThread = InterruptThread::new(1);
 static WAITERS: WaitQueue = WaitQueue::new();
 
 /// Echoes that are under way at a time.
@@ -29,7 +29,11 @@ const WINDOW: u64 = 48;
 
 /// Starts all cards; how many there are.
 pub fn begin(_: u64) -> Found {
-    if !THREAD.start(0) {
+    let work = || {
+        WAITERS.wake_all();
+        None
+    };
+    if !THREAD.start(0, work) {
         return Err("no memory for an interrupt thread".into());
     }
     let cards = drivers::nics(|| THREAD.ask());
