@@ -116,41 +116,52 @@ fn received<T>(
     }
 }
 
-/// Has the gateway send so many frames back, of all sizes; how many interrupts that took.
+/// Has the gateway send so many frames back, of all sizes, many at a time; how many
+/// interrupts that took.
 pub fn echoes(argument: u64) -> Found {
     let (number, amount) = card_and_amount(argument);
-    with(number, |card| {
-        let before = card.counters();
-        let gateway = gateway(card)?;
-        let sizes = 1 + data_of_longest(card);
-        let echo = |number: u64| Echo {
-            number: number as u16,
-            data: (number as usize * 97 + sizes - 1) % sizes,
-        };
-        let mac = card.capabilities().mac;
-        let (mut sent, mut answered) = (0, 0);
-        while answered < amount {
-            let (_, transmit) = card.halves();
-            while sent < amount && sent - answered < WINDOW && transmit.has_room() {
-                let next = echo(sent);
-                transmit.send(packet::ECHO + next.data, &mut |frame| {
-                    packet::echo(mac, gateway, next, frame)
-                });
-                sent += 1;
-            }
-            transmit.kick();
-            let found = wait(card, "an echo", |card| {
-                received(card, |frame, _| packet::echoed(frame))
-            })?;
-            if found != echo(answered) {
-                return Err(format!("found {found:?}, expected {:?}", echo(answered)));
-            }
-            answered += 1;
+    with(number, |card| echo_all(card, amount, WINDOW))
+}
+
+/// The same, each frame once the one before has come back: nearly every one has to be waited
+/// for, and without an interrupt it would be waited for in vain.
+pub fn one_by_one(argument: u64) -> Found {
+    let (number, amount) = card_and_amount(argument);
+    with(number, |card| echo_all(card, amount, 1))
+}
+
+/// Has `amount` echoes come back, `window` of which are under way at a time.
+fn echo_all(card: &mut dyn Nic, amount: u64, window: u64) -> Found {
+    let before = card.counters();
+    let gateway = gateway(card)?;
+    let sizes = 1 + data_of_longest(card);
+    let echo = |number: u64| Echo {
+        number: number as u16,
+        data: (number as usize * 97 + sizes - 1) % sizes,
+    };
+    let mac = card.capabilities().mac;
+    let (mut sent, mut answered) = (0, 0);
+    while answered < amount {
+        let (_, transmit) = card.halves();
+        while sent < amount && sent - answered < window && transmit.has_room() {
+            let next = echo(sent);
+            transmit.send(packet::ECHO + next.data, &mut |frame| {
+                packet::echo(mac, gateway, next, frame)
+            });
+            sent += 1;
         }
-        let after = card.counters();
-        check(before, after, amount + 1)?;
-        Ok(after.interrupts - before.interrupts)
-    })
+        transmit.kick();
+        let found = wait(card, "an echo", |card| {
+            received(card, |frame, _| packet::echoed(frame))
+        })?;
+        if found != echo(answered) {
+            return Err(format!("found {found:?}, expected {:?}", echo(answered)));
+        }
+        answered += 1;
+    }
+    let after = card.counters();
+    check(before, after, amount + 1)?;
+    Ok(after.interrupts - before.interrupts)
 }
 
 /// The card has counted so many frames each way, and no errors.
