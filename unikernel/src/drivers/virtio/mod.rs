@@ -82,6 +82,11 @@ impl Device {
         &self.name
     }
 
+    /// The features that the device offers.
+    pub fn offered(&mut self) -> u64 {
+        self.transport.offered()
+    }
+
     /// Resets the device and agrees on those of the `wanted` features that it offers, and
     /// on those that all devices need.
     pub fn negotiate(&mut self, wanted: u64) -> Result<u64, Refusal> {

@@ -179,43 +179,54 @@ fn check(before: Counters, after: Counters, frames: u64) -> Result<(), Failure> 
 }
 
 /// Sends so many frames as fast as they go, with the card told only when there is no room for
-/// another; how often that was.
+/// another, and again if there always was room because the card was as fast; how often there
+/// was none.
 pub fn burst(argument: u64) -> Found {
+    /// A card that is emulated on the same processor cannot be as fast so often.
+    const ATTEMPTS: usize = 20;
     let (number, amount) = card_and_amount(argument);
     with(number, |card| {
         let gateway = gateway(card)?;
-        let capabilities = card.capabilities();
-        let before = card.counters();
-        // The gateway does not answer to another's address.
-        let mac = capabilities.mac;
-        let data = data_of_longest(card);
-        let (mut sent, mut full) = (0, 0);
-        while sent < amount {
-            let (_, transmit) = card.halves();
-            if !transmit.has_room() {
-                full += 1;
-                wait(card, "room for a frame", |card| {
-                    received(card, |_, _| None::<()>);
-                    card.halves().1.has_room().then_some(())
-                })?;
-                continue;
+        for _ in 0..ATTEMPTS {
+            let full = burst_once(card, gateway, amount)?;
+            if full > 0 {
+                return Ok(full);
             }
-            let echo = Echo {
-                number: sent as u16,
-                data,
-            };
-            transmit.send(packet::ECHO + data, &mut |frame| {
-                packet::echo(mac, gateway, echo, frame)
-            });
-            sent += 1;
         }
-        card.halves().1.kick();
-        let after = card.counters();
-        if after.tx_frames - before.tx_frames != amount || full == 0 {
-            return Err(format!(
-                "the ring was full {full} times; {before:?}, then {after:?}"
-            ));
-        }
-        Ok(full)
+        Err(format!("there always was room; {:?}", card.counters()))
     })
+}
+
+fn burst_once(card: &mut dyn Nic, gateway: [u8; 6], amount: u64) -> Found {
+    let before = card.counters();
+    let mac = card.capabilities().mac;
+    let data = data_of_longest(card);
+    let (mut sent, mut full) = (0, 0);
+    while sent < amount {
+        let (_, transmit) = card.halves();
+        if !transmit.has_room() {
+            full += 1;
+            wait(card, "room for a frame", |card| {
+                received(card, |_, _| None::<()>);
+                card.halves().1.has_room().then_some(())
+            })?;
+            continue;
+        }
+        let echo = Echo {
+            number: sent as u16,
+            data,
+        };
+        transmit.send(packet::ECHO + data, &mut |frame| {
+            packet::echo(mac, gateway, echo, frame)
+        });
+        sent += 1;
+    }
+    card.halves().1.kick();
+    let after = card.counters();
+    if after.tx_frames - before.tx_frames != amount {
+        return Err(format!(
+            "sent {amount} frames, the card has counted {before:?}, then {after:?}"
+        ));
+    }
+    Ok(full)
 }
