@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod command;
+mod debian;
 mod error;
 mod kernel;
 mod rust_src;
@@ -18,6 +19,8 @@ mod app;
 mod bench;
 #[cfg(feature = "full")]
 mod build_set;
+#[cfg(feature = "full")]
+mod cluster;
 #[cfg(feature = "full")]
 mod doctor;
 #[cfg(feature = "full")]
@@ -93,6 +96,7 @@ fn full(command: &str, parser: lexopt::Parser) -> Result<u8> {
     match command {
         "run" => run::run(parser),
         "trace" => run::trace(parser),
+        "cluster" => cluster::run(parser),
         "test" => test::run(parser),
         "bench" => bench::run(parser),
         "doctor" => doctor::run(),
@@ -131,6 +135,19 @@ cargo xtask run APP [OPTIONS] [-- ARGS]   run a program (a name of apps/, or a p
     -v                  show QEMU's command line
 cargo xtask trace APP --out FILE.json     as run, and write what each CPU did when (for
                                           ui.perfetto.dev, or chrome://tracing)
+cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program in N VMs on one switch
+    The options of run, for each of them, and:
+    --subnet ADDR/PREFIX  where their addresses are from (10.77.0.0/24): node i has the (i+1)-th
+    --ip6, --mtu        before any --net: of the card on the switch (net0)
+    --net user          a second card; node i then has the port HOST+i of each -p and --diag
+    --pcap FILE         all that the nodes send, an interface for each
+    --faults SPEC       what is wrong with the network: loss=1%,delay=5ms±2ms,reorder=2%,dup=1%,
+                        corrupt=1%,rate=100Mbit,queue=256KiB (n2.loss=1% for one node),
+                        partition=0,1|2@10s..20s, down=2@5s..; or a file FILE.toml with the same
+    --seed S            which frames these hit (1)
+    --log-dir DIR       where n0.log, n1.log, ... go (kept only when a node fails)
+    --keep-going        when a node fails, let the others run on
+    The status is 0, or that of the node that failed first.
 cargo xtask test [FILTER...] [--list]     run the tests whose names contain a filter (all)
 cargo xtask bench [GROUP] [--json]        measure a group of figures (none: list the groups)
 cargo xtask doctor                        what is there and what is missing

@@ -79,10 +79,8 @@ impl Server {
     /// Listens at this address, over both protocols.
     pub fn start(address: &str) -> Result<Self, String> {
         let cannot = |error| format!("cannot listen at {address}: {error}");
-        // Who finds a listener finds the socket as well.
-        let socket = UdpSocket::bind(address).map_err(cannot)?;
-        let address = socket.local_addr().map_err(cannot)?;
-        let listener = TcpListener::bind(address).map_err(cannot)?;
+        let (listener, socket) = bind(address).map_err(cannot)?;
+        let address = listener.local_addr().map_err(cannot)?;
         let shared = Arc::new(Shared::default());
         let of_tcp = Arc::clone(&shared);
         thread::spawn(move || accept(&listener, &of_tcp));
@@ -117,6 +115,20 @@ impl Server {
     pub fn totals(&self) -> Totals {
         *self.shared.lock()
     }
+}
+
+/// Takes the same port of both protocols.
+fn bind(address: &str) -> io::Result<(TcpListener, UdpSocket)> {
+    if address.ends_with(":0") {
+        // A port that is free for TCP is most likely free for UDP, but not the reverse:
+        // connections that have just ended keep theirs for a while.
+        let listener = TcpListener::bind(address)?;
+        let socket = UdpSocket::bind(listener.local_addr()?)?;
+        return Ok((listener, socket));
+    }
+    // Who finds a listener at a known port finds the socket as well.
+    let socket = UdpSocket::bind(address)?;
+    Ok((TcpListener::bind(address)?, socket))
 }
 
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {

@@ -29,11 +29,6 @@ pub(super) fn bits(ip: IpAddr) -> u128 {
     }
 }
 
-/// Whether the address stays within the node: 127.0.0.0/8 or ::1.
-pub(super) fn is_loopback(ip: IpAddr) -> bool {
-    ip.is_loopback()
-}
-
 /// Where a socket is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {

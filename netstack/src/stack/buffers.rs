@@ -79,12 +79,6 @@ impl Budget {
     pub fn give(&mut self, share: Share) {
         self.used -= share.bytes();
     }
-
-    /// Bytes that are in use.
-    #[cfg(test)]
-    pub fn used(&self) -> usize {
-        self.used
-    }
 }
 
 /// smoltcp's buffers for a connection; `None`: there is no memory.

@@ -69,6 +69,8 @@ pub(super) struct Segment {
     /// Sequence numbers it takes: payload, SYN and FIN.
     pub length: u32,
     pub flags: Flags,
+    /// The window, not scaled.
+    pub window: u16,
     /// Where its payload begins, from the frame's beginning on.
     pub payload: usize,
 }
@@ -83,13 +85,18 @@ impl Flags {
     const RST: u8 = 4;
     const ACK: u8 = 16;
 
-    /// Whether it asks for a new connection.
-    pub fn is_opening(self) -> bool {
-        self.0 & (Self::SYN | Self::ACK | Self::RST | Self::FIN) == Self::SYN
+    /// Whether it only says where its sender is: an acknowledgement, or an RST with one.
+    pub fn is_position(self) -> bool {
+        self.0 & (Self::SYN | Self::FIN | Self::ACK) == Self::ACK
     }
 
     pub fn is_reset(self) -> bool {
         self.0 & Self::RST != 0
+    }
+
+    /// Whether it asks for a new connection.
+    pub fn is_opening(self) -> bool {
+        self.0 & (Self::SYN | Self::ACK | Self::RST | Self::FIN) == Self::SYN
     }
 }
 
@@ -130,49 +137,55 @@ pub(super) fn ip(frame: &[u8], start: usize) -> Frame {
 
 /// The packet, and whether it is a piece of one.
 fn ipv4(frame: &[u8], start: usize) -> Option<(Packet, bool)> {
+    let packet = ipv4_header(frame, start)?;
+    let piece = u16_at(frame, start + 6)? & 0x3fff != 0;
+    (packet.end <= frame.len()).then_some((packet, piece))
+}
+
+/// What an IPv4 header says. The packet may go on after the frame's end.
+pub(super) fn ipv4_header(frame: &[u8], start: usize) -> Option<Packet> {
     let header = frame.get(start..start + 20)?;
     let words = usize::from(header[0] & 15);
     let length = usize::from(u16_at(header, 2)?);
-    let end = start + length;
-    if words < 5 || length < 4 * words || end > frame.len() {
+    if words < 5 || length < 4 * words {
         return None;
     }
-    let piece = u16_at(header, 6)? & 0x3fff != 0;
     let address = |at: usize| -> IpAddr {
         Ipv4Addr::new(header[at], header[at + 1], header[at + 2], header[at + 3]).into()
     };
-    let packet = Packet {
+    Some(Packet {
         source: address(12),
         destination: address(16),
         protocol: header[9],
         ip: start,
         payload: start + 4 * words,
-        end,
-    };
-    Some((packet, piece))
+        end: start + length,
+    })
 }
 
 fn ipv6(frame: &[u8], start: usize) -> Option<(Packet, bool)> {
+    let packet = ipv6_header(frame, start)?;
+    let piece = packet.protocol == FRAGMENT_V6;
+    (packet.end <= frame.len()).then_some((packet, piece))
+}
+
+/// What an IPv6 header says. The packet may go on after the frame's end.
+pub(super) fn ipv6_header(frame: &[u8], start: usize) -> Option<Packet> {
     let header: &[u8; 40] = frame.get(start..start + 40)?.try_into().ok()?;
-    let end = start + 40 + usize::from(u16_at(header, 4)?);
-    if end > frame.len() {
-        return None;
-    }
     let address = |at: usize| -> Option<Ipv6Addr> {
         let octets: [u8; 16] = header[at..at + 16].try_into().ok()?;
         let address = Ipv6Addr::from(octets);
         // A mapped address on the wire pretends to be of IPv4.
         address.to_ipv4_mapped().is_none().then_some(address)
     };
-    let packet = Packet {
+    Some(Packet {
         source: address(8)?.into(),
         destination: address(24)?.into(),
         protocol: header[6],
         ip: start,
         payload: start + 40,
-        end,
-    };
-    Some((packet, packet.protocol == FRAGMENT_V6))
+        end: start + 40 + usize::from(u16_at(header, 4)?),
+    })
 }
 
 fn tcp(frame: &[u8], packet: &Packet) -> Option<Segment> {
@@ -189,6 +202,7 @@ fn tcp(frame: &[u8], packet: &Packet) -> Option<Segment> {
         acknowledged: u32_at(header, 8)?,
         length: payload as u32 + u32::from(flags & Flags::SYN != 0) + u32::from(flags & Flags::FIN),
         flags: Flags(flags),
+        window: u16_at(header, 14)?,
         payload: packet.payload + length,
     })
 }

@@ -11,8 +11,12 @@
 //! |---|---|
 //! | `netif`, `port`, `ask`, `learn`, `neighbours` | interfaces, and what is below smoltcp |
 //! | `classify`, `sums` | what a frame is, and whether it has arrived unharmed |
+//! | `setup`, `dhcp`, `slaac` | how interfaces get their addresses |
+//! | `reassembly` | packets that arrive in pieces |
+//! | `icmp` | what others say of packets that did not arrive |
+//! | `resolve` | host names |
 //! | `route`, `address`, `ports` | where packets go, and who may have which address |
-//! | `flow`, `flows` | TCP |
+//! | `flow`, `flows`, `time_wait` | TCP |
 //! | `datagrams` | UDP |
 //! | `table`, `timers`, `buffers`, `random`, `shared` | names, time, memory, chance |
 
@@ -21,19 +25,26 @@ mod ask;
 mod buffers;
 mod classify;
 mod datagrams;
+mod dhcp;
 mod flow;
 mod flows;
+mod icmp;
 mod learn;
 mod neighbours;
 mod netif;
 mod port;
 mod ports;
 mod random;
+mod reassembly;
+mod resolve;
 mod route;
+mod setup;
 mod shared;
+mod slaac;
 mod snapshot;
 mod sums;
 mod table;
+mod time_wait;
 mod timers;
 
 use alloc::boxed::Box;
@@ -43,22 +54,23 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, Ipv6Address};
-
-use self::classify::Frame;
+use self::classify::{Frame, Packet, Ports};
 use self::datagrams::Udp;
 use self::flows::Tcp;
+use self::icmp::{Refusal, What};
 use self::neighbours::Waiter;
 use self::netif::Netif;
 use self::ports::Sharing;
 use self::random::Random;
+use self::reassembly::Reassembly;
+use self::resolve::Resolver;
 use self::shared::Shared;
 use self::table::Kind;
 use self::timers::{Timer, Timers};
 use crate::Nanos;
-use crate::config::{InterfaceConfig, V4, V6};
+use crate::config::InterfaceConfig;
 use crate::error::Error;
-use crate::nic::Nic;
+use crate::nic::{Nic, RxChecksum};
 use crate::request::{Reply, Request, StackCounters};
 use crate::socket::{SocketId, Wait};
 
@@ -77,6 +89,8 @@ pub struct Stack<W> {
     shared: Shared,
     tcp: Tcp<W>,
     udp: Udp<W>,
+    resolver: Resolver<W>,
+    reassembly: Reassembly,
 }
 
 /// What [`Stack::step`] found.
@@ -129,6 +143,8 @@ impl<W: Wait> Stack<W> {
             },
             tcp,
             udp: Udp::new(),
+            resolver: Resolver::new(),
+            reassembly: Reassembly::default(),
         }
     }
 
@@ -141,10 +157,11 @@ impl<W: Wait> Stack<W> {
             log::error!("net{}: no memory for the interface", index - 1);
             return;
         };
-        set_up(&mut netif);
+        netif.set_up(now);
         let timer = Timer::Netif(index);
         self.shared.timers.set(&mut netif.timer, Some(now), timer);
         self.shared.netifs.push(netif);
+        self.count_unconfigured();
     }
 
     /// For waiting until interfaces have their addresses.
@@ -201,6 +218,10 @@ impl<W: Wait> Stack<W> {
             Request::ConnectDatagrams(id, peer) => {
                 Reply::Local(self.udp.connect(shared, id, peer)?)
             }
+            Request::CheckDatagrams(id, peer) => {
+                self.udp.check(shared, id, peer)?;
+                Reply::Done
+            }
             Request::SetDatagramOptions(id, options) => {
                 self.udp.set_options(id, options)?;
                 Reply::Done
@@ -230,7 +251,14 @@ impl<W: Wait> Stack<W> {
                 Reply::Done
             }
             Request::Snapshot => Reply::Snapshot(snapshot::take(shared, &self.tcp, &self.udp)),
-            Request::Resolve { .. } => return Err(Error::Invalid),
+            Request::Resolve {
+                name,
+                family,
+                lookup,
+            } => {
+                self.resolver.resolve(shared, &name, family, lookup);
+                Reply::Done
+            }
         })
     }
 
@@ -270,8 +298,8 @@ impl<W: Wait> Stack<W> {
         while frames > 0 && turns > 0 {
             let received = self.receive(&mut frames);
             let served = self.serve(&mut turns);
-            self.ask_neighbours();
-            if !received && !served && self.shared.dirty.is_empty() {
+            let asked = self.ask_neighbours();
+            if !received && !served && !asked {
                 break;
             }
         }
@@ -279,6 +307,10 @@ impl<W: Wait> Stack<W> {
         for index in 0..self.shared.netifs.len() {
             more |= self.finish(index, more);
         }
+        self.tcp.set_timer(&mut self.shared);
+        let pieces = self.reassembly.deadline();
+        let timer = &mut self.reassembly.timer;
+        self.shared.timers.set(timer, pieces, Timer::Reassembly);
         Step {
             deadline: self.shared.timers.first(),
             more,
@@ -297,17 +329,42 @@ impl<W: Wait> Stack<W> {
                 }
                 Timer::Neighbours(index) => shared.netifs[index].neighbours.timer = None,
                 Timer::Card(index) => shared.netifs[index].card_timer = None,
-                Timer::Reassembly | Timer::TimeWait | Timer::Lookup(_) => {}
+                Timer::Lookup(id) => self.resolver.timer_fired(shared, id),
+                Timer::TimeWait => self.tcp.expire(now),
+                Timer::Reassembly => {
+                    self.reassembly.timer = None;
+                    self.reassembly.expire(now);
+                }
             }
         }
     }
 
-    /// Sends what smoltcp sends by itself, and what is left of packets in pieces.
+    /// Does what an interface does by itself.
     fn serve_netif(&mut self, index: usize) {
         let shared = &mut self.shared;
         let netif = &mut shared.netifs[index];
-        if netif.finish_pieces(shared.now) {
-            netif.egress(None, shared.now);
+        let changed = netif.maintain(shared.now);
+        let deadline = netif.maintenance(shared.now);
+        shared
+            .timers
+            .set(&mut netif.timer, deadline, Timer::Netif(index));
+        if changed {
+            self.count_unconfigured();
+            self.tcp.readdressed(&mut self.shared);
+            self.udp.configured(&mut self.shared);
+            self.resolver.configured(&mut self.shared);
+        }
+    }
+
+    /// Counts the interfaces that wait for their first address, and tells those who wait for
+    /// that.
+    fn count_unconfigured(&mut self) {
+        let waiting = self.shared.netifs.iter().filter(|netif| netif.is_waiting());
+        let count = waiting.count() as u32;
+        self.shared.unconfigured = count;
+        let before = self.configured.waiting.swap(count, Ordering::AcqRel);
+        if count < before {
+            self.configured.waiters.wake();
         }
     }
 
@@ -358,11 +415,7 @@ impl<W: Wait> Stack<W> {
         netif.poll_card();
         match frame {
             Frame::Tcp(packet, segment) => self.tcp.ingress(shared, index, &packet, &segment),
-            Frame::Udp(packet, ports) => {
-                if !self.udp.ingress(shared, index, &packet, &ports) {
-                    shared.netifs[index].ingress(None, shared.now);
-                }
-            }
+            Frame::Udp(packet, ports) => self.datagram(index, &packet, &ports),
             Frame::Arp => {
                 let told = netif.first().and_then(learn::from_arp);
                 netif.ingress(None, shared.now);
@@ -372,17 +425,15 @@ impl<W: Wait> Stack<W> {
                     self.learn(index, sender);
                 }
             }
-            Frame::Icmp(packet) => {
-                let told = netif
-                    .first()
-                    .and_then(|frame| learn::from_ndp(frame, &packet));
-                netif.ingress(None, shared.now);
-                if let Some(sender) = told {
-                    self.learn(index, sender);
-                }
-            }
+            Frame::Icmp(packet) => self.message(index, &packet),
             Frame::Igmp | Frame::OtherIp => netif.ingress(None, shared.now),
-            Frame::Fragment(_) | Frame::Foreign => netif.release(),
+            Frame::Fragment(packet) => {
+                let frame = netif.first().unwrap_or_default();
+                let whole = self.reassembly.add(index, frame, &packet, shared.now);
+                netif.release();
+                netif.whole = whole;
+            }
+            Frame::Foreign => netif.release(),
             Frame::Malformed => {
                 shared.counters.malformed += 1;
                 netif.release();
@@ -391,12 +442,83 @@ impl<W: Wait> Stack<W> {
         true
     }
 
+    /// Gives the interface's first frame, a UDP datagram, to whom it is for.
+    fn datagram(&mut self, index: usize, packet: &Packet, ports: &Ports) {
+        let shared = &mut self.shared;
+        let netif = &mut shared.netifs[index];
+        if ports.destination == dhcp::PORT
+            && let Some(mut dhcp) = netif.dhcp.take()
+        {
+            netif.ingress(Some(&mut dhcp.sockets), shared.now);
+            netif.dhcp = Some(dhcp);
+            self.serve_netif(index);
+            return;
+        }
+        let answer = ports.source == resolve::PORT;
+        if answer && self.resolver.ingress(shared, index, packet, ports) {
+            return;
+        }
+        if !self.udp.ingress(shared, index, packet, ports) {
+            shared.netifs[index].ingress(None, shared.now);
+        }
+    }
+
+    /// Looks at the interface's first frame, an ICMP or ICMPv6 message, and leaves the rest to
+    /// smoltcp.
+    fn message(&mut self, index: usize, packet: &Packet) {
+        let shared = &mut self.shared;
+        let now = shared.now;
+        let netif = &mut shared.netifs[index];
+        let checksum = match netif.is_loopback() {
+            true => RxChecksum::Good,
+            false => RxChecksum::Unknown,
+        };
+        let frame = netif.first().unwrap_or_default();
+        let told = learn::from_ndp(frame, packet);
+        let refusal = icmp::refusal(frame, packet, checksum);
+        let heard = match netif.slaac.take() {
+            Some(mut slaac) => {
+                let frame = netif.first().unwrap_or_default();
+                let heard = slaac.hear(frame, packet, now);
+                netif.slaac = Some(slaac);
+                heard
+            }
+            None => false,
+        };
+        netif.ingress(None, now);
+        if let Some(sender) = told {
+            self.learn(index, sender);
+        }
+        if heard {
+            self.serve_netif(index);
+        }
+        if let Some(refusal) = refusal {
+            self.refuse(index, &refusal);
+        }
+    }
+
+    /// Something that this node has sent did not arrive.
+    fn refuse(&mut self, index: usize, refusal: &Refusal) {
+        let Refusal {
+            local,
+            remote,
+            error,
+            ..
+        } = *refusal;
+        match refusal.what {
+            What::Segment(sequence) => {
+                self.tcp.refused(&mut self.shared, index, refusal, sequence);
+            }
+            What::Datagram => self.udp.refused(local, remote, error),
+        }
+    }
+
     /// A neighbour's hardware address is known: those who waited for it may send.
     fn learn(&mut self, index: usize, ip: IpAddr) {
         for waiter in self.shared.netifs[index].neighbours.learn(ip) {
             match waiter {
                 Waiter::Socket(id) => self.attend(id),
-                Waiter::Lookup(_) => {}
+                Waiter::Lookup(id) => self.resolver.service(&mut self.shared, id),
             }
         }
     }
@@ -420,26 +542,30 @@ impl<W: Wait> Stack<W> {
         *turns < before
     }
 
-    /// Asks for hardware addresses, and gives up those that do not answer.
-    fn ask_neighbours(&mut self) {
+    /// Asks for hardware addresses, and gives up those that do not answer. False: there was
+    /// nothing to do.
+    fn ask_neighbours(&mut self) -> bool {
+        let mut busy = false;
         for index in 0..self.shared.netifs.len() {
             let shared = &mut self.shared;
             let netif = &mut shared.netifs[index];
             let due = netif.neighbours.due(shared.now);
+            busy |= !due.ask.is_empty() || !due.failed.is_empty();
             for ip in due.ask {
                 netif.ask(ip);
             }
-            for (waiter, _) in due.failed {
+            for (waiter, ip) in due.failed {
                 let shared = &mut self.shared;
                 match waiter {
                     Waiter::Socket(id) if table::kind(id) == Kind::Flow => {
                         self.tcp.neighbour_failed(shared, id);
                     }
                     Waiter::Socket(id) => self.udp.neighbour_failed(shared, id),
-                    Waiter::Lookup(_) => {}
+                    Waiter::Lookup(id) => self.resolver.neighbour_failed(shared, id, ip),
                 }
             }
         }
+        busy
     }
 
     /// Ends a step for one interface. True: there is more to do.
@@ -460,59 +586,4 @@ impl<W: Wait> Stack<W> {
             .set(&mut netif.card_timer, room, Timer::Card(index));
         !more && !netif.rest_card()
     }
-}
-
-/// Gives an interface the addresses that it is told to have.
-fn set_up(netif: &mut Netif) {
-    let Some(config) = netif.config.clone() else {
-        return;
-    };
-    let mut addresses: Vec<IpCidr> = Vec::new();
-    if let V4::Static {
-        address,
-        prefix,
-        gateway,
-    } = config.v4
-    {
-        addresses.push(IpCidr::new(address.into(), prefix.min(32)));
-        if let Some(gateway) = gateway.filter(|gateway| IpAddress::from(*gateway).is_unicast()) {
-            // There is room in a new table.
-            let _ = netif.interface.routes_mut().add_default_ipv4_route(gateway);
-        }
-    }
-    if config.v6 != V6::Off
-        && let Some(mac) = netif.mac()
-    {
-        addresses.push(IpCidr::new(link_local(mac).into(), 64));
-    }
-    if let V6::Static {
-        address,
-        prefix,
-        gateway,
-    } = config.v6
-    {
-        addresses.push(IpCidr::new(address.into(), prefix.min(128)));
-        if let Some(gateway) = gateway.filter(|gateway| IpAddress::from(*gateway).is_unicast()) {
-            let _ = netif.interface.routes_mut().add_default_ipv6_route(gateway);
-        }
-    }
-    // smoltcp panics at addresses that are not one host's.
-    addresses.retain(|cidr| cidr.address().is_unicast());
-    netif.interface.update_ip_addrs(|own| own.extend(addresses));
-}
-
-/// The link-local address of a card (RFC 4291, appendix A).
-fn link_local(mac: [u8; 6]) -> Ipv6Address {
-    let [a, b, c, d, e, f] = EthernetAddress(mac).0;
-    let pair = |high: u8, low: u8| u16::from(high) << 8 | u16::from(low);
-    Ipv6Address::new(
-        0xfe80,
-        0,
-        0,
-        0,
-        pair(a ^ 2, b),
-        pair(c, 0xff),
-        pair(0xfe, d),
-        pair(e, f),
-    )
 }

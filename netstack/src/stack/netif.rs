@@ -9,16 +9,22 @@ use core::num::NonZeroUsize;
 
 use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::{
-    Checksum, ChecksumCapabilities, DeviceCapabilities, Medium, SegmentationCapabilities,
+    Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium, SegmentationCapabilities,
+    TxToken,
 };
 use smoltcp::socket::udp;
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr};
+use smoltcp::wire::{
+    EthernetAddress, EthernetFrame, EthernetProtocol, HardwareAddress, Icmpv6Repr, IpAddress,
+    IpCidr, IpRepr, NdiscRepr, TcpPacket, TcpRepr,
+};
 
 use super::buffers;
 use super::classify::{self, ETHERNET, Frame, Packet};
+use super::dhcp::Dhcp;
 use super::neighbours::Neighbours;
 use super::port::{CardDevice, Checksums, Notes, Queue, QueueDevice};
+use super::slaac::Slaac;
 use super::{ask, sums};
 use crate::Nanos;
 use crate::config::InterfaceConfig;
@@ -30,6 +36,8 @@ use crate::socket::SocketId;
 const LOOPBACK_MTU: usize = 65_535;
 /// Limits of a card's packets, in bytes: IPv4's minimum, and jumbo frames.
 const MTU: (u16, u16) = (576, 9216);
+/// The group of all routers on a link.
+const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 /// Bytes of a UDP datagram's data at most.
 pub(super) const DATAGRAM: usize = 65_507;
 
@@ -58,6 +66,12 @@ pub(super) struct Netif {
     datagram: SocketHandle,
     /// How it is set up; loopback has nothing of that.
     pub config: Option<InterfaceConfig>,
+    /// A frame that has arrived in pieces, and comes before all others.
+    pub whole: Option<Vec<u8>>,
+    /// Who asks for IPv4 addresses.
+    pub dhcp: Option<Dhcp>,
+    /// What routers say of IPv6 addresses.
+    pub slaac: Option<Slaac>,
     /// Sockets that wait for room in the card.
     pub stalled: Vec<SocketId>,
     /// When to look whether there is room. As the timers have it.
@@ -144,6 +158,9 @@ impl Netif {
             datagrams,
             datagram,
             config,
+            whole: None,
+            dhcp: None,
+            slaac: None,
             stalled: Vec::new(),
             card_timer: None,
             timer: None,
@@ -195,6 +212,11 @@ impl Netif {
 
     /// What the oldest received frame is. What is not for this interface is [`Frame::Foreign`].
     pub fn peek(&mut self, counters: &mut StackCounters) -> Option<Frame> {
+        let own = self.interface.ip_addrs();
+        if let Some(whole) = &self.whole {
+            let frame = classify::ethernet(whole);
+            return Some(judge(frame, whole, RxChecksum::Unknown, own, counters));
+        }
         match &mut self.link {
             Link::Loopback(queue) => Some(classify::ip(queue.first()?, 0)),
             Link::Card(card) => {
@@ -204,7 +226,6 @@ impl Netif {
                     return Some(Frame::Foreign);
                 }
                 let frame = classify::ethernet(bytes);
-                let own = self.interface.ip_addrs();
                 Some(judge(frame, bytes, checksum, own, counters))
             }
         }
@@ -212,14 +233,20 @@ impl Netif {
 
     /// The oldest received frame.
     pub fn first(&mut self) -> Option<&[u8]> {
+        if self.whole.is_some() {
+            return self.whole.as_deref();
+        }
         match &mut self.link {
             Link::Loopback(queue) => queue.first(),
-            Link::Card(card) => Some(card.nic.halves().0.first()?.0),
+            Link::Card(card) => card.first(),
         }
     }
 
     /// Throws the oldest received frame away.
     pub fn release(&mut self) {
+        if self.whole.take().is_some() {
+            return;
+        }
         match &mut self.link {
             Link::Loopback(queue) => {
                 if let Some(packet) = queue.pop() {
@@ -247,18 +274,22 @@ impl Netif {
             }
             Link::Card(card) => {
                 let (receive, transmit) = card.nic.halves();
-                let Some((frame, _)) = receive.first() else {
-                    return;
+                let whole = self.whole.take();
+                let frame = match &whole {
+                    Some(whole) => Some(whole.as_slice()),
+                    None => receive.first().map(|(frame, _)| &*frame),
                 };
                 let mut device = CardDevice {
-                    frame: Some(frame),
+                    frame,
                     transmit,
                     capabilities: &card.capabilities,
                     checksums: card.checksums,
                     notes: &mut self.notes,
                 };
                 self.interface.poll_ingress_single(at, &mut device, sockets);
-                receive.release();
+                if whole.is_none() {
+                    receive.release();
+                }
             }
         }
         self.note(now);
@@ -358,6 +389,62 @@ impl Netif {
         self.notes.unkicked = true;
     }
 
+    /// Answers the first frame's sender with a segment, if there is room.
+    pub fn reply(&mut self, (packet, segment): &(IpRepr, TcpRepr<'_>)) {
+        let length = packet.buffer_len();
+        let source = self.first().and_then(|frame| frame.get(6..12));
+        let destination = source.map(EthernetAddress::from_bytes);
+        match &mut self.link {
+            Link::Loopback(queue) => {
+                let mut device = QueueDevice {
+                    frame: None,
+                    queue,
+                    notes: &mut self.notes,
+                };
+                if let Some(token) = device.transmit(Instant::ZERO) {
+                    token.consume(length, |bytes| emit(packet, segment, bytes));
+                }
+            }
+            Link::Card(card) => {
+                let Some(destination) = destination else {
+                    return;
+                };
+                let own = EthernetAddress(card.mac);
+                let mut device = card.device(None, &mut self.notes);
+                if let Some(token) = device.transmit(Instant::ZERO) {
+                    token.consume(ETHERNET + length, |bytes| {
+                        let mut frame = EthernetFrame::new_unchecked(bytes);
+                        frame.set_src_addr(own);
+                        frame.set_dst_addr(destination);
+                        frame.set_ethertype(match packet {
+                            IpRepr::Ipv4(_) => EthernetProtocol::Ipv4,
+                            IpRepr::Ipv6(_) => EthernetProtocol::Ipv6,
+                        });
+                        emit(packet, segment, frame.payload_mut());
+                    });
+                }
+            }
+        }
+    }
+
+    /// Asks for routers.
+    pub fn solicit(&mut self) {
+        let Link::Card(card) = &mut self.link else {
+            return;
+        };
+        let source = self.interface.get_source_address_ipv6(&ALL_ROUTERS);
+        let mac = EthernetAddress(card.mac);
+        let (_, transmit) = card.nic.halves();
+        if !transmit.has_room() {
+            return;
+        }
+        let question = Icmpv6Repr::Ndisc(NdiscRepr::RouterSolicit {
+            lladdr: Some(mac.into()),
+        });
+        ask::send_icmpv6(transmit, mac, source, ALL_ROUTERS, &question);
+        self.notes.unkicked = true;
+    }
+
     /// Tells the card of what was sent.
     pub fn kick(&mut self) {
         if let Link::Card(card) = &mut self.link
@@ -429,6 +516,11 @@ impl Card {
         }
     }
 
+    fn first(&mut self) -> Option<&[u8]> {
+        let (frame, _) = self.nic.halves().0.first()?;
+        Some(frame)
+    }
+
     fn device<'a>(&'a mut self, frame: Option<&'a [u8]>, notes: &'a mut Notes) -> CardDevice<'a> {
         CardDevice {
             frame,
@@ -438,6 +530,16 @@ impl Card {
             notes,
         }
     }
+}
+
+/// Writes a packet. Checksums of TCP are the card's, or the port's.
+fn emit(packet: &IpRepr, segment: &TcpRepr<'_>, bytes: &mut [u8]) {
+    let mut checksums = ChecksumCapabilities::default();
+    checksums.tcp = Checksum::None;
+    packet.emit(&mut *bytes, &checksums);
+    let (source, destination) = (packet.src_addr(), packet.dst_addr());
+    let mut carried = TcpPacket::new_unchecked(&mut bytes[packet.header_len()..]);
+    segment.emit(&mut carried, &source, &destination, &checksums);
 }
 
 /// What the card cuts up, with all headers. Of IPv6 nothing: smoltcp 0.14 drops such packets.

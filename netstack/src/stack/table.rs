@@ -103,6 +103,13 @@ impl<T> Table<T> {
     pub fn iter(&self) -> impl Iterator<Item = (SocketId, &T)> {
         self.slots.iter().flatten().map(|(id, value)| (*id, value))
     }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (SocketId, &mut T)> {
+        self.slots
+            .iter_mut()
+            .flatten()
+            .map(|(id, value)| (*id, value))
+    }
 }
 
 #[cfg(test)]

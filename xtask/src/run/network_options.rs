@@ -9,7 +9,7 @@ use lexopt::prelude::*;
 
 use super::options::number;
 use crate::error::{Error, Result};
-use crate::vm::network::{Addressing, Backend, Forward, Mac, Network, Nic, Static, check_free};
+use crate::vm::network::{Addressing, Backend, Forward, Mac, Network, Nic, Static};
 
 /// QEMU's router, the subnet that it serves, and the name server in it.
 const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
@@ -17,14 +17,19 @@ const ROUTER_PREFIX: u8 = 24;
 const SUBNET: &str = "10.0.2.0/24";
 const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 
+/// How many cards a machine may have.
+const MAX_NICS: usize = 8;
+
 /// The smallest packet that every IPv4 host takes whole, the largest of jumbo frames.
 const MTU: std::ops::RangeInclusive<u16> = 576..=9000;
 
 /// What was asked for so far.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct NetworkOptions {
     /// The cards; `None` after `--net none`.
     nics: Option<Vec<Nic>>,
+    /// How many cards come before these.
+    first: u8,
     /// Whether a `--net` has named the first card.
     is_named: bool,
     forwards: Vec<Forward>,
@@ -38,7 +43,8 @@ impl Default for NetworkOptions {
     /// One card, on QEMU's router.
     fn default() -> Self {
         Self {
-            nics: Some(vec![nic(0, Backend::User(Vec::new()))]),
+            nics: Some(vec![nic(Backend::User(Vec::new()))]),
+            first: 0,
             is_named: false,
             forwards: Vec::new(),
             pcap: None,
@@ -50,6 +56,15 @@ impl Default for NetworkOptions {
 }
 
 impl NetworkOptions {
+    /// No card but the first, which is on a switch and none of these.
+    pub fn beside_a_switch() -> Self {
+        Self {
+            nics: Some(Vec::new()),
+            first: 1,
+            ..Self::default()
+        }
+    }
+
     /// Takes the option if it is one of these.
     pub fn take(&mut self, option: &str, parser: &mut Parser) -> Result<bool> {
         let mut value = || -> Result<String> { Ok(parser.value()?.string()?) };
@@ -92,11 +107,12 @@ impl NetworkOptions {
         match nics.last_mut() {
             Some(only) if is_first => only.backend = backend,
             _ => {
-                let number = u8::try_from(nics.len())
-                    .ok()
-                    .filter(|number| *number < 8)
-                    .ok_or_else(|| Error::usage("found more than 8 times --net, expected fewer"))?;
-                nics.push(nic(number, backend));
+                if nics.len() + usize::from(self.first) == MAX_NICS {
+                    return Err(Error::usage(format!(
+                        "found more than {MAX_NICS} cards, expected fewer times --net"
+                    )));
+                }
+                nics.push(nic(backend));
             }
         }
         Ok(())
@@ -110,8 +126,10 @@ impl NetworkOptions {
             .ok_or_else(|| no_network(option))
     }
 
-    /// The network that this comes to. Files and ports of the host are there for it.
-    pub fn finish(self) -> Result<Network> {
+    /// The network that this comes to for one of several nodes. They share the host, so
+    /// node `n` has port `HOST + n` where `-p HOST:GUEST` was asked for. The files of
+    /// `--pcap` are there and empty afterwards.
+    pub fn finish(self, node: u16) -> Result<Network> {
         let mut nics = match self.nics {
             Some(nics) => nics,
             None => {
@@ -119,8 +137,9 @@ impl NetworkOptions {
                 Vec::new()
             }
         };
-        for nic in &nics {
+        for (number, nic) in (self.first..).zip(&mut nics) {
             check_address(nic)?;
+            nic.mac = Mac::of(node, number);
         }
         let mut forwards = self.forwards;
         let user = nics
@@ -132,6 +151,9 @@ impl NetworkOptions {
             if !forwards.contains(&own) {
                 forwards.push(own);
             }
+        }
+        for forward in &mut forwards {
+            *forward = forward.for_node(node)?;
         }
         match (user, asked) {
             (Some(nic), _) => {
@@ -155,14 +177,12 @@ impl NetworkOptions {
                 nic.pcap = Some(capture(first, number)?);
             }
         }
-        let network = Network {
+        Ok(Network {
             nics,
             dns: self.dns,
             hostname: self.hostname,
             diagnostics: self.diagnostics,
-        };
-        check_free(network.forwards())?;
-        Ok(network)
+        })
     }
 
     fn refuse_without_cards(&self) -> Result<()> {
@@ -181,10 +201,10 @@ impl NetworkOptions {
     }
 }
 
-fn nic(number: u8, backend: Backend) -> Nic {
+fn nic(backend: Backend) -> Nic {
     Nic {
         backend,
-        mac: Mac::of(0, number),
+        mac: Mac::of(0, 0),
         ip: None,
         ip6: None,
         mtu: None,
@@ -225,7 +245,8 @@ fn check_address(nic: &Nic) -> Result<()> {
     )))
 }
 
-fn mtu(text: &str) -> Result<u16> {
+/// The value of `--mtu`.
+pub fn mtu(text: &str) -> Result<u16> {
     let mtu = number("--mtu", text)?;
     if MTU.contains(&mtu) {
         return Ok(mtu);
@@ -311,7 +332,7 @@ mod tests {
             };
             assert!(options.take(&option, &mut parser)?, "{option}");
         }
-        options.finish()
+        options.finish(0)
     }
 
     #[test]

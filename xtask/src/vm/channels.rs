@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::command_line::{COM1, CONTROL, STDERR};
+use super::stop::Stop;
 use crate::command::Guarded;
 use crate::error::{Context, Error, Result};
 
@@ -38,8 +39,9 @@ impl Listeners {
         Ok(Self([bind(COM1)?, bind(STDERR)?, bind(CONTROL)?]))
     }
 
-    /// Takes QEMU's connections; `None` when QEMU ends before it makes them.
-    pub fn accept(self, qemu: &mut Guarded) -> Result<Option<Channels>> {
+    /// Takes QEMU's connections; `None` when QEMU ends, or is to end, before it makes
+    /// them.
+    pub fn accept(self, qemu: &mut Guarded, stop: &Stop) -> Result<Option<Channels>> {
         let mut accept = |listener: UnixListener| -> Result<Option<UnixStream>> {
             loop {
                 match listener.accept() {
@@ -56,12 +58,8 @@ impl Listeners {
                         )));
                     }
                 }
-                if qemu
-                    .0
-                    .try_wait()
-                    .context(|| "wait for QEMU".into())?
-                    .is_some()
-                {
+                let ended = qemu.0.try_wait().context(|| "wait for QEMU".into())?;
+                if ended.is_some() || stop.is_asked() {
                     return Ok(None);
                 }
                 if crate::interrupt::status().is_some() {
@@ -83,12 +81,13 @@ impl Listeners {
 }
 
 /// Where a guest's output goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
     /// To xtask's own standard output.
     Stdout,
     /// To xtask's own standard error.
     Stderr,
+    /// There.
+    To(Box<dyn Write + Send>),
     /// Kept in memory.
     Kept,
     /// The same, but nothing is read before so much time has passed.
@@ -97,7 +96,7 @@ pub enum Output {
 
 /// Moves all that comes from `source` to where it goes, as it comes; gives what
 /// was kept.
-pub fn pump(mut source: impl Read + Send + 'static, output: Output) -> JoinHandle<Vec<u8>> {
+pub fn pump(mut source: impl Read + Send + 'static, mut output: Output) -> JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let (mut kept, mut buffer) = (Vec::new(), [0; 16384]);
         if let Output::KeptAfter(time) = output {
@@ -110,9 +109,10 @@ pub fn pump(mut source: impl Read + Send + 'static, output: Output) -> JoinHandl
                 Ok(count) => &buffer[..count],
             };
             // A reader of ours that has gone away must not stop the guest.
-            let _ = match output {
+            let _ = match &mut output {
                 Output::Stdout => write_all(std::io::stdout(), bytes),
                 Output::Stderr => write_all(std::io::stderr(), bytes),
+                Output::To(writer) => writer.write_all(bytes),
                 Output::Kept | Output::KeptAfter(_) => {
                     kept.extend_from_slice(bytes);
                     Ok(())

@@ -6,8 +6,9 @@ mod command_line;
 mod config;
 pub mod network;
 mod report;
+mod stop;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -15,9 +16,11 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 pub use channels::{Input, Output};
+pub use command_line::hardware;
 pub use config::{Config, Guest, Machine};
 use report::News;
 pub use report::{Boot, Death, Report};
+pub use stop::Stop;
 
 use crate::command::{self, Guarded};
 use crate::error::{Context, Error, Result};
@@ -30,6 +33,9 @@ const ENDING: Duration = Duration::from_secs(5);
 /// The status of a guest that refused to start.
 const REFUSED: u8 = 1;
 
+/// Takes one line for the user.
+pub type Note = Box<dyn Fn(&str)>;
+
 /// What goes in and where things go.
 pub struct Streams {
     /// The program's standard input.
@@ -38,8 +44,8 @@ pub struct Streams {
     pub stdout: Output,
     /// Where its standard error goes.
     pub stderr: Output,
-    /// Whether to say how long it took to boot.
-    pub boot_line: bool,
+    /// Where to say how long it took to boot, if anywhere.
+    pub boot_line: Option<Note>,
     /// Whether to show QEMU's command line, and what it says even if all is well.
     pub verbose: bool,
 }
@@ -51,7 +57,7 @@ impl Streams {
             input: Input::Bytes(input.into()),
             stdout: Output::Kept,
             stderr: Output::Kept,
-            boot_line: false,
+            boot_line: None,
             verbose: false,
         }
     }
@@ -64,6 +70,8 @@ pub enum End {
     Exited(u8),
     /// It took too long and was killed.
     TimedOut(Duration),
+    /// It was asked to end, and killed.
+    Stopped,
     /// QEMU ended without a word from the guest: a triple fault, or QEMU
     /// refused to start, or was killed.
     Died {
@@ -89,6 +97,17 @@ pub struct Outcome {
 
 /// Runs a guest to its end.
 pub fn run(qemu: &Path, config: &Config, guest: &Guest, streams: Streams) -> Result<Outcome> {
+    run_unless(&Stop::default(), qemu, config, guest, streams)
+}
+
+/// Runs a guest to its end, or until it is stopped.
+pub fn run_unless(
+    stop: &Stop,
+    qemu: &Path,
+    config: &Config,
+    guest: &Guest,
+    streams: Streams,
+) -> Result<Outcome> {
     config.check()?;
     let folder = private_folder()?;
     let listeners = channels::Listeners::bind(folder.path())?;
@@ -108,14 +127,16 @@ pub fn run(qemu: &Path, config: &Config, guest: &Guest, streams: Streams) -> Res
         .take()
         .map(|stderr| channels::pump(stderr, Output::Kept));
 
-    let Some(channels) = listeners.accept(&mut child)? else {
-        let status = child.wait(&command)?;
-        let said = said.map_or_else(Vec::new, |said| said.join().unwrap_or_default());
-        return Ok(Outcome {
-            end: End::Died {
-                status,
-                said: text(said),
+    let Some(channels) = listeners.accept(&mut child, stop)? else {
+        let end = match stop.is_asked() {
+            true => End::Stopped,
+            false => End::Died {
+                status: child.wait(&command)?,
+                said: text(said.map_or_else(Vec::new, |said| said.join().unwrap_or_default())),
             },
+        };
+        return Ok(Outcome {
+            end,
             report: Report::default(),
             stdout: Vec::new(),
             stderr: Vec::new(),
@@ -132,14 +153,15 @@ pub fn run(qemu: &Path, config: &Config, guest: &Guest, streams: Streams) -> Res
         report: Report::default(),
         input: Some((streams.input, writer)),
         boot_line: streams.boot_line,
+        stop,
         deadline: config.timeout.map(|timeout| started + timeout),
     };
-    let in_time = watch.until_end()?;
+    let waited = watch.until_end()?;
     // Whether it is still there or not: after this it has ended, and so have
     // the channels.
-    let status = match in_time {
-        true => wait_briefly(&mut child)?,
-        false => None,
+    let status = match waited {
+        Waited::ForEnd => wait_briefly(&mut child)?,
+        Waited::TooLong | Waited::UntilStopped => None,
     };
     drop(child);
     let stdout = stdout.join().unwrap_or_default();
@@ -148,15 +170,16 @@ pub fn run(qemu: &Path, config: &Config, guest: &Guest, streams: Streams) -> Res
     if streams.verbose && !said.is_empty() {
         eprintln!("xtask: QEMU said: {said}");
     }
-    let end = match (watch.report.exit, in_time, status) {
+    let end = match (watch.report.exit, waited, status) {
         (Some(status), _, _) => End::Exited(status),
         // Too early for an exit record, but not without a word.
-        (None, true, _) if matches!(watch.report.death, Some(Death::Refused(_))) => {
+        (None, Waited::ForEnd, _) if matches!(watch.report.death, Some(Death::Refused(_))) => {
             End::Exited(REFUSED)
         }
-        (None, false, _) => End::TimedOut(config.timeout.unwrap_or_default()),
-        (None, true, Some(status)) => End::Died { status, said },
-        (None, true, None) => {
+        (None, Waited::UntilStopped, _) => End::Stopped,
+        (None, Waited::TooLong, _) => End::TimedOut(config.timeout.unwrap_or_default()),
+        (None, Waited::ForEnd, Some(status)) => End::Died { status, said },
+        (None, Waited::ForEnd, None) => {
             return Err(Error::failed("QEMU closed its channels but does not end"));
         }
     };
@@ -168,19 +191,31 @@ pub fn run(qemu: &Path, config: &Config, guest: &Guest, streams: Streams) -> Res
     })
 }
 
+/// What has ended the waiting for a guest.
+#[derive(Clone, Copy)]
+enum Waited {
+    /// The guest's end.
+    ForEnd,
+    /// Its time was up.
+    TooLong,
+    /// It was asked to end.
+    UntilStopped,
+}
+
 /// Listens to the control channel.
-struct Watch {
+struct Watch<'a> {
     records: Receiver<String>,
     report: Report,
     /// The input, and where to send it, until it is being sent.
     input: Option<(Input, UnixStream)>,
-    boot_line: bool,
+    boot_line: Option<Note>,
+    stop: &'a Stop,
     deadline: Option<Instant>,
 }
 
-impl Watch {
-    /// Waits for the end of the guest; `false` when its time is up first.
-    fn until_end(&mut self) -> Result<bool> {
+impl Watch<'_> {
+    /// Waits for the end of the guest, or of the waiting.
+    fn until_end(&mut self) -> Result<Waited> {
         loop {
             let left = self
                 .deadline
@@ -190,17 +225,20 @@ impl Watch {
                 .recv_timeout(left.map_or(TICK, |left| left.min(TICK)))
             {
                 Ok(record) => self.take(&record),
-                Err(RecvTimeoutError::Disconnected) => return Ok(true),
+                Err(RecvTimeoutError::Disconnected) => return Ok(Waited::ForEnd),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if crate::interrupt::status().is_some() {
                 return Err(Error::interrupted());
             }
+            if self.stop.is_asked() {
+                return Ok(Waited::UntilStopped);
+            }
             if self
                 .deadline
                 .is_some_and(|deadline| deadline <= Instant::now())
             {
-                return Ok(false);
+                return Ok(Waited::TooLong);
             }
         }
     }
@@ -208,11 +246,10 @@ impl Watch {
     fn take(&mut self, record: &str) {
         let news = self.report.take(record);
         if news == News::Booted
-            && self.boot_line
+            && let Some(note) = &self.boot_line
             && let Some(boot) = &self.report.boot
         {
-            // In one piece: the program's output may come at the same time.
-            let _ = std::io::stderr().write_all(format!("{}\n", boot.line()).as_bytes());
+            note(&boot.line());
         }
         match news {
             // Sent before, it would be lost when the kernel sets up the port.
@@ -264,7 +301,7 @@ fn wait_briefly(child: &mut Guarded) -> Result<Option<ExitStatus>> {
 
 /// A folder for the sockets that no one else may enter. A socket's path is
 /// short by nature, so a long TMPDIR is not used.
-fn private_folder() -> Result<tempfile::TempDir> {
+pub fn private_folder() -> Result<tempfile::TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix("darner-");
     let usual = std::env::temp_dir();

@@ -72,6 +72,19 @@ impl Forward {
         })
     }
 
+    /// The same for one of several nodes, each of which needs a port of its own.
+    pub fn for_node(self, node: u16) -> Result<Self> {
+        let port = self.host.port().checked_add(node).ok_or_else(|| {
+            Error::usage(format!(
+                "{self}: found no port for node {node}, which would have {} + {node}",
+                self.host.port()
+            ))
+        })?;
+        let mut forward = self;
+        forward.host.set_port(port);
+        Ok(forward)
+    }
+
     /// QEMU's option for it, to the guest's address (DHCP's first one when `None`).
     pub fn option(&self, address: Option<Ipv4Addr>) -> String {
         let address = address.map_or_else(String::new, |address| address.to_string());
@@ -138,6 +151,15 @@ mod tests {
             forward.option(Some(Ipv4Addr::new(10, 0, 2, 20))),
             "hostfwd=tcp:127.0.0.1:9000-10.0.2.20:9000"
         );
+    }
+
+    #[test]
+    fn each_node_has_a_port_of_its_own() {
+        let forward = Forward::parse("65530:80/udp").unwrap();
+        assert_eq!(forward.for_node(0).unwrap(), forward);
+        let last = forward.for_node(5).unwrap();
+        assert_eq!((last.host.port(), last.guest), (65535, 80));
+        assert_eq!(forward.for_node(6).unwrap_err().status(), 2);
     }
 
     #[test]

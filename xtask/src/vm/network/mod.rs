@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use address::{Addressing, Static};
-pub use forward::{Forward, check_free};
+pub use forward::{Forward, Protocol, check_free};
 
 use super::config::Machine;
 
@@ -53,6 +53,8 @@ pub enum Backend {
     User(Vec<Forward>),
     /// An interface of the host, set up by whoever may.
     Tap(String),
+    /// A port of a switch: its socket.
+    Switch(PathBuf),
 }
 
 /// A link-layer address.
@@ -79,7 +81,7 @@ impl Network {
     pub fn forwards(&self) -> impl Iterator<Item = &Forward> {
         self.nics.iter().flat_map(|nic| match &nic.backend {
             Backend::User(forwards) => &forwards[..],
-            Backend::Tap(_) => &[],
+            Backend::Tap(_) | Backend::Switch(_) => &[],
         })
     }
 
@@ -103,7 +105,7 @@ impl Network {
     /// Adds the cards to QEMU's command line.
     pub fn add_to(&self, qemu: &mut Command, machine: Machine) {
         for (number, nic) in self.nics.iter().enumerate() {
-            qemu.args(["-netdev", &nic.netdev(number)]);
+            qemu.arg("-netdev").arg(nic.netdev(number));
             qemu.args(["-device", &nic.device(number, machine)]);
             if let Some(file) = &nic.pcap {
                 let mut dump = OsString::from(format!(
@@ -117,7 +119,7 @@ impl Network {
 }
 
 impl Nic {
-    fn netdev(&self, number: usize) -> String {
+    fn netdev(&self, number: usize) -> OsString {
         match &self.backend {
             Backend::User(forwards) => {
                 let address = match self.ip {
@@ -129,10 +131,16 @@ impl Nic {
                     netdev += ",";
                     netdev += &forward.option(address);
                 }
-                netdev
+                netdev.into()
             }
             Backend::Tap(name) => {
-                format!("tap,id=net{number},ifname={name},script=no,downscript=no")
+                format!("tap,id=net{number},ifname={name},script=no,downscript=no").into()
+            }
+            Backend::Switch(socket) => {
+                let stream = "server=off,addr.type=unix,addr.path=";
+                let mut netdev = OsString::from(format!("stream,id=net{number},{stream}"));
+                netdev.push(escaped(socket));
+                netdev
             }
         }
     }
@@ -195,7 +203,11 @@ mod tests {
         first.mtu = Some(9000);
         first.pcap = Some("a,b.pcap".into());
         let network = Network {
-            nics: vec![first, nic(1, Backend::Tap("tap0".into()))],
+            nics: vec![
+                first,
+                nic(1, Backend::Tap("tap0".into())),
+                nic(2, Backend::Switch("/tmp/n0".into())),
+            ],
             ..Network::default()
         };
         assert_eq!(
@@ -211,6 +223,10 @@ mod tests {
                 "tap,id=net1,ifname=tap0,script=no,downscript=no",
                 "-device",
                 "virtio-net-pci,romfile=,netdev=net1,mac=02:da:00:01:00:01",
+                "-netdev",
+                "stream,id=net2,server=off,addr.type=unix,addr.path=/tmp/n0",
+                "-device",
+                "virtio-net-pci,romfile=,netdev=net2,mac=02:da:00:02:00:01",
             ]
         );
         assert!(words(&network, Machine::Microvm)[3].starts_with("virtio-net-device,netdev=net0"));

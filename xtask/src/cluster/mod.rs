@@ -1,0 +1,314 @@
+//! `xtask cluster`: one program in several virtual machines on one switch.
+//!
+//! Node `i` is called `n<i>` and has the `i + 1`-th address of the subnet. The program
+//! learns of the others from its environment: `DARNER_NODE` is its own number,
+//! `DARNER_NODES` how many there are, `DARNER_ADDRESSES` all addresses in order, with
+//! commas between them. Standard input goes to node 0.
+//!
+//! The exit status is 0 when all nodes end with 0, else that of the node that failed
+//! first in time; the statuses are those of `run`.
+
+mod options;
+mod output;
+mod subnet;
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use darner_switch::{Broken, Capture, Core, Counters, Event, PortId, Server};
+use options::{Options, Policy};
+use output::{Lines, Log, To};
+
+use crate::app::App;
+use crate::build_set::{BuildSet, Program};
+use crate::error::{Context, Error, Result};
+use crate::run::Explanation;
+use crate::vm::network::{Addressing, Backend, Mac, Network, Nic, check_free};
+use crate::vm::{self, Config, End, Guest, Input, Outcome, Output, Stop, Streams};
+use crate::workspace;
+
+/// How long nodes may go on after one has failed: they may have something to say.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Does what the command line after `cluster` says; gives the status to exit with.
+pub fn run(parser: lexopt::Parser) -> Result<u8> {
+    let options = Options::parse(parser)?;
+    // A mistyped name, a port in use, a file that cannot be written cost no build.
+    let app = App::find(&workspace::root()?, &options.common.app)?;
+    let networks = (0..options.nodes)
+        .map(|node| options.common.network.clone().finish(node))
+        .collect::<Result<Vec<_>>>()?;
+    check_free(networks.iter().flat_map(Network::forwards))?;
+    let logs = LogFolder::make(options.log_dir.as_deref())?;
+    let capture = capture(&options)?;
+
+    let set = BuildSet::ready()?;
+    let program = set.program(&app, options.common.profile)?;
+    let folder = vm::private_folder()?;
+    let initrd = folder.path().join("initrd.tar");
+    set.initrd(&initrd, &program, &options.common.shares)?;
+    let core = Core::new(options.plan.clone(), options.seed);
+    let switch = Server::start(folder.path(), options.nodes.into(), core, capture)
+        .context(|| "start the switch".into())?;
+    let cluster = Cluster {
+        options: &options,
+        set: &set,
+        program: &program,
+        initrd: &initrd,
+        stop: Stop::default(),
+    };
+    let status = cluster.run(networks, &switch, logs.path())?;
+    let events: Vec<Event> = switch.events().collect();
+    let counters = switch.stop();
+    tell(&events, counters.filter(|_| options.common.verbose));
+    if status != 0 {
+        eprintln!("xtask: what each node said: {}", logs.keep().display());
+    }
+    Ok(status)
+}
+
+fn capture(options: &Options) -> Result<Option<Capture>> {
+    let Some(path) = &options.pcap else {
+        return Ok(None);
+    };
+    match Capture::create(path, options.nodes.into()) {
+        Ok(capture) => Ok(Some(capture)),
+        Err(error) => Err(Error::usage(format!(
+            "--pcap: cannot write {}: {error}",
+            path.display()
+        ))),
+    }
+}
+
+/// Where the log files are.
+enum LogFolder {
+    /// Where the user wants them.
+    Chosen(PathBuf),
+    /// Where they are gone at the end, unless they are of use.
+    Passing(tempfile::TempDir),
+}
+
+impl LogFolder {
+    fn make(chosen: Option<&Path>) -> Result<Self> {
+        match chosen {
+            Some(path) => {
+                std::fs::create_dir_all(path).map_err(|error| {
+                    Error::usage(format!(
+                        "--log-dir: cannot make {}: {error}",
+                        path.display()
+                    ))
+                })?;
+                Ok(Self::Chosen(path.to_path_buf()))
+            }
+            None => tempfile::Builder::new()
+                .prefix("darner-cluster-")
+                .tempdir()
+                .context(|| "make a temporary folder".into())
+                .map(Self::Passing),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Chosen(path) => path,
+            Self::Passing(folder) => folder.path(),
+        }
+    }
+
+    fn keep(self) -> PathBuf {
+        match self {
+            Self::Chosen(path) => path,
+            Self::Passing(folder) => folder.keep(),
+        }
+    }
+}
+
+/// How a node came to its end.
+type Ended = (u16, Result<Outcome>);
+
+/// What all nodes share.
+struct Cluster<'a> {
+    options: &'a Options,
+    set: &'a BuildSet,
+    program: &'a Program,
+    initrd: &'a Path,
+    stop: Stop,
+}
+
+impl Cluster<'_> {
+    /// Runs all nodes to their ends; gives the status of the first that failed, or 0.
+    fn run(&self, networks: Vec<Network>, switch: &Server, logs: &Path) -> Result<u8> {
+        let logs = (0..self.options.nodes)
+            .map(|node| Log::create(logs, node))
+            .collect::<Result<Vec<_>>>()?;
+        let (sender, ends) = mpsc::channel();
+        std::thread::scope(|scope| {
+            for ((node, network), log) in (0..).zip(networks).zip(&logs) {
+                let (sender, socket) = (sender.clone(), switch.path(PortId(node)).to_owned());
+                scope.spawn(move || {
+                    let end = self.node(node, network, socket, log);
+                    // Whoever waits for it has given up on all nodes otherwise.
+                    let _ = sender.send((node, end));
+                });
+            }
+            drop(sender);
+            self.wait(&ends, &logs)
+        })
+    }
+
+    /// One node, from its start to its end.
+    fn node(&self, node: u16, network: Network, socket: PathBuf, log: &Log) -> Result<Outcome> {
+        let common = &self.options.common;
+        let config = Config {
+            network: self.plugged(node, network, socket),
+            ..common.config.clone()
+        };
+        let mut env = self.environment(node);
+        env.extend(common.env.iter().cloned());
+        let guest = Guest {
+            loader: self.set.loader.clone(),
+            initrd: self.initrd.to_path_buf(),
+            name: self.program.name.clone(),
+            log: common.log.clone(),
+            env,
+            args: common.args.clone(),
+        };
+        let boot_log = log.clone();
+        let streams = Streams {
+            input: match node {
+                0 => Input::Stdin,
+                _ => Input::Bytes(Vec::new()),
+            },
+            stdout: Output::To(Box::new(Lines::new(node, To::Stdout, log))),
+            stderr: Output::To(Box::new(Lines::new(node, To::Stderr, log))),
+            boot_line: Some(Box::new(move |line| {
+                Lines::new(node, To::Stderr, &boot_log).print(line);
+            })),
+            verbose: common.verbose,
+        };
+        vm::run_unless(&self.stop, &self.set.qemu, &config, &guest, streams)
+    }
+
+    /// The network with the card on the switch, which is the first.
+    fn plugged(&self, node: u16, mut network: Network, socket: PathBuf) -> Network {
+        let first = Nic {
+            backend: Backend::Switch(socket),
+            mac: Mac::of(node, 0),
+            ip: Some(Addressing::Static(self.options.subnet.of_node(node))),
+            ip6: self.options.ip6,
+            mtu: self.options.mtu,
+            pcap: None,
+        };
+        network.nics.insert(0, first);
+        network.hostname = Some(format!("n{node}"));
+        network
+    }
+
+    /// What the program learns of the cluster.
+    fn environment(&self, node: u16) -> Vec<String> {
+        let Options { nodes, subnet, .. } = self.options;
+        let addresses: Vec<String> = (0..*nodes)
+            .map(|node| subnet.of_node(node).address.to_string())
+            .collect();
+        vec![
+            format!("DARNER_NODE={node}"),
+            format!("DARNER_NODES={nodes}"),
+            format!("DARNER_ADDRESSES={}", addresses.join(",")),
+        ]
+    }
+
+    /// Waits until all have ended, and ends those that must not go on.
+    fn wait(&self, ends: &Receiver<Ended>, logs: &[Log]) -> Result<u8> {
+        let mut first_failure: Option<(u16, u8)> = None;
+        let mut error = None;
+        let mut deadline: Option<Instant> = None;
+        loop {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let end = match left {
+                Some(left) => ends.recv_timeout(left),
+                None => ends.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            let (node, outcome) = match end {
+                Ok(end) => end,
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.stop.ask();
+                    deadline = None;
+                    continue;
+                }
+            };
+            match outcome.and_then(|outcome| self.explained(node, &outcome, first_failure, logs)) {
+                Ok(0) => {}
+                Ok(status) if first_failure.is_none() => {
+                    first_failure = Some((node, status));
+                    if self.options.policy == Policy::EndAll {
+                        deadline = Some(Instant::now() + GRACE);
+                    }
+                }
+                Ok(_) => {}
+                Err(reason) => {
+                    error.get_or_insert(reason);
+                    self.stop.ask();
+                }
+            }
+        }
+        match error {
+            Some(error) => Err(error),
+            None => Ok(first_failure.map_or(0, |(_, status)| status)),
+        }
+    }
+
+    /// Says how a node has ended; gives its status.
+    fn explained(
+        &self,
+        node: u16,
+        outcome: &Outcome,
+        first_failure: Option<(u16, u8)>,
+        logs: &[Log],
+    ) -> Result<u8> {
+        let Explanation { mut text, status } = Explanation::of(self.set, self.program, outcome)?;
+        match (&outcome.end, first_failure) {
+            (End::Stopped, Some((failed, _))) => {
+                text = format!("xtask: ended, because n{failed} has failed (--keep-going)\n");
+            }
+            // The others say nothing of a status that is not the command's.
+            (End::Exited(1..), _) => text += &format!("xtask: exit status {status}\n"),
+            _ => {}
+        }
+        Lines::new(node, To::Stderr, &logs[usize::from(node)]).print(&text);
+        Ok(status)
+    }
+}
+
+/// Says what there is to say of the switch.
+fn tell(events: &[Event], counters: Option<Counters>) {
+    for event in events {
+        match event {
+            Event::CaptureFailed(error) => eprintln!("xtask: --pcap: cannot go on: {error}"),
+            Event::Unplugged(port, Broken::NotFrames(length)) => {
+                eprintln!("xtask: the switch cut {port} off: it claimed a frame of {length} bytes")
+            }
+            Event::Unplugged(port, Broken::Failed(kind)) => {
+                eprintln!("xtask: the switch lost {port}: {kind}");
+            }
+            Event::Plugged(_) | Event::Unplugged(_, Broken::Ended) => {}
+        }
+    }
+    for (port, of_port) in counters.iter().flat_map(|all| (0..).zip(&all.ports)) {
+        let (came, went) = (&of_port.ingress, &of_port.egress);
+        eprintln!(
+            "xtask: switch: n{port} sent {} frames ({} lost, {} twice, {} overtaken, {} corrupted, \
+             {} malformed), got {} ({} overflowed, {} discarded)",
+            came.received,
+            came.lost,
+            came.duplicated,
+            came.reordered,
+            came.corrupted,
+            came.malformed,
+            went.sent,
+            went.overflowed,
+            went.discarded,
+        );
+    }
+}

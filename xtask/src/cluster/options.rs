@@ -1,0 +1,177 @@
+//! The command line of `xtask cluster`.
+
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
+
+use darner_switch::Plan;
+use lexopt::Parser;
+use lexopt::prelude::*;
+
+use super::subnet::Subnet;
+use crate::error::{Context, Error, Result};
+use crate::run::network_options::{NetworkOptions, mtu};
+use crate::run::options::{Options as Common, number};
+use crate::vm::network::Addressing;
+
+/// How many nodes there may be.
+const MAX_NODES: u16 = 64;
+
+/// What `xtask cluster` is asked for.
+#[derive(Debug)]
+pub struct Options {
+    /// What every node is.
+    pub common: Common,
+    /// How many there are.
+    pub nodes: u16,
+    /// Where their addresses are from.
+    pub subnet: Subnet,
+    /// IPv6 on the switch; the kernel's own choice when `None`.
+    pub ip6: Option<Addressing<Ipv6Addr>>,
+    /// The largest packet on the switch.
+    pub mtu: Option<u16>,
+    /// What is wrong with the switch.
+    pub plan: Plan,
+    /// Which frames that hits.
+    pub seed: u64,
+    /// A file for everything that they send.
+    pub pcap: Option<PathBuf>,
+    /// A folder for what each prints.
+    pub log_dir: Option<PathBuf>,
+    /// What happens to the others when one fails.
+    pub policy: Policy,
+}
+
+/// See [`Options::policy`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// They are ended.
+    EndAll,
+    /// They run on.
+    KeepGoing,
+}
+
+/// What the options were before they are looked at together.
+struct Raw {
+    nodes: Option<u16>,
+    subnet: Subnet,
+    ip6: Option<Addressing<Ipv6Addr>>,
+    mtu: Option<u16>,
+    faults: Option<String>,
+    seed: u64,
+    pcap: Option<PathBuf>,
+    log_dir: Option<PathBuf>,
+    policy: Policy,
+    /// Whether a `--net` has come, after which options are about its card.
+    is_past_switch: bool,
+}
+
+impl Options {
+    /// Reads the command line after `cluster`.
+    pub fn parse(parser: Parser) -> Result<Self> {
+        let mut raw = Raw {
+            nodes: None,
+            subnet: Subnet::default(),
+            ip6: None,
+            mtu: None,
+            faults: None,
+            seed: 1,
+            pcap: None,
+            log_dir: None,
+            policy: Policy::EndAll,
+            is_past_switch: false,
+        };
+        let network = NetworkOptions::beside_a_switch();
+        let mut take = |option: &str, parser: &mut Parser| raw.take(option, parser);
+        let common = Common::parse(parser, network, &mut take)?;
+        raw.finish(common)
+    }
+}
+
+impl Raw {
+    fn take(&mut self, option: &str, parser: &mut Parser) -> Result<bool> {
+        let mut value = || -> Result<String> { Ok(parser.value()?.string()?) };
+        match option {
+            "--nodes" => self.nodes = Some(number(option, &value()?)?),
+            "--subnet" => self.subnet = Subnet::parse(&value()?)?,
+            "--faults" => self.faults = Some(value()?),
+            "--seed" => self.seed = number(option, &value()?)?,
+            "--pcap" => self.pcap = Some(value()?.into()),
+            "--log-dir" => self.log_dir = Some(value()?.into()),
+            "--keep-going" => self.policy = Policy::KeepGoing,
+            "--mtu" if !self.is_past_switch => self.mtu = Some(mtu(&value()?)?),
+            "--ip6" if !self.is_past_switch => self.ip6 = Some(shared_ip6(&value()?)?),
+            "--ip" if !self.is_past_switch => {
+                return Err(Error::usage(
+                    "found --ip: the nodes' addresses are chosen by --subnet; put --ip after \
+                     --net for another card",
+                ));
+            }
+            "--hostname" => {
+                return Err(Error::usage(
+                    "found --hostname: the nodes of a cluster are called n0, n1, and so on",
+                ));
+            }
+            "--net" => {
+                self.is_past_switch = true;
+                return Ok(false);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn finish(self, common: Common) -> Result<Options> {
+        let nodes = self.nodes.ok_or_else(|| {
+            Error::usage("found no --nodes, expected `cargo xtask cluster --nodes N APP`")
+        })?;
+        let most = MAX_NODES.min(self.subnet.room());
+        if !(1..=most).contains(&nodes) {
+            return Err(Error::usage(format!(
+                "found --nodes {nodes}, expected 1 to {most}"
+            )));
+        }
+        if common.config.gdb && nodes > 1 {
+            return Err(Error::usage(
+                "--gdb waits at one port for one machine: found several nodes, expected --nodes 1",
+            ));
+        }
+        Ok(Options {
+            plan: plan(self.faults.as_deref(), nodes)?,
+            common,
+            nodes,
+            subnet: self.subnet,
+            ip6: self.ip6,
+            mtu: self.mtu,
+            seed: self.seed,
+            pcap: self.pcap,
+            log_dir: self.log_dir,
+            policy: self.policy,
+        })
+    }
+}
+
+/// What is the same on all nodes.
+fn shared_ip6(text: &str) -> Result<Addressing<Ipv6Addr>> {
+    match Addressing::parse(text)? {
+        Addressing::Static(_) => Err(Error::usage(format!(
+            "found --ip6 {text}, which two nodes cannot both have, expected auto or off"
+        ))),
+        shared => Ok(shared),
+    }
+}
+
+/// Reads the value of `--faults`, or the file that it names.
+fn plan(faults: Option<&str>, nodes: u16) -> Result<Plan> {
+    let count = nodes.into();
+    let plan = match faults {
+        None => return Ok(Plan::none(count)),
+        Some(file) if file.ends_with(".toml") => {
+            let text = std::fs::read_to_string(file)
+                .context(|| format!("read {file} (--faults)"))
+                .map_err(|error| Error::usage(error.to_string()))?;
+            Plan::parse_toml(&text, count)
+        }
+        Some(text) => Plan::parse(text, count),
+    };
+    plan.map_err(|error| Error::usage(format!("--faults: {error}")))
+}
