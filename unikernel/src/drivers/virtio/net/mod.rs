@@ -122,14 +122,19 @@ fn agree(device: &mut Device, budget: Budget) -> Result<Agreed, Refusal> {
             .iter()
             .fold(0, |bits, feature| bits | bit(*feature))
     };
-    let mut wanted = bits(&ALWAYS);
-    if budget.allows_segmentation() {
-        wanted |= bits(&LARGE);
-        if device.offered() & bit(F::MRG_RXBUF) != 0 {
-            wanted |= bits(&LARGE_SPREAD);
-        }
-    }
-    device.negotiate(wanted).map(Agreed)
+    let large = match budget.allows_segmentation() {
+        true => bits(&LARGE),
+        false => 0,
+    };
+    let agreed = device.negotiate(|offered| {
+        let may_spread = offered & bit(F::MRG_RXBUF) != 0;
+        let spread = match may_spread && large != 0 {
+            true => bits(&LARGE_SPREAD),
+            false => 0,
+        };
+        bits(&ALWAYS) | large | spread
+    })?;
+    Ok(Agreed(agreed))
 }
 
 impl Parts {

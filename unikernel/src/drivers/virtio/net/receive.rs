@@ -176,10 +176,7 @@ impl Receiver {
         let mut length = self.append(Some(0), first, HEADER);
         for _ in 0..others {
             // All of a frame's buffers are used at the same time (5.1.6.4).
-            let Some(next) = self.pop() else {
-                return None;
-            };
-            length = match next {
+            length = match self.pop()? {
                 Ok(used) => self.append(length, used, 0),
                 Err(Unknown) => None,
             };
