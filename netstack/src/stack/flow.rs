@@ -37,6 +37,8 @@ const ORPHAN: Nanos = 60 * SECOND;
 const PROBES: u32 = 9;
 /// Segments that one connection may send before others get their turn.
 const SEGMENTS: usize = 64;
+/// How long an RST may wait to be sent: for room, or for a way that there may never be.
+const FAREWELL: Nanos = 10 * SECOND;
 /// How long a connection in TIME-WAIT is certain to be kept by smoltcp, which has 10 s.
 const TIME_WAIT: Nanos = 9 * SECOND;
 /// When to try again what should have been possible now.
@@ -87,6 +89,8 @@ pub(super) struct Flow<W> {
     heard: Nanos,
     /// Since when something has been unanswered.
     unanswered: Option<Nanos>,
+    /// Since when an RST has had to be sent.
+    broken: Option<Nanos>,
     /// The end of output has been given to smoltcp.
     output_ended: bool,
     position: Position,
@@ -181,6 +185,7 @@ impl<W: Wait> Flow<W> {
             began: now,
             heard: now,
             unanswered: None,
+            broken: None,
             output_ended: false,
             position: Position::default(),
             rests: false,
@@ -385,14 +390,23 @@ impl<W: Wait> Flow<W> {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return;
         }
-        self.abort(Some(Error::TimedOut));
+        let is_orphan = matches!(self.stage, Stage::Orphan(_));
+        match self.tcp_state() {
+            tcp::State::Closed => self.vanish(),
+            // All has been sent and confirmed. An RST would take the end of input away from a
+            // program at the other end that has not come to it yet.
+            tcp::State::FinWait2 if is_orphan => self.vanish(),
+            _ => self.abort(Some(Error::TimedOut)),
+        }
     }
 
     /// When it will have taken too long.
     fn deadline(&self) -> Option<Nanos> {
         let state = self.tcp_state();
-        if matches!(state, tcp::State::Closed | tcp::State::TimeWait) {
-            return None;
+        match state {
+            tcp::State::Closed => return self.broken.map(|since| since + FAREWELL),
+            tcp::State::TimeWait => return None,
+            _ => {}
         }
         let silence = self.unanswered.map(|since| since + DATA);
         match &self.stage {
@@ -581,6 +595,9 @@ impl<W: Wait> Flow<W> {
                 self.seen,
                 tcp::State::FinWait1 | tcp::State::Closing | tcp::State::LastAck
             );
+        let says_farewell =
+            self.seen == tcp::State::Closed && self.socket().remote_endpoint().is_some();
+        self.broken = says_farewell.then(|| self.broken.unwrap_or(now));
         self.unanswered = if owes {
             self.unanswered.or(Some(now))
         } else {

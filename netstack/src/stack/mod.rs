@@ -218,6 +218,10 @@ impl<W: Wait> Stack<W> {
             Request::ConnectDatagrams(id, peer) => {
                 Reply::Local(self.udp.connect(shared, id, peer)?)
             }
+            Request::CheckDatagrams(id, peer) => {
+                self.udp.check(shared, id, peer)?;
+                Reply::Done
+            }
             Request::SetDatagramOptions(id, options) => {
                 self.udp.set_options(id, options)?;
                 Reply::Done

@@ -73,7 +73,9 @@ impl Netif {
         };
         // A lease that is over makes smoltcp ask for a new one when it is called once more.
         for _ in 0..2 {
-            self.egress(Some(&mut dhcp.sockets), now);
+            if dhcp.pace.allows(now) && self.egress(Some(&mut dhcp.sockets), now) {
+                dhcp.pace.count();
+            }
         }
         let mut changed = false;
         while let Some(lease) = dhcp.poll() {
@@ -136,7 +138,7 @@ impl Netif {
         };
         let asks = self
             .poll_at(&dhcp.sockets, now)
-            .map(|at| at.max(now + RETRY));
+            .map(|at| at.max(now + RETRY).max(dhcp.pace.next()));
         let gives_up = dhcp.waits_until;
         self.dhcp = Some(dhcp);
         [slaac, asks, gives_up].into_iter().flatten().min()

@@ -2,6 +2,7 @@
 
 mod bench;
 mod case;
+mod cluster;
 mod command_line;
 mod diagnostics;
 mod failing;
@@ -76,6 +77,7 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(diagnostics::cases());
     cases.extend(network_flags::cases());
     cases.extend(serving::cases());
+    cases.extend(cluster::cases());
     cases.extend(bench::cases());
     cases.extend(libtest::cases()?);
     Ok(cases)
