@@ -11,7 +11,7 @@ use smoltcp::wire::DnsQueryType;
 
 use super::classify::{Packet, Ports, u16_at};
 use super::neighbours::Waiter;
-use super::random::{Map, Set};
+use super::random::Map;
 use super::shared::Shared;
 use super::timers::Timer;
 use crate::Nanos;
