@@ -213,7 +213,7 @@ impl<W: Wait> Udp<W> {
         bound.closing = Some(until);
         let timer = Timer::Socket(id);
         shared.timers.set(&mut bound.timer, Some(until), timer);
-        bound.make_dirty(shared);
+        self.service(shared, id);
     }
 
     /// A socket's deadline has come.
