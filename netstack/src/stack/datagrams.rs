@@ -16,8 +16,8 @@ use super::netif::{DATAGRAM, Netif};
 use super::ports::{Ports, Sharing};
 use super::route::{self, Route};
 use super::shared::Shared;
-use super::sums;
 use super::table::{Kind, Table};
+use crate::checksum::Sum;
 use crate::error::Error;
 use crate::request::DatagramOptions;
 use crate::socket::{Datagram, DatagramState, Datagrams, SocketId, Wait};
@@ -437,7 +437,7 @@ fn transmit(
     if bound.is_err() || socket.send_slice(data, meta).is_err() {
         return Sent::Failed(Error::Invalid);
     }
-    netif.notes.datagram_sum = pieces.then(|| sums::sum(data, 0));
+    netif.notes.datagram_sum = pieces.then(|| Sum::new().with(data));
     let sent = netif.datagram_egress(now);
     netif.notes.datagram_sum = None;
     if sent {

@@ -12,10 +12,12 @@ use smoltcp::socket::tcp;
 
 use super::address::bits;
 use super::buffers::Share;
+use super::classify::Segment;
 use super::neighbours::Waiter;
-use super::netif::Netif;
+use super::port::Position;
 use super::ports::Use;
 use super::shared::Shared;
+use super::time_wait::Past;
 use super::timers::Timer;
 use crate::Nanos;
 use crate::error::Error;
@@ -82,8 +84,6 @@ pub(super) struct Flow<W> {
     /// It is among those that have to be looked at.
     pub dirty: bool,
     pub timer: Option<Nanos>,
-    /// The end of what it has sent, as a sequence number.
-    highest: Option<u32>,
     began: Nanos,
     /// When the last segment came.
     heard: Nanos,
@@ -93,6 +93,9 @@ pub(super) struct Flow<W> {
     broken: Option<Nanos>,
     /// The end of output has been given to smoltcp.
     output_ended: bool,
+    position: Position,
+    /// smoltcp has nothing to do for it but to wait.
+    rests: bool,
     /// Its SYN's sequence number, once that was sent.
     initial: Option<u32>,
     /// Why it ended, if smoltcp does not know.
@@ -179,12 +182,13 @@ impl<W: Wait> Flow<W> {
             since: now,
             dirty: false,
             timer: None,
-            highest: None,
             began: now,
             heard: now,
             unanswered: None,
             broken: None,
             output_ended: false,
+            position: Position::default(),
+            rests: false,
             initial: None,
             cause: None,
         };
@@ -224,26 +228,18 @@ impl<W: Wait> Flow<W> {
         }
     }
 
-    /// Gives smoltcp the interface's first frame, which is for this connection.
-    pub fn ingress(&mut self, netif: &mut Netif, now: Nanos) {
-        netif.notes.highest = self.highest;
+    /// A segment for it has come, and is the interface's first frame.
+    pub fn ingress(&mut self, shared: &mut Shared, segment: &Segment) {
+        let now = shared.now;
+        let netif = &mut shared.netifs[self.netif];
+        self.position.is_closed = segment.window == 0;
+        netif.notes.position = self.position;
         netif.ingress(Some(&mut self.sockets), now);
-        self.highest = netif.notes.highest.take();
-    }
-
-    /// Has smoltcp send a segment. False: it sent nothing.
-    fn egress(&mut self, netif: &mut Netif, now: Nanos) -> bool {
-        netif.notes.highest = self.highest;
-        let sent = netif.egress(Some(&mut self.sockets), now);
-        self.highest = netif.notes.highest.take();
-        sent
-    }
-
-    /// Segments for it have been given to smoltcp.
-    pub fn was_heard(&mut self, now: Nanos) {
+        self.position = core::mem::take(&mut netif.notes.position);
         self.heard = now;
         self.unanswered = None;
         self.look(now);
+        self.make_dirty(shared);
     }
 
     /// Notes how smoltcp's state has changed. Called after each thing that may have changed it,
@@ -364,6 +360,19 @@ impl<W: Wait> Flow<W> {
     pub fn has_to_be_read(&self) -> bool {
         let open = matches!(self.stage, Stage::Open(_));
         open && self.cause.is_none() && self.socket().can_recv()
+    }
+
+    /// What has to be kept of it, if it is over but for TIME-WAIT.
+    pub fn past(&self) -> Option<Past> {
+        let over = self.seen == tcp::State::TimeWait && self.rests && !self.has_to_be_read();
+        over.then_some(Past {
+            id: self.id,
+            local: self.local,
+            remote: self.remote,
+            next: self.position.next?,
+            expected: self.position.acknowledged?,
+            until: 0,
+        })
     }
 
     /// Whether smoltcp must not be let end TIME-WAIT, which would lose what is still to be read.
@@ -509,7 +518,10 @@ impl<W: Wait> Flow<W> {
         let netif = &mut shared.netifs[self.netif];
         netif.notes.no_room = false;
         for _ in 0..SEGMENTS {
-            if self.egress(netif, shared.now) {
+            netif.notes.position = self.position;
+            let sent = netif.egress(Some(&mut self.sockets), shared.now);
+            self.position = core::mem::take(&mut netif.notes.position);
+            if sent {
                 if self.seen == tcp::State::SynSent {
                     self.initial = netif.notes.segment.map(|segment| segment.sequence);
                 }
@@ -552,6 +564,7 @@ impl<W: Wait> Flow<W> {
     fn set_timer(&mut self, shared: &mut Shared, retry: Retry) {
         let now = shared.now;
         self.watch(now);
+        self.rests = false;
         let netif = &mut shared.netifs[self.netif];
         let mut deadline = self.deadline();
         let sooner = |at: Nanos| Some(deadline.map_or(at, |deadline| deadline.min(at)));
@@ -564,7 +577,9 @@ impl<W: Wait> Flow<W> {
                 }
             }
             Retry::WhenDue => {
-                if let Some(at) = netif.poll_at(&self.sockets, now) {
+                let due = netif.poll_at(&self.sockets, now);
+                self.rests = due.is_none_or(|at| at > now + SECOND);
+                if let Some(at) = due {
                     deadline = sooner(if at <= now { now + RETRY } else { at });
                 }
             }

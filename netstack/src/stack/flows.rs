@@ -1,7 +1,6 @@
 //! TCP: who gets which segment, and what programs may do with connections and listeners.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -23,13 +22,13 @@ use super::ports::{Ports, Sharing, Use};
 use super::route::Route;
 use super::shared::Shared;
 use super::table::{Kind, Table};
+use super::time_wait::TimeWait;
 use super::timers::Timer;
+use crate::Nanos;
 use crate::error::Error;
 use crate::request::{Binding, StreamOptions};
 use crate::socket::{Listener, ListenerState, Phase, SocketId, Stream, StreamState, Wait};
 
-/// Connections in TIME-WAIT that are kept at most.
-const TIME_WAIT: usize = 1024;
 /// Connections that may wait to be accepted, at most.
 const BACKLOG: usize = 4096;
 
@@ -40,8 +39,7 @@ pub(super) struct Tcp<W> {
     pub listeners: Table<Listening<W>>,
     bindings: Table<Place>,
     ports: Ports,
-    /// Connections in TIME-WAIT, oldest first; some may have ended since.
-    time_wait: VecDeque<SocketId>,
+    pub time_wait: TimeWait,
 }
 
 /// A listener.
@@ -62,7 +60,7 @@ impl<W: Wait> Tcp<W> {
             listeners: Table::new(Kind::Listener),
             bindings: Table::new(Kind::Binding),
             ports: Ports::default(),
-            time_wait: VecDeque::new(),
+            time_wait: TimeWait::new(seed),
         }
     }
 
@@ -193,7 +191,7 @@ impl<W: Wait> Tcp<W> {
         route: &Route,
         options: StreamOptions,
     ) -> Result<Stream<W>, Error> {
-        let share = self.share(shared, &options).ok_or(Error::NoMemory)?;
+        let share = shared.budget.take(&options).ok_or(Error::NoMemory)?;
         let (Some(mut socket), Some(rings)) = (buffers::socket(&share), Rings::new(&share)) else {
             shared.budget.give(share);
             return Err(Error::NoMemory);
@@ -231,28 +229,6 @@ impl<W: Wait> Tcp<W> {
         let id = id.ok_or(Error::NoMemory)?;
         self.attend(shared, id);
         stream.ok_or(Error::NoMemory)
-    }
-
-    /// Buffers for a connection. When there are none, those of connections that are over go.
-    fn share(&mut self, shared: &mut Shared, options: &StreamOptions) -> Option<Share> {
-        loop {
-            if let Some(share) = shared.budget.take(options) {
-                return Some(share);
-            }
-            let oldest = self.time_wait.pop_front()?;
-            self.forget(shared, oldest);
-        }
-    }
-
-    /// Ends a connection in TIME-WAIT.
-    fn forget(&mut self, shared: &mut Shared, id: SocketId) {
-        let waiting = self
-            .flows
-            .get(id)
-            .is_some_and(|flow| flow.tcp_state() == tcp::State::TimeWait && !flow.has_to_be_read());
-        if waiting {
-            self.remove(shared, id);
-        }
     }
 
     fn insert(
@@ -296,16 +272,17 @@ impl<W: Wait> Tcp<W> {
         if let Some(&id) = self.by_key.get(&key)
             && let Some(flow) = self.flows.get_mut(id)
         {
-            let replaced = segment.flags.is_opening()
-                && flow.tcp_state() == tcp::State::TimeWait
-                && !flow.has_to_be_read();
-            if !replaced {
-                flow.ingress(&mut shared.netifs[netif], shared.now);
-                flow.was_heard(shared.now);
-                flow.make_dirty(shared);
+            flow.ingress(shared, segment);
+            return;
+        }
+        if self.time_wait.get(&key).is_some() {
+            if !segment.flags.is_opening() {
+                let netif = &mut shared.netifs[netif];
+                self.time_wait.ingress(&key, segment, netif, shared.now);
                 return;
             }
-            self.remove(shared, id);
+            // A new connection comes in its place.
+            self.forget(&key);
         }
         let listener = if segment.flags.is_opening() {
             self.listener(local)
@@ -313,7 +290,7 @@ impl<W: Wait> Tcp<W> {
             None
         };
         match listener {
-            Some(listener) => self.open(shared, netif, listener, local, remote),
+            Some(listener) => self.open(shared, netif, listener, (local, remote), segment),
             None => shared.netifs[netif].ingress(None, shared.now),
         }
     }
@@ -349,11 +326,11 @@ impl<W: Wait> Tcp<W> {
         shared: &mut Shared,
         netif: usize,
         listener: SocketId,
-        local: SocketAddr,
-        remote: SocketAddr,
+        ends: (SocketAddr, SocketAddr),
+        segment: &Segment,
     ) {
         if self
-            .try_open(shared, netif, listener, local, remote)
+            .try_open(shared, netif, listener, ends, segment)
             .is_none()
         {
             shared.counters.refused_for_room += 1;
@@ -366,8 +343,8 @@ impl<W: Wait> Tcp<W> {
         shared: &mut Shared,
         netif: usize,
         listener: SocketId,
-        local: SocketAddr,
-        remote: SocketAddr,
+        (local, remote): (SocketAddr, SocketAddr),
+        segment: &Segment,
     ) -> Option<()> {
         let listening = self.listeners.get(listener)?;
         if listening.opening + listening.state.accepted.len() >= listening.backlog {
@@ -376,7 +353,7 @@ impl<W: Wait> Tcp<W> {
         let options = listening.options;
         // A peer without a way back gets no answer.
         let route = shared.route(remote, None).ok()?;
-        let share = self.share(shared, &options)?;
+        let share = shared.budget.take(&options)?;
         let socket = buffers::socket(&share).and_then(|mut socket| {
             socket.listen(IpEndpoint::from(local)).ok()?;
             Some(socket)
@@ -399,9 +376,7 @@ impl<W: Wait> Tcp<W> {
             (beginning, socket)
         })?;
         let flow = self.flows.get_mut(id)?;
-        flow.ingress(&mut shared.netifs[netif], shared.now);
-        flow.was_heard(shared.now);
-        flow.make_dirty(shared);
+        flow.ingress(shared, segment);
         self.listeners.get_mut(listener)?.opening += 1;
         Some(())
     }
@@ -418,22 +393,41 @@ impl<W: Wait> Tcp<W> {
         }
     }
 
+    /// A connection in TIME-WAIT needs its port, but no memory.
     fn note_time_wait(&mut self, shared: &mut Shared, id: SocketId) {
-        let Some(flow) = self.flows.get_mut(id) else {
+        let Some(flow) = self.flows.get(id) else {
             return;
         };
-        if flow.tcp_state() != tcp::State::TimeWait || flow.uses == Use::TimeWait {
+        let key = flow.key();
+        let Some(past) = flow.past() else {
             return;
+        };
+        self.remove(shared, id);
+        self.ports.add(past.local.port(), Use::TimeWait);
+        if let Some(gone) = self.time_wait.keep(key, past, shared.now) {
+            self.ports.remove(gone.local.port(), Use::TimeWait);
         }
-        self.ports.remove(flow.local.port(), flow.uses);
-        flow.uses = Use::TimeWait;
-        self.ports.add(flow.local.port(), flow.uses);
-        self.time_wait.push_back(id);
-        if self.time_wait.len() > TIME_WAIT
-            && let Some(oldest) = self.time_wait.pop_front()
-        {
-            self.forget(shared, oldest);
+    }
+
+    fn forget(&mut self, key: &Key) {
+        if let Some(gone) = self.time_wait.remove(key) {
+            self.ports.remove(gone.local.port(), Use::TimeWait);
         }
+    }
+
+    /// Forgets connections that have been in TIME-WAIT for long enough.
+    pub fn expire(&mut self, now: Nanos) {
+        self.time_wait.timer = None;
+        while let Some(gone) = self.time_wait.expire(now) {
+            self.ports.remove(gone.local.port(), Use::TimeWait);
+        }
+    }
+
+    /// Tells the timers when the next connection leaves TIME-WAIT.
+    pub fn set_timer(&mut self, shared: &mut Shared) {
+        let deadline = self.time_wait.deadline();
+        let slot = &mut self.time_wait.timer;
+        shared.timers.set(slot, deadline, Timer::TimeWait);
     }
 
     /// A listener's connection is established: it waits to be accepted.

@@ -16,7 +16,7 @@
 //! | `icmp` | what others say of packets that did not arrive |
 //! | `resolve` | host names |
 //! | `route`, `address`, `ports` | where packets go, and who may have which address |
-//! | `flow`, `flows` | TCP |
+//! | `flow`, `flows`, `time_wait` | TCP |
 //! | `datagrams` | UDP |
 //! | `table`, `timers`, `buffers`, `random`, `shared` | names, time, memory, chance |
 
@@ -44,6 +44,7 @@ mod slaac;
 mod snapshot;
 mod sums;
 mod table;
+mod time_wait;
 mod timers;
 
 use alloc::boxed::Box;
@@ -302,6 +303,7 @@ impl<W: Wait> Stack<W> {
         for index in 0..self.shared.netifs.len() {
             more |= self.finish(index, more);
         }
+        self.tcp.set_timer(&mut self.shared);
         let pieces = self.reassembly.deadline();
         let timer = &mut self.reassembly.timer;
         self.shared.timers.set(timer, pieces, Timer::Reassembly);
@@ -324,6 +326,7 @@ impl<W: Wait> Stack<W> {
                 Timer::Neighbours(index) => shared.netifs[index].neighbours.timer = None,
                 Timer::Card(index) => shared.netifs[index].card_timer = None,
                 Timer::Lookup(id) => self.resolver.timer_fired(shared, id),
+                Timer::TimeWait => self.tcp.expire(now),
                 Timer::Reassembly => {
                     self.reassembly.timer = None;
                     self.reassembly.expire(now);

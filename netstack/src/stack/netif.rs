@@ -9,11 +9,15 @@ use core::num::NonZeroUsize;
 
 use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::{
-    Checksum, ChecksumCapabilities, DeviceCapabilities, Medium, SegmentationCapabilities,
+    Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium, SegmentationCapabilities,
+    TxToken,
 };
 use smoltcp::socket::udp;
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, HardwareAddress, Icmpv6Repr, IpAddress, IpCidr, NdiscRepr};
+use smoltcp::wire::{
+    EthernetAddress, EthernetFrame, EthernetProtocol, HardwareAddress, Icmpv6Repr, IpAddress,
+    IpCidr, IpRepr, NdiscRepr, TcpPacket, TcpRepr,
+};
 
 use super::buffers;
 use super::classify::{self, ETHERNET, Frame, Packet};
@@ -97,9 +101,6 @@ impl Netif {
         capabilities.medium = Medium::Ip;
         capabilities.max_transmission_unit = LOOPBACK_MTU;
         capabilities.checksum = ChecksumCapabilities::ignored();
-        // These few are looked at by the stack itself too.
-        capabilities.checksum.icmpv4 = Checksum::Both;
-        capabilities.checksum.icmpv6 = Checksum::Both;
         let mut queue = Queue::new(capabilities);
         let mut notes = Notes::default();
         let mut config = Config::new(HardwareAddress::Ip);
@@ -237,7 +238,7 @@ impl Netif {
         }
         match &mut self.link {
             Link::Loopback(queue) => queue.first(),
-            Link::Card(card) => Some(card.nic.halves().0.first()?.0),
+            Link::Card(card) => card.first(),
         }
     }
 
@@ -388,6 +389,44 @@ impl Netif {
         self.notes.unkicked = true;
     }
 
+    /// Answers the first frame's sender with a segment, if there is room.
+    pub fn reply(&mut self, (packet, segment): &(IpRepr, TcpRepr<'_>)) {
+        let length = packet.buffer_len();
+        let source = self.first().and_then(|frame| frame.get(6..12));
+        let destination = source.map(EthernetAddress::from_bytes);
+        match &mut self.link {
+            Link::Loopback(queue) => {
+                let mut device = QueueDevice {
+                    frame: None,
+                    queue,
+                    notes: &mut self.notes,
+                };
+                if let Some(token) = device.transmit(Instant::ZERO) {
+                    token.consume(length, |bytes| emit(packet, segment, bytes));
+                }
+            }
+            Link::Card(card) => {
+                let Some(destination) = destination else {
+                    return;
+                };
+                let own = EthernetAddress(card.mac);
+                let mut device = card.device(None, &mut self.notes);
+                if let Some(token) = device.transmit(Instant::ZERO) {
+                    token.consume(ETHERNET + length, |bytes| {
+                        let mut frame = EthernetFrame::new_unchecked(bytes);
+                        frame.set_src_addr(own);
+                        frame.set_dst_addr(destination);
+                        frame.set_ethertype(match packet {
+                            IpRepr::Ipv4(_) => EthernetProtocol::Ipv4,
+                            IpRepr::Ipv6(_) => EthernetProtocol::Ipv6,
+                        });
+                        emit(packet, segment, frame.payload_mut());
+                    });
+                }
+            }
+        }
+    }
+
     /// Asks for routers.
     pub fn solicit(&mut self) {
         let Link::Card(card) = &mut self.link else {
@@ -477,6 +516,11 @@ impl Card {
         }
     }
 
+    fn first(&mut self) -> Option<&[u8]> {
+        let (frame, _) = self.nic.halves().0.first()?;
+        Some(frame)
+    }
+
     fn device<'a>(&'a mut self, frame: Option<&'a [u8]>, notes: &'a mut Notes) -> CardDevice<'a> {
         CardDevice {
             frame,
@@ -486,6 +530,16 @@ impl Card {
             notes,
         }
     }
+}
+
+/// Writes a packet. Checksums of TCP are the card's, or the port's.
+fn emit(packet: &IpRepr, segment: &TcpRepr<'_>, bytes: &mut [u8]) {
+    let mut checksums = ChecksumCapabilities::default();
+    checksums.tcp = Checksum::None;
+    packet.emit(&mut *bytes, &checksums);
+    let (source, destination) = (packet.src_addr(), packet.dst_addr());
+    let mut carried = TcpPacket::new_unchecked(&mut bytes[packet.header_len()..]);
+    segment.emit(&mut carried, &source, &destination, &checksums);
 }
 
 /// What the card cuts up, with all headers. Of IPv6 nothing: smoltcp 0.14 drops such packets.

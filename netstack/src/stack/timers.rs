@@ -21,6 +21,8 @@ pub(super) enum Timer {
     Card(usize),
     /// Pieces of packets.
     Reassembly,
+    /// Connections in TIME-WAIT.
+    TimeWait,
     /// A name that is being looked up.
     Lookup(u64),
 }

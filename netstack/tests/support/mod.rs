@@ -265,7 +265,8 @@ impl World {
     /// Puts a frame before a node.
     pub fn inject(&mut self, to: usize, frame: Vec<u8>) {
         let mut port = self.nodes[to].port.lock().unwrap();
-        port.to_node.push_back((frame, false));
+        let good = port.good_checksums;
+        port.to_node.push_back((frame, good));
     }
 
     /// Lets time go on, with all that happens meanwhile.

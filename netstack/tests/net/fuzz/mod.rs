@@ -122,7 +122,7 @@ impl Scene {
     /// Opens what there is to be attacked.
     fn open(&mut self) {
         let host = self.world.host_mut(self.target);
-        self.listeners.push(host.listen(any_v6(7), 8));
+        self.listeners.push(host.listen(any_v6(7), 64));
         self.listeners.push(host.listen(any_v4(80), 2));
         for local in [any_v6(9), any_v4(5353), v4(TARGET, 68), v6(TARGET, 1900)] {
             self.sockets.extend(host.datagrams(local));
@@ -212,7 +212,6 @@ impl Scene {
                     rng: &mut self.rng,
                     heard: &self.ears.borrow()[card],
                     card,
-                    now: self.world.now,
                 }
                 .frame();
                 if !is_about_friend(&frame) {

@@ -63,6 +63,14 @@ enum Plug {
     Peer(usize),
 }
 
+/// A server, and where it is.
+#[derive(Clone)]
+struct Served {
+    peer: Rc<RefCell<dyn Peer>>,
+    wire: WireId,
+    place: usize,
+}
+
 /// Everything there is.
 pub struct World {
     pub now: Nanos,
@@ -71,7 +79,7 @@ pub struct World {
     hosts: Vec<Host>,
     wires: Vec<Wire>,
     plugs: Vec<Vec<Plug>>,
-    peers: Vec<(Rc<RefCell<dyn Peer>>, WireId, usize)>,
+    peers: Vec<Served>,
     /// Which wire and port each card of each host is at.
     places: Vec<Vec<(WireId, usize)>>,
     /// In the order of time, then of having been sent.
@@ -144,7 +152,11 @@ impl World {
         let peer = Rc::new(RefCell::new(peer));
         let place = self.wires[wire.0].attach();
         self.plugs[wire.0].push(Plug::Peer(self.peers.len()));
-        self.peers.push((peer.clone(), wire, place));
+        self.peers.push(Served {
+            peer: peer.clone(),
+            wire,
+            place,
+        });
         peer
     }
 
@@ -224,7 +236,7 @@ impl World {
         let peers = self
             .peers
             .iter()
-            .filter_map(|(peer, ..)| peer.borrow().deadline());
+            .filter_map(|served| served.peer.borrow().deadline());
         arrival.into_iter().chain(hosts).chain(peers).min()
     }
 
@@ -263,7 +275,7 @@ impl World {
             }
             Plug::Peer(index) => {
                 let mut out = Vec::new();
-                let (peer, wire, place) = self.peers[index].clone();
+                let Served { peer, wire, place } = self.peers[index].clone();
                 peer.borrow_mut().receive(&frame, self.now, &mut out);
                 for frame in out {
                     self.send(wire, place, frame);
@@ -273,7 +285,7 @@ impl World {
     }
 
     fn wake_peer(&mut self, index: usize) {
-        let (peer, wire, place) = self.peers[index].clone();
+        let Served { peer, wire, place } = self.peers[index].clone();
         if peer.borrow().deadline().is_none_or(|due| due > self.now) {
             return;
         }
