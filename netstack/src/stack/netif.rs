@@ -1,6 +1,7 @@
 //! An interface: loopback, or a card, and smoltcp's part that belongs to it.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -73,7 +74,7 @@ pub(super) struct Netif {
     /// What routers say of IPv6 addresses.
     pub slaac: Option<Slaac>,
     /// Sockets that wait for room in the card.
-    pub stalled: Vec<SocketId>,
+    pub stalled: VecDeque<SocketId>,
     /// When to look whether there is room. As the timers have it.
     pub card_timer: Option<Nanos>,
     /// When smoltcp has something to do. As the timers have it.
@@ -161,7 +162,7 @@ impl Netif {
             whole: None,
             dhcp: None,
             slaac: None,
-            stalled: Vec::new(),
+            stalled: VecDeque::new(),
             card_timer: None,
             timer: None,
         })
