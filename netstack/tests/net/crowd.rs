@@ -54,7 +54,7 @@ fn crowd(seed: u64, faults: Faults, bytes: u64) {
 
 #[test]
 fn a_thousand_at_once() {
-    crowd(1, Faults::NONE, 8000);
+    crowd(1, Faults::NONE, 4000);
 }
 
 #[test]

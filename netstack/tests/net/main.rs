@@ -7,4 +7,5 @@ mod fuzz;
 mod lonely;
 mod servers;
 mod sim;
+mod speed;
 mod transfer;

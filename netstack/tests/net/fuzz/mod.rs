@@ -367,3 +367,11 @@ fn frames_that_are_nearly_right_3() {
 fn frames_that_are_nearly_right_4() {
     attacked(4);
 }
+
+#[test]
+#[ignore = "takes minutes; for looking for more"]
+fn frames_that_are_nearly_right_of_many_seeds() {
+    for seed in 1000..1100 {
+        attacked(seed);
+    }
+}
