@@ -206,12 +206,17 @@ fn broadcasts_have_to_be_allowed() {
     let receivers = [world.udp(1, "0.0.0.0:600"), world.udp(2, "0.0.0.0:600")];
     world.send(0, &sender, "10.0.0.255:600", b"all");
     world.settle();
-    assert_eq!(sender.state.take_error(), Some(Error::Invalid));
+    let not_allowed = Error::BroadcastNotAllowed;
+    assert_eq!(sender.state.take_error(), Some(not_allowed));
+    let to = "10.0.0.255:600".parse().unwrap();
+    let check = |world: &mut World| world.ask(0, Request::CheckDatagrams(sender.state.id, to));
+    assert!(matches!(check(&mut world), Reply::Failed(error) if error == not_allowed));
     let broadcast = DatagramOptions {
         broadcast: true,
         ..DatagramOptions::default()
     };
     world.datagram_options(0, &sender, broadcast);
+    assert!(matches!(check(&mut world), Reply::Done));
     for to in ["10.0.0.255:600", "255.255.255.255:600"] {
         world.send(0, &sender, to, b"all");
         world.settle();
@@ -264,6 +269,64 @@ fn groups_are_joined_and_left() {
         world.send(0, &sender, to, b"members");
         world.settle();
         assert!(member.state.receive().is_none());
+    }
+}
+
+#[test]
+fn loopback_has_broadcasts_and_groups() {
+    let mut world = World::new(1);
+    let sender = world.udp(0, "127.0.0.1:0");
+    let receivers = ["0.0.0.0:600", "127.0.0.2:600"];
+    let receivers = receivers.map(|at| world.try_udp(0, at, true).unwrap());
+    let broadcast = DatagramOptions {
+        broadcast: true,
+        ..DatagramOptions::default()
+    };
+    world.datagram_options(0, &sender, broadcast);
+    world.send(0, &sender, "127.255.255.255:600", b"all");
+    world.settle();
+    let got = receivers[0].state.receive().unwrap();
+    assert_eq!((&*got.data, got.peer), (&b"all"[..], sender.state.local));
+    // Bound to an address, and not to that one.
+    assert!(receivers[1].state.receive().is_none());
+
+    let join = Request::Multicast {
+        group: ip("239.1.2.3"),
+        interface: ip("127.0.0.1"),
+        join: true,
+    };
+    assert!(matches!(world.ask(0, join), Reply::Done));
+    world.log = Some(Vec::new());
+    world.send(0, &sender, "239.1.2.3:600", b"members");
+    world.settle();
+    let got = receivers[0].state.receive().unwrap();
+    assert_eq!(
+        (&*got.data, got.peer),
+        (&b"members"[..], sender.state.local)
+    );
+    assert!(receivers[0].state.receive().is_none(), "it came twice");
+    assert!(world.log.unwrap().is_empty(), "frames left the node");
+}
+
+#[test]
+fn what_is_sent_to_a_group_comes_back_if_wanted() {
+    let mut world = World::new(1);
+    let own = world.udp(0, "0.0.0.0:600");
+    let join = Request::Multicast {
+        group: ip("239.1.2.3"),
+        interface: ip("0.0.0.0"),
+        join: true,
+    };
+    assert!(matches!(world.ask(0, join), Reply::Done));
+    for multicast_loop in [true, false] {
+        let options = DatagramOptions {
+            multicast_loop,
+            ..DatagramOptions::default()
+        };
+        world.datagram_options(0, &own, options);
+        world.send(0, &own, "239.1.2.3:600", b"members");
+        world.settle();
+        assert_eq!(own.state.receive().is_some(), multicast_loop);
     }
 }
 

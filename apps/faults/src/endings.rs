@@ -29,6 +29,18 @@ pub fn abort() -> Outcome {
     std::process::abort()
 }
 
+/// Fails with 3 where `argument` is the number of this node of a cluster; elsewhere
+/// waits as [`hang_idle`] does.
+pub fn fail_on_node(argument: Option<&str>) -> Outcome {
+    let failing = argument.ok_or("usage: faults fail-on-node NUMBER")?;
+    let node = std::env::var("DARNER_NODE")
+        .map_err(|error| format!("DARNER_NODE: {error}; expected to be in a cluster"))?;
+    match node == failing {
+        true => std::process::exit(3),
+        false => hang_idle(),
+    }
+}
+
 /// Keeps the CPU busy until someone outside puts an end to it.
 pub fn hang() -> Outcome {
     loop {

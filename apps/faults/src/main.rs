@@ -85,6 +85,11 @@ const KINDS: &[Kind] = &[
         |_| heap::try_reserve(),
     ),
     kind("exit", "exit with the given number", endings::exit),
+    kind(
+        "fail-on-node",
+        "exit with 3 on that node of a cluster, else sleep for ever",
+        endings::fail_on_node,
+    ),
     kind("return-err", "return an error from main", |_| {
         endings::return_error()
     }),

@@ -23,7 +23,7 @@ const TRIES: usize = 50;
 pub fn measure(host: &str, what: &Measurement) -> Result<Report, String> {
     let (host, _server) = match host {
         LOCAL => {
-            let server = Server::start((Ipv4Addr::LOCALHOST, 0).into())?;
+            let server = Server::start((Ipv4Addr::LOCALHOST, 0).into(), None)?;
             (server.address().to_string(), Some(server))
         }
         host => (with_port(host), None),
@@ -139,6 +139,7 @@ fn tcp_throughput(host: &str, what: Throughput) -> io::Result<Report> {
         .number("bytes", received.bytes as f64)
         .number("seconds", seconds)
         .number("mbit_per_s", received.bytes as f64 * 8e-6 / seconds)
+        .number("server_busy_us", there.busy.as_nanos() as f64 / 1000.0)
         .errors("missing_bytes", sent.bytes.abs_diff(received.bytes))
         .errors("wrong_bytes", received.wrong))
 }

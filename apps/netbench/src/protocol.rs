@@ -75,6 +75,8 @@ pub struct Moved {
     pub packets: u64,
     /// From the first byte to the last.
     pub time: Duration,
+    /// How long the CPU had something to do meanwhile, if that was counted.
+    pub busy: Duration,
 }
 
 impl fmt::Display for Limit {
@@ -152,8 +154,10 @@ impl fmt::Display for Moved {
             wrong,
             packets,
             time,
+            busy,
         } = self;
-        write!(f, "moved {bytes} {wrong} {packets} {}", time.as_nanos())
+        let (time, busy) = (time.as_nanos(), busy.as_nanos());
+        write!(f, "moved {bytes} {wrong} {packets} {time} {busy}")
     }
 }
 
@@ -162,7 +166,7 @@ impl FromStr for Moved {
 
     fn from_str(line: &str) -> Result<Self, ()> {
         let words: Vec<&str> = line.split(' ').collect();
-        let ["moved", bytes, wrong, packets, time] = words[..] else {
+        let ["moved", bytes, wrong, packets, time, busy] = words[..] else {
             return Err(());
         };
         Ok(Self {
@@ -170,6 +174,7 @@ impl FromStr for Moved {
             wrong: wrong.parse().map_err(drop)?,
             packets: packets.parse().map_err(drop)?,
             time: nanoseconds(time)?,
+            busy: nanoseconds(busy)?,
         })
     }
 }
@@ -182,6 +187,7 @@ impl Moved {
             wrong: self.wrong + other.wrong,
             packets: self.packets + other.packets,
             time: self.time.max(other.time),
+            busy: self.busy.max(other.busy),
         }
     }
 }
@@ -272,6 +278,7 @@ mod tests {
             wrong: 2,
             packets: 3,
             time,
+            busy: time / 2,
         };
         assert_eq!(moved.to_string().parse(), Ok(moved));
     }

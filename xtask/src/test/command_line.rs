@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::case::{Case, Verdict};
 use super::suite::Suite;
 use crate::command::Guarded;
+use crate::kernel::Profile;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
@@ -73,7 +74,8 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-fn command(suite: &Suite, args: &[&str]) -> Result<Command, crate::error::Error> {
+/// xtask itself, to be run from the repository's root, without input.
+pub fn command(suite: &Suite, args: &[&str]) -> Result<Command, crate::error::Error> {
     use crate::error::Context;
     let mut command =
         Command::new(std::env::current_exe().context(|| "find xtask's own executable".into())?);
@@ -177,12 +179,24 @@ fn stats(suite: &Suite) -> Verdict {
 
 /// A signal ends xtask with the shell's status for it, and QEMU with it.
 fn interrupted(suite: &Suite, signal: &str, status: i32) -> Verdict {
+    // Built before time counts.
+    suite.program("faults", Profile::Release)?;
     let mark = format!("DARNER_MARK={signal}-{}", std::process::id());
-    let mut child = Guarded::spawn(&mut command(
-        suite,
-        &["run", "faults", "--env", &mark, "--", "hang"],
-    )?)?;
-    if !wait_for(Duration::from_secs(60), || is_running(&mark)) {
+    let run = ["run", "faults", "--env", &mark, "--", "hang"];
+    ends_by(&mut command(suite, &run)?, &mark, 1, signal, status)
+}
+
+/// A signal ends that xtask with this status, and all its machines, whose command lines
+/// contain the mark.
+pub fn ends_by(
+    xtask: &mut Command,
+    mark: &str,
+    machines: usize,
+    signal: &str,
+    status: i32,
+) -> Verdict {
+    let mut child = Guarded::spawn(xtask)?;
+    if !wait_for(Duration::from_secs(60), || running(mark) == machines) {
         Err("QEMU did not start within a minute")?;
     }
     let pid = child.0.id().to_string();
@@ -194,7 +208,7 @@ fn interrupted(suite: &Suite, signal: &str, status: i32) -> Verdict {
     if code != Some(status) {
         Err(format!("found {code:?}, expected status {status}"))?;
     }
-    if !wait_for(Duration::from_secs(5), || !is_running(&mark)) {
+    if !wait_for(Duration::from_secs(5), || running(mark) == 0) {
         Err("QEMU still runs")?;
     }
     Ok(())
@@ -210,16 +224,17 @@ fn ended(child: &mut Child, code: &mut Option<i32>) -> bool {
     }
 }
 
-/// Whether a QEMU runs whose command line contains the mark.
-fn is_running(mark: &str) -> bool {
+/// How many QEMUs run whose command lines contain the mark.
+fn running(mark: &str) -> usize {
     let Ok(processes) = fs::read_dir("/proc") else {
-        return false;
+        return 0;
     };
-    processes.filter_map(Result::ok).any(|process| {
+    let is_marked = |process: &fs::DirEntry| {
         let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line);
         line.contains("qemu-system") && line.contains(mark)
-    })
+    };
+    processes.filter_map(Result::ok).filter(is_marked).count()
 }
 
 fn wait_for(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {

@@ -1,5 +1,6 @@
 //! The x86-64 processor: descriptor tables, interrupts, context switch, timers.
 
+pub mod activity;
 pub mod apic;
 pub mod backtrace;
 pub mod clock;
