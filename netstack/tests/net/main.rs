@@ -3,7 +3,6 @@
 mod configure;
 mod crowd;
 mod datagrams;
-mod fuzz;
 mod lonely;
 mod servers;
 mod sim;

@@ -8,6 +8,7 @@ pub mod card;
 pub mod check;
 pub mod frames;
 pub mod host;
+pub mod memory;
 pub mod offload;
 pub mod pair;
 pub mod program;
@@ -359,6 +360,7 @@ impl World {
     }
 
     /// Has a frame arrive at a host's card now, from no wire.
+    #[allow(dead_code)] // The fuzz test's only.
     pub fn inject(&mut self, host: HostId, card: usize, frame: Vec<u8>) {
         let port = self.hosts[host.0].ports[card].clone();
         self.deliver(Plug::Card(host, port), frame);
