@@ -28,6 +28,8 @@ pub enum Error {
     NotConfigured,
     /// The socket is not connected.
     NotConnected,
+    /// A broadcast, and the socket has not been allowed to send any (`SO_BROADCAST`).
+    BroadcastNotAllowed,
     /// A datagram is larger than UDP or the socket's buffer allows.
     MessageTooLong,
     /// No memory.
@@ -56,6 +58,7 @@ impl fmt::Display for Error {
             Self::HostUnreachable => "host unreachable",
             Self::NotConfigured => "the interface has no address yet",
             Self::NotConnected => "not connected",
+            Self::BroadcastNotAllowed => "broadcasts have not been allowed",
             Self::MessageTooLong => "message too long",
             Self::NoMemory => "no memory",
             Self::Invalid => "invalid argument",

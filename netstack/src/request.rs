@@ -58,6 +58,9 @@ pub enum Request<W> {
     /// Has a UDP socket talk with one peer only; `None`: with all again. [`Reply::Done`].
     /// The answer is [`Reply::Local`]: the address that datagrams to the peer come from.
     ConnectDatagrams(SocketId, Option<SocketAddr>),
+    /// Whether a datagram of a UDP socket could be sent there now: there is a way, and the
+    /// options allow it. What fails later is the socket's error. [`Reply::Done`].
+    CheckDatagrams(SocketId, SocketAddr),
     /// Changes options of a UDP socket. [`Reply::Done`].
     SetDatagramOptions(SocketId, DatagramOptions),
     /// Joins or leaves a multicast group, on the interface of that address, or on all.
@@ -163,6 +166,8 @@ pub struct DatagramOptions {
     pub ttl: u8,
     /// The same to multicast groups.
     pub multicast_ttl: u8,
+    /// What is sent to multicast groups comes to members on this node, too.
+    pub multicast_loop: bool,
     /// May send to broadcast addresses (`SO_BROADCAST`).
     pub broadcast: bool,
 }
@@ -172,6 +177,7 @@ impl Default for DatagramOptions {
         Self {
             ttl: 64,
             multicast_ttl: 1,
+            multicast_loop: true,
             broadcast: false,
         }
     }

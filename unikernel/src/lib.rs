@@ -18,6 +18,7 @@ mod arch;
 mod boot;
 mod console;
 mod control;
+mod diag;
 mod drivers;
 mod layout;
 mod logging;

@@ -117,5 +117,11 @@ pub fn tsc_at(deadline: u64) -> u64 {
 
 /// Nanoseconds since 1970-01-01 UTC. Any context.
 pub fn realtime_ns() -> u64 {
-    WALL_BASE.load(Ordering::Relaxed) + monotonic_ns()
+    started_ns() + monotonic_ns()
+}
+
+/// The wall time when [`monotonic_ns`] was 0, in nanoseconds since 1970-01-01 UTC. Any
+/// context.
+pub fn started_ns() -> u64 {
+    WALL_BASE.load(Ordering::Relaxed)
 }

@@ -80,6 +80,20 @@ impl App {
         self.finish(cargo)
     }
 
+    /// Builds it, optimised, for a Linux that has nothing but this program.
+    pub fn build_static(&self, toolchain: &Toolchain, root: &Path) -> Result<PathBuf> {
+        const TARGET: &str = "x86_64-unknown-linux-gnu";
+        let flags = format!(r#"target.{TARGET}.rustflags=["-Ctarget-feature=+crt-static"]"#);
+        let mut cargo = toolchain.cargo(root);
+        cargo
+            .args(["build", "--release", "--target", TARGET])
+            .args(["--config", &flags, "--manifest-path"])
+            .arg(&self.manifest)
+            .arg("--target-dir")
+            .arg(workspace::target_dir(root).join("linux"));
+        self.finish(cargo)
+    }
+
     /// Runs cargo and finds the program among what it made.
     fn finish(&self, cargo: std::process::Command) -> Result<PathBuf> {
         let what = format!("the program `{}`", self.name);

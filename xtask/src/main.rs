@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod command;
+mod debian;
 mod error;
 mod kernel;
 mod rust_src;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::latency::Times;
 use crate::options::{Direction, Measurement, Throughput, Transport};
-use crate::protocol::{Limit, Moved, PORT, Request, hear, hear_as, misunderstood, tell};
+use crate::protocol::{HERE, Limit, Moved, PORT, Request, hear, hear_as, misunderstood, tell};
 use crate::report::Report;
 use crate::server::{PATIENCE, Server, together};
 use crate::{tcp, udp};
@@ -23,7 +23,7 @@ const TRIES: usize = 50;
 pub fn measure(host: &str, what: &Measurement) -> Result<Report, String> {
     let (host, _server) = match host {
         LOCAL => {
-            let server = Server::start((Ipv4Addr::LOCALHOST, 0).into())?;
+            let server = Server::start((Ipv4Addr::LOCALHOST, 0).into(), None)?;
             (server.address().to_string(), Some(server))
         }
         host => (with_port(host), None),
@@ -139,6 +139,7 @@ fn tcp_throughput(host: &str, what: Throughput) -> io::Result<Report> {
         .number("bytes", received.bytes as f64)
         .number("seconds", seconds)
         .number("mbit_per_s", received.bytes as f64 * 8e-6 / seconds)
+        .number("server_busy_us", there.busy.as_nanos() as f64 / 1000.0)
         .errors("missing_bytes", sent.bytes.abs_diff(received.bytes))
         .errors("wrong_bytes", received.wrong))
 }
@@ -279,7 +280,7 @@ fn udp_receive(host: &str, time: Duration, bytes: usize) -> io::Result<(Moved, M
     thread::scope(|scope| {
         let receiving = scope.spawn(|| {
             // The first datagram goes the other way, to tell where the others shall go.
-            socket.send(b"here")?;
+            socket.send(HERE)?;
             let mut tries = 0;
             let mut given_up = false;
             let moved = udp::receive(&socket, |packets| {
@@ -288,7 +289,7 @@ fn udp_receive(host: &str, time: Duration, bytes: usize) -> io::Result<(Moved, M
                 match is_over.load(Ordering::Relaxed) || given_up {
                     true => return ControlFlow::Break(()),
                     // Lost, perhaps; so is this one, perhaps.
-                    false if packets == 0 => drop(socket.send(b"here")),
+                    false if packets == 0 => drop(socket.send(HERE)),
                     false => {}
                 }
                 ControlFlow::Continue(())

@@ -18,6 +18,7 @@ use hermit as _;
 mod client;
 mod content;
 mod http;
+mod idler;
 mod latency;
 mod options;
 mod protocol;
@@ -26,6 +27,7 @@ mod server;
 mod tcp;
 mod udp;
 
+use idler::Idler;
 use options::{Command, Options};
 use report::Report;
 use server::Server;
@@ -59,8 +61,12 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<Option<Report>, String> {
     match &options.command {
-        Command::Serve { address, sessions } => {
-            let server = Server::start(*address)?;
+        Command::Serve {
+            address,
+            sessions,
+            count_busy,
+        } => {
+            let server = Server::start(*address, count_busy.then(Idler::start))?;
             println!("serving {}", server.address());
             server.wait(*sessions);
             Ok(None)

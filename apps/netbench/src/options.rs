@@ -9,14 +9,15 @@ use crate::protocol::{Limit, PORT};
 
 /// What the command line may say.
 pub const USAGE: &str = "\
-usage: netbench serve [ADDRESS:PORT] [--sessions N]
+usage: netbench serve [ADDRESS:PORT] [--sessions N] [--busy]
        netbench tcp-throughput HOST[:PORT] [--seconds S | --bytes N] [--direction send|receive]
                                [--connections N] [--block BYTES] [--verify]
        netbench tcp-rtt HOST[:PORT] [--count N] [--bytes B]
        netbench udp-rtt HOST[:PORT] [--count N] [--bytes B]
        netbench udp-pps HOST[:PORT] [--seconds S] [--direction send|receive] [--bytes B]
        netbench http-rps HOST:PORT/PATH [--connections N] [--seconds S]
-A HOST of `local` is served by the program itself. --json prints one line.";
+A HOST of `local` is served by the program itself. --json prints one line.
+--busy: a machine of one CPU tells how long it had something to do.";
 
 /// The command line, understood.
 #[derive(Debug, PartialEq)]
@@ -36,6 +37,8 @@ pub enum Command {
         address: SocketAddr,
         /// After how many measurements to end, if at all.
         sessions: Option<usize>,
+        /// Whether to count how long the CPU has something to do.
+        count_busy: bool,
     },
     /// Measure against a server.
     Measure {
@@ -140,6 +143,7 @@ struct Words {
     count: Option<usize>,
     sessions: Option<usize>,
     verify: bool,
+    busy: bool,
     json: bool,
 }
 
@@ -152,7 +156,7 @@ impl Options {
             None => return Err("expected what to do".into()),
         };
         let allowed: &[&str] = match command.as_str() {
-            "serve" => &["sessions"],
+            "serve" => &["sessions", "busy"],
             "tcp-throughput" => &[
                 "seconds",
                 "bytes",
@@ -197,6 +201,7 @@ impl Words {
                 "count" => words.count = Some(number(parser, &name)?),
                 "sessions" => words.sessions = Some(number(parser, &name)?),
                 "verify" => words.verify = true,
+                "busy" => words.busy = true,
                 _ => words.json = true,
             }
         }
@@ -215,6 +220,7 @@ impl Words {
             return Ok(Command::Serve {
                 address,
                 sessions: self.sessions,
+                count_busy: self.busy,
             });
         }
         let place = self.place.clone();
@@ -354,10 +360,14 @@ mod tests {
 
     #[test]
     fn commands_are_understood() {
-        let serve = parse("serve [::1]:1 --sessions 3").unwrap().command;
+        let serve = parse("serve [::1]:1 --sessions 3 --busy").unwrap().command;
         let address = "[::1]:1".parse().unwrap();
-        let sessions = Some(3);
-        assert_eq!(serve, Command::Serve { address, sessions });
+        let expected = Command::Serve {
+            address,
+            sessions: Some(3),
+            count_busy: true,
+        };
+        assert_eq!(serve, expected);
         let words = "tcp-throughput h:1 --bytes 9 --direction receive --connections 2 \
                      --block 1400 --verify --json";
         let options = parse(words).unwrap();

@@ -15,6 +15,8 @@ use crate::options::Content;
 
 /// The port of a server, if nothing else is said.
 pub const PORT: u16 = 5770;
+/// The datagram that tells where others shall be sent.
+pub const HERE: &[u8] = b"netbench: here";
 /// Bytes that a line may have.
 const MOST_BYTES: usize = 200;
 
@@ -75,6 +77,8 @@ pub struct Moved {
     pub packets: u64,
     /// From the first byte to the last.
     pub time: Duration,
+    /// How long the CPU had something to do meanwhile, if that was counted.
+    pub busy: Duration,
 }
 
 impl fmt::Display for Limit {
@@ -152,8 +156,10 @@ impl fmt::Display for Moved {
             wrong,
             packets,
             time,
+            busy,
         } = self;
-        write!(f, "moved {bytes} {wrong} {packets} {}", time.as_nanos())
+        let (time, busy) = (time.as_nanos(), busy.as_nanos());
+        write!(f, "moved {bytes} {wrong} {packets} {time} {busy}")
     }
 }
 
@@ -162,7 +168,7 @@ impl FromStr for Moved {
 
     fn from_str(line: &str) -> Result<Self, ()> {
         let words: Vec<&str> = line.split(' ').collect();
-        let ["moved", bytes, wrong, packets, time] = words[..] else {
+        let ["moved", bytes, wrong, packets, time, busy] = words[..] else {
             return Err(());
         };
         Ok(Self {
@@ -170,6 +176,7 @@ impl FromStr for Moved {
             wrong: wrong.parse().map_err(drop)?,
             packets: packets.parse().map_err(drop)?,
             time: nanoseconds(time)?,
+            busy: nanoseconds(busy)?,
         })
     }
 }
@@ -182,6 +189,7 @@ impl Moved {
             wrong: self.wrong + other.wrong,
             packets: self.packets + other.packets,
             time: self.time.max(other.time),
+            busy: self.busy.max(other.busy),
         }
     }
 }
@@ -215,7 +223,7 @@ pub fn hear(mut stream: &TcpStream) -> io::Result<String> {
     let mut line = Vec::new();
     let mut byte = [0];
     loop {
-        stream.read_exact(&mut byte)?;
+        stream.read_exact(&mut byte).map_err(late)?;
         match byte[0] {
             b'\n' => {
                 let text = String::from_utf8(line);
@@ -226,6 +234,17 @@ pub fn hear(mut stream: &TcpStream) -> io::Result<String> {
             }
             byte => line.push(byte),
         }
+    }
+}
+
+/// The error that says how long nothing came, in place of the one that says only that.
+fn late(error: io::Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => io::Error::new(
+            ErrorKind::TimedOut,
+            "the other end says nothing on the control connection",
+        ),
+        _ => error,
     }
 }
 
@@ -272,6 +291,7 @@ mod tests {
             wrong: 2,
             packets: 3,
             time,
+            busy: time / 2,
         };
         assert_eq!(moved.to_string().parse(), Ok(moved));
     }

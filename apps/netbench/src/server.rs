@@ -10,7 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::protocol::{Moved, Request, hear, misunderstood, tell};
+use crate::idler::Idler;
+use crate::protocol::{HERE, Moved, Request, hear, misunderstood, tell};
 use crate::{tcp, udp};
 
 /// How long nothing may come on a connection.
@@ -22,6 +23,8 @@ struct Shared {
     /// The measurements that wait for streams, by token.
     waiting: Mutex<HashMap<u64, Sender<TcpStream>>>,
     next_token: AtomicU64,
+    /// Knows how busy the CPU is, if that is asked for.
+    idler: Option<Idler>,
     /// Measurements that have ended.
     ended: Mutex<usize>,
     changed: Condvar,
@@ -36,13 +39,14 @@ pub struct Server(Arc<Shared>);
 
 impl Server {
     /// Begins to listen. Datagrams come to the same port.
-    pub fn start(address: SocketAddr) -> Result<Self, String> {
+    pub fn start(address: SocketAddr, idler: Option<Idler>) -> Result<Self, String> {
         let cannot = |error| format!("cannot listen at {address}: {error}");
         let listener = TcpListener::bind(address).map_err(cannot)?;
         let shared = Arc::new(Shared {
             address: listener.local_addr().map_err(cannot)?,
             waiting: Mutex::default(),
             next_token: AtomicU64::new(1),
+            idler,
             ended: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -113,6 +117,7 @@ impl Shared {
     /// Does what is asked on a control connection, and tells what came of it.
     fn serve(&self, control: &TcpStream, request: &Request) -> io::Result<()> {
         control.set_nodelay(true)?;
+        let before = self.idler.as_ref().map(Idler::begin);
         let moved = match *request {
             Request::TcpReceive { streams, content } => {
                 self.tcp(control, streams, |stream, seed| {
@@ -136,7 +141,8 @@ impl Shared {
             }
             Request::UdpSend { bytes, time } => self.udp_send(control, bytes, time),
         }?;
-        tell(control, moved)
+        let busy = before.map(|before| before.busy()).unwrap_or_default();
+        tell(control, Moved { busy, ..moved })
     }
 
     /// Lets streams come and handles them at the same time.
@@ -184,7 +190,14 @@ impl Shared {
         let socket = UdpSocket::bind(self.address)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         tell(control, "ready")?;
-        let (_, to) = socket.recv_from(&mut [0; 16])?;
+        // Some of an earlier measurement may still be on their way.
+        let mut word = [0; HERE.len() + 1];
+        let to = loop {
+            let (bytes, from) = socket.recv_from(&mut word)?;
+            if word[..bytes] == *HERE {
+                break from;
+            }
+        };
         socket.connect(to)?;
         Ok(udp::send(&socket, bytes, time))
     }

@@ -69,6 +69,8 @@ pub(super) struct Segment {
     /// Sequence numbers it takes: payload, SYN and FIN.
     pub length: u32,
     pub flags: Flags,
+    /// The window, not scaled.
+    pub window: u16,
     /// Where its payload begins, from the frame's beginning on.
     pub payload: usize,
 }
@@ -82,6 +84,15 @@ impl Flags {
     const SYN: u8 = 2;
     const RST: u8 = 4;
     const ACK: u8 = 16;
+
+    /// Whether it only says where its sender is: an acknowledgement, or an RST with one.
+    pub fn is_position(self) -> bool {
+        self.0 & (Self::SYN | Self::FIN | Self::ACK) == Self::ACK
+    }
+
+    pub fn is_reset(self) -> bool {
+        self.0 & Self::RST != 0
+    }
 
     /// Whether it asks for a new connection.
     pub fn is_opening(self) -> bool {
@@ -191,6 +202,7 @@ fn tcp(frame: &[u8], packet: &Packet) -> Option<Segment> {
         acknowledged: u32_at(header, 8)?,
         length: payload as u32 + u32::from(flags & Flags::SYN != 0) + u32::from(flags & Flags::FIN),
         flags: Flags(flags),
+        window: u16_at(header, 14)?,
         payload: packet.payload + length,
     })
 }

@@ -16,8 +16,8 @@ use super::netif::{DATAGRAM, Netif};
 use super::ports::{Ports, Sharing};
 use super::route::{self, Route};
 use super::shared::Shared;
-use super::sums;
 use super::table::{Kind, Table};
+use crate::checksum::Sum;
 use crate::error::Error;
 use crate::request::DatagramOptions;
 use crate::socket::{Datagram, DatagramState, Datagrams, SocketId, Wait};
@@ -68,6 +68,21 @@ impl<W: Wait> Bound<W> {
         }
     }
 
+    /// The way for a datagram to `target`, if it may be sent.
+    fn way(&self, shared: &Shared, target: SocketAddr) -> Result<Route, Error> {
+        if !self.place.speaks(target.ip()) || target.port() == 0 {
+            return Err(Error::Invalid);
+        }
+        let source = self.place.specific().filter(|ip| shared.is_own(*ip));
+        let route = shared.route(target, source)?;
+        let broadcast = matches!(target.ip(), IpAddr::V4(v4)
+            if route::is_broadcast(&shared.netifs[route.netif], v4));
+        if broadcast && !self.options.broadcast {
+            return Err(Error::BroadcastNotAllowed);
+        }
+        Ok(route)
+    }
+
     /// Whether it takes datagrams from `remote` to `local`, and how well that fits.
     fn fits(&self, local: IpAddr, remote: SocketAddr) -> Option<u8> {
         if !self.place.covers(local) {
@@ -111,14 +126,16 @@ impl<W: Wait> Udp<W> {
         let placeholder = SocketId(u64::MAX);
         self.ports
             .bind(placeholder, &mut place, sharing, &mut shared.random)?;
-        let made = self.sockets.insert(|id| Bound {
-            id,
-            state: Arc::new(DatagramState::new(id, place.shown)),
-            place,
-            options: DatagramOptions::default(),
-            peer: None,
-            pending: None,
-            dirty: false,
+        let made = self.sockets.insert(|id| {
+            Some(Bound {
+                id,
+                state: Arc::new(DatagramState::new(id, place.shown)),
+                place,
+                options: DatagramOptions::default(),
+                peer: None,
+                pending: None,
+                dirty: false,
+            })
         });
         let Some(bound) = made.and_then(|id| self.sockets.get(id)) else {
             self.ports.unbind(placeholder, place.port());
@@ -151,6 +168,15 @@ impl<W: Wait> Udp<W> {
         bound.state.set_peer(Some(bound.place.show(target)));
         let local = SocketAddr::new(route.source, bound.place.port());
         Ok(bound.place.show(local))
+    }
+
+    /// Whether a socket could send to `peer` now, or when an interface has its address.
+    pub fn check(&self, shared: &Shared, id: SocketId, peer: SocketAddr) -> Result<(), Error> {
+        let bound = self.sockets.get(id).ok_or(Error::Invalid)?;
+        match bound.way(shared, address::destination(peer)) {
+            Ok(_) | Err(Error::NotConfigured) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     pub fn set_options(&mut self, id: SocketId, options: DatagramOptions) -> Result<(), Error> {
@@ -331,26 +357,17 @@ impl<W: Wait> Udp<W> {
             return Sent::Gone;
         };
         let target = address::destination(datagram.peer);
-        let ip = target.ip();
-        if !bound.place.speaks(ip) || target.port() == 0 {
-            return Sent::Failed(Error::Invalid);
-        }
-        let source = bound.place.specific().filter(|ip| shared.is_own(*ip));
-        let route = match shared.route(target, source) {
+        let route = match bound.way(shared, target) {
             Ok(route) => route,
             Err(Error::NotConfigured) => return Sent::Unconfigured,
             Err(error) => return Sent::Failed(error),
         };
-        let group = ip.is_multicast();
-        let broadcast = matches!(ip, IpAddr::V4(v4)
-            if route::is_broadcast(&shared.netifs[route.netif], v4));
-        if broadcast && !bound.options.broadcast {
-            return Sent::Failed(Error::Invalid);
-        }
+        let ip = target.ip();
         let from = SocketAddr::new(route.source, bound.place.port());
-        if group {
-            // Members on this node.
-            if self.is_member(ip) {
+        if ip.is_multicast() {
+            // On loopback, all members are on this node.
+            let loops = bound.options.multicast_loop && route.netif != 0;
+            if loops && self.is_member(ip) {
                 let local = Route { netif: 0, ..route };
                 transmit(shared, &local, id, from, target, 1, &datagram.data);
             }
@@ -437,7 +454,7 @@ fn transmit(
     if bound.is_err() || socket.send_slice(data, meta).is_err() {
         return Sent::Failed(Error::Invalid);
     }
-    netif.notes.datagram_sum = pieces.then(|| sums::sum(data, 0));
+    netif.notes.datagram_sum = pieces.then(|| Sum::new().with(data));
     let sent = netif.datagram_egress(now);
     netif.notes.datagram_sum = None;
     if sent {

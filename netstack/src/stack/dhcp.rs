@@ -20,6 +20,10 @@ const HOST_NAME: usize = 255;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long others wait for the first answer.
 const WAIT: Nanos = 10_000_000_000;
+/// Messages that may be sent without time between them.
+const BURST: u64 = 4;
+/// How long it takes until one more may be.
+const PACE: Nanos = 1_000_000_000;
 
 /// An interface's client.
 pub(super) struct Dhcp {
@@ -29,6 +33,42 @@ pub(super) struct Dhcp {
     pub waits_until: Option<Nanos>,
     /// The name servers that came with the lease.
     pub servers: Vec<Ipv4Addr>,
+    pub pace: Pace,
+}
+
+/// How fast messages may be sent. smoltcp begins anew at once when a server refuses, so one that
+/// always does would be asked without a pause.
+pub(super) struct Pace {
+    left: u64,
+    /// When `left` was right.
+    at: Nanos,
+}
+
+impl Pace {
+    fn new(now: Nanos) -> Self {
+        Self {
+            left: BURST,
+            at: now,
+        }
+    }
+
+    /// Whether a message may be sent now.
+    pub fn allows(&mut self, now: Nanos) -> bool {
+        let more = now.saturating_sub(self.at) / PACE;
+        self.left = (self.left + more).min(BURST);
+        self.at += more * PACE;
+        self.left > 0
+    }
+
+    /// One was sent.
+    pub fn count(&mut self) {
+        self.left = self.left.saturating_sub(1);
+    }
+
+    /// When one may be sent at the earliest.
+    pub fn next(&self) -> Nanos {
+        if self.left > 0 { 0 } else { self.at + PACE }
+    }
 }
 
 /// What a server has said.
@@ -59,6 +99,7 @@ impl Dhcp {
             handle,
             waits_until: Some(now + WAIT),
             servers: Vec::new(),
+            pace: Pace::new(now),
         }
     }
 

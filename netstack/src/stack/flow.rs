@@ -12,9 +12,12 @@ use smoltcp::socket::tcp;
 
 use super::address::bits;
 use super::buffers::Share;
+use super::classify::Segment;
 use super::neighbours::Waiter;
+use super::port::Position;
 use super::ports::Use;
 use super::shared::Shared;
+use super::time_wait::Past;
 use super::timers::Timer;
 use crate::Nanos;
 use crate::error::Error;
@@ -22,6 +25,8 @@ use crate::request::StreamOptions;
 use crate::socket::{Phase, SocketId, StreamState, Wait};
 
 const SECOND: Nanos = 1_000_000_000;
+/// How long an acknowledgement may wait for something to go with.
+const ACK_DELAY: smoltcp::time::Duration = smoltcp::time::Duration::from_millis(10);
 /// How long a SYN is sent again.
 const CONNECT: Nanos = 127 * SECOND;
 /// How long a listener's SYN-ACK is sent again.
@@ -34,6 +39,8 @@ const ORPHAN: Nanos = 60 * SECOND;
 const PROBES: u32 = 9;
 /// Segments that one connection may send before others get their turn.
 const SEGMENTS: usize = 64;
+/// How long an RST may wait to be sent: for room, or for a way that there may never be.
+const FAREWELL: Nanos = 10 * SECOND;
 /// How long a connection in TIME-WAIT is certain to be kept by smoltcp, which has 10 s.
 const TIME_WAIT: Nanos = 9 * SECOND;
 /// When to try again what should have been possible now.
@@ -84,8 +91,13 @@ pub(super) struct Flow<W> {
     heard: Nanos,
     /// Since when something has been unanswered.
     unanswered: Option<Nanos>,
+    /// Since when an RST has had to be sent.
+    broken: Option<Nanos>,
     /// The end of output has been given to smoltcp.
     output_ended: bool,
+    position: Position,
+    /// smoltcp has nothing to do for it but to wait.
+    rests: bool,
     /// Its SYN's sequence number, once that was sent.
     initial: Option<u32>,
     /// Why it ended, if smoltcp does not know.
@@ -148,11 +160,13 @@ impl<W: Wait> Flow<W> {
         mut socket: tcp::Socket<'static>,
         now: Nanos,
     ) -> Self {
-        if beginning.netif == 0 {
-            // Nothing gets lost there, and nobody else has to be given room.
-            socket.set_congestion_control(tcp::CongestionControl::None);
-            socket.set_ack_delay(None);
-        }
+        // On loopback nothing gets lost, and nobody else has to be given room.
+        let (control, delay) = match beginning.netif {
+            0 => (tcp::CongestionControl::None, None),
+            _ => (tcp::CongestionControl::Reno, Some(ACK_DELAY)),
+        };
+        socket.set_congestion_control(control);
+        socket.set_ack_delay(delay);
         let mut sockets = SocketSet::new(Vec::with_capacity(1));
         let seen = socket.state();
         let handle = sockets.add(socket);
@@ -175,7 +189,10 @@ impl<W: Wait> Flow<W> {
             began: now,
             heard: now,
             unanswered: None,
+            broken: None,
             output_ended: false,
+            position: Position::default(),
+            rests: false,
             initial: None,
             cause: None,
         };
@@ -193,6 +210,14 @@ impl<W: Wait> Flow<W> {
 
     pub fn socket_mut(&mut self) -> &mut tcp::Socket<'static> {
         self.sockets.get_mut(self.handle)
+    }
+
+    /// smoltcp's socket, of a connection that is over.
+    pub fn take_socket(&mut self) -> Option<tcp::Socket<'static>> {
+        match self.sockets.remove(self.handle) {
+            smoltcp::socket::Socket::Tcp(socket) => Some(socket),
+            _ => None,
+        }
     }
 
     /// smoltcp's state.
@@ -215,11 +240,18 @@ impl<W: Wait> Flow<W> {
         }
     }
 
-    /// Segments for it have been given to smoltcp.
-    pub fn was_heard(&mut self, now: Nanos) {
+    /// A segment for it has come, and is the interface's first frame.
+    pub fn ingress(&mut self, shared: &mut Shared, segment: &Segment) {
+        let now = shared.now;
+        let netif = &mut shared.netifs[self.netif];
+        self.position.is_closed = segment.window == 0;
+        netif.notes.position = self.position;
+        netif.ingress(Some(&mut self.sockets), now);
+        self.position = core::mem::take(&mut netif.notes.position);
         self.heard = now;
         self.unanswered = None;
         self.look(now);
+        self.make_dirty(shared);
     }
 
     /// Notes how smoltcp's state has changed. Called after each thing that may have changed it,
@@ -288,6 +320,10 @@ impl<W: Wait> Flow<W> {
         if let Stage::Open(ends) = &self.stage {
             ends.state.attended();
         }
+        if self.is_astray(shared) {
+            self.cause = self.cause.or(Some(Error::ConnectionAborted));
+            self.vanish();
+        }
         self.check_deadlines(now);
         self.announce();
         self.deliver();
@@ -338,9 +374,27 @@ impl<W: Wait> Flow<W> {
         open && self.cause.is_none() && self.socket().can_recv()
     }
 
+    /// What has to be kept of it, if it is over but for TIME-WAIT.
+    pub fn past(&self) -> Option<Past> {
+        let over = self.seen == tcp::State::TimeWait && self.rests && !self.has_to_be_read();
+        over.then_some(Past {
+            id: self.id,
+            local: self.local,
+            remote: self.remote,
+            next: self.position.next?,
+            expected: self.position.acknowledged?,
+            until: 0,
+        })
+    }
+
     /// Whether smoltcp must not be let end TIME-WAIT, which would lose what is still to be read.
     fn is_kept_for_reading(&self, now: Nanos) -> bool {
         self.seen == tcp::State::TimeWait && self.has_to_be_read() && now >= self.since + TIME_WAIT
+    }
+
+    /// Whether its interface has no longer the address that its segments come from.
+    pub fn is_astray(&self, shared: &Shared) -> bool {
+        self.netif != 0 && !shared.netifs[self.netif].has(self.local.ip())
     }
 
     /// Ends what has taken too long.
@@ -348,14 +402,23 @@ impl<W: Wait> Flow<W> {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return;
         }
-        self.abort(Some(Error::TimedOut));
+        let is_orphan = matches!(self.stage, Stage::Orphan(_));
+        match self.tcp_state() {
+            tcp::State::Closed => self.vanish(),
+            // All has been sent and confirmed. An RST would take the end of input away from a
+            // program at the other end that has not come to it yet.
+            tcp::State::FinWait2 if is_orphan => self.vanish(),
+            _ => self.abort(Some(Error::TimedOut)),
+        }
     }
 
     /// When it will have taken too long.
     fn deadline(&self) -> Option<Nanos> {
         let state = self.tcp_state();
-        if matches!(state, tcp::State::Closed | tcp::State::TimeWait) {
-            return None;
+        match state {
+            tcp::State::Closed => return self.broken.map(|since| since + FAREWELL),
+            tcp::State::TimeWait => return None,
+            _ => {}
         }
         let silence = self.unanswered.map(|since| since + DATA);
         match &self.stage {
@@ -467,7 +530,10 @@ impl<W: Wait> Flow<W> {
         let netif = &mut shared.netifs[self.netif];
         netif.notes.no_room = false;
         for _ in 0..SEGMENTS {
-            if netif.egress(Some(&mut self.sockets), shared.now) {
+            netif.notes.position = self.position;
+            let sent = netif.egress(Some(&mut self.sockets), shared.now);
+            self.position = core::mem::take(&mut netif.notes.position);
+            if sent {
                 if self.seen == tcp::State::SynSent {
                     self.initial = netif.notes.segment.map(|segment| segment.sequence);
                 }
@@ -510,6 +576,7 @@ impl<W: Wait> Flow<W> {
     fn set_timer(&mut self, shared: &mut Shared, retry: Retry) {
         let now = shared.now;
         self.watch(now);
+        self.rests = false;
         let netif = &mut shared.netifs[self.netif];
         let mut deadline = self.deadline();
         let sooner = |at: Nanos| Some(deadline.map_or(at, |deadline| deadline.min(at)));
@@ -522,7 +589,9 @@ impl<W: Wait> Flow<W> {
                 }
             }
             Retry::WhenDue => {
-                if let Some(at) = netif.poll_at(&self.sockets, now) {
+                let due = netif.poll_at(&self.sockets, now);
+                self.rests = due.is_none_or(|at| at > now + SECOND);
+                if let Some(at) = due {
                     deadline = sooner(if at <= now { now + RETRY } else { at });
                 }
             }
@@ -538,6 +607,9 @@ impl<W: Wait> Flow<W> {
                 self.seen,
                 tcp::State::FinWait1 | tcp::State::Closing | tcp::State::LastAck
             );
+        let says_farewell =
+            self.seen == tcp::State::Closed && self.socket().remote_endpoint().is_some();
+        self.broken = says_farewell.then(|| self.broken.unwrap_or(now));
         self.unanswered = if owes {
             self.unanswered.or(Some(now))
         } else {

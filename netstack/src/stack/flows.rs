@@ -1,7 +1,6 @@
 //! TCP: who gets which segment, and what programs may do with connections and listeners.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -15,7 +14,7 @@ use smoltcp::socket::tcp;
 use smoltcp::wire::{IpEndpoint, IpListenEndpoint};
 
 use super::address::{self, Place};
-use super::buffers::{self, Share};
+use super::buffers::Share;
 use super::classify::{Packet, Segment};
 use super::flow::{Beginning, Ends, Flow, Key, Outcome, Stage};
 use super::icmp::Refusal;
@@ -23,13 +22,13 @@ use super::ports::{Ports, Sharing, Use};
 use super::route::Route;
 use super::shared::Shared;
 use super::table::{Kind, Table};
+use super::time_wait::TimeWait;
 use super::timers::Timer;
+use crate::Nanos;
 use crate::error::Error;
 use crate::request::{Binding, StreamOptions};
 use crate::socket::{Listener, ListenerState, Phase, SocketId, Stream, StreamState, Wait};
 
-/// Connections in TIME-WAIT that are kept at most.
-const TIME_WAIT: usize = 1024;
 /// Connections that may wait to be accepted, at most.
 const BACKLOG: usize = 4096;
 
@@ -40,8 +39,7 @@ pub(super) struct Tcp<W> {
     pub listeners: Table<Listening<W>>,
     bindings: Table<Place>,
     ports: Ports,
-    /// Connections in TIME-WAIT, oldest first; some may have ended since.
-    time_wait: VecDeque<SocketId>,
+    pub time_wait: TimeWait,
 }
 
 /// A listener.
@@ -62,7 +60,7 @@ impl<W: Wait> Tcp<W> {
             listeners: Table::new(Kind::Listener),
             bindings: Table::new(Kind::Binding),
             ports: Ports::default(),
-            time_wait: VecDeque::new(),
+            time_wait: TimeWait::new(seed),
         }
     }
 
@@ -78,7 +76,10 @@ impl<W: Wait> Tcp<W> {
         if place.specific().is_some_and(|ip| !shared.is_own(ip)) {
             return Err(Error::AddressNotAvailable);
         }
-        let id = self.bindings.insert(|_| place).ok_or(Error::NoMemory)?;
+        let id = self
+            .bindings
+            .insert(|_| Some(place))
+            .ok_or(Error::NoMemory)?;
         if let Err(error) = self.ports.bind(id, &mut place, sharing, &mut shared.random) {
             self.bindings.remove(id);
             return Err(error);
@@ -108,12 +109,14 @@ impl<W: Wait> Tcp<W> {
     ) -> Result<Listener<W>, Error> {
         let place = self.bindings.remove(binding.id).ok_or(Error::Invalid)?;
         let backlog = backlog.clamp(1, BACKLOG);
-        let made = self.listeners.insert(|id| Listening {
-            state: Arc::new(ListenerState::new(id, place.shown, backlog)),
-            place,
-            options,
-            backlog,
-            opening: 0,
+        let made = self.listeners.insert(|id| {
+            Some(Listening {
+                state: Arc::new(ListenerState::new(id, place.shown, backlog)),
+                place,
+                options,
+                backlog,
+                opening: 0,
+            })
         });
         let listening = made.and_then(|id| self.listeners.get(id));
         let Some(listening) = listening else {
@@ -193,22 +196,17 @@ impl<W: Wait> Tcp<W> {
         route: &Route,
         options: StreamOptions,
     ) -> Result<Stream<W>, Error> {
-        let share = self.share(shared, &options).ok_or(Error::NoMemory)?;
-        let (Some(mut socket), Some(rings)) = (buffers::socket(&share), Rings::new(&share)) else {
-            shared.budget.give(share);
-            return Err(Error::NoMemory);
-        };
+        let (share, mut socket) = shared.budget.take(&options).ok_or(Error::NoMemory)?;
         let context = shared.netifs[route.netif].interface.context();
         let from = IpListenEndpoint::from(IpEndpoint::from(local));
-        if socket
-            .connect(context, IpEndpoint::from(remote), from)
-            .is_err()
-        {
-            shared.budget.give(share);
-            return Err(Error::Invalid);
-        }
+        let begun = socket.connect(context, IpEndpoint::from(remote), from);
+        let rings = Rings::new(&share);
+        let (Ok(()), Some(rings)) = (begun, rings) else {
+            shared.budget.give(&share, socket);
+            return Err(Error::NoMemory);
+        };
         let mut stream = None;
-        let id = self.insert(shared, share, |id, share| {
+        let id = self.insert(shared, (share, socket), |id, share| {
             let (ends, program) = rings.split(StreamState::new(
                 id,
                 shown.show(local),
@@ -216,7 +214,7 @@ impl<W: Wait> Tcp<W> {
                 Phase::Connecting,
             ));
             stream = Some(program);
-            let beginning = Beginning {
+            Beginning {
                 netif: route.netif,
                 local,
                 remote,
@@ -225,55 +223,33 @@ impl<W: Wait> Tcp<W> {
                 options,
                 share,
                 stage: Stage::Open(ends),
-            };
-            (beginning, socket)
+            }
         });
         let id = id.ok_or(Error::NoMemory)?;
         self.attend(shared, id);
         stream.ok_or(Error::NoMemory)
     }
 
-    /// Buffers for a connection. When there are none, those of connections that are over go.
-    fn share(&mut self, shared: &mut Shared, options: &StreamOptions) -> Option<Share> {
-        loop {
-            if let Some(share) = shared.budget.take(options) {
-                return Some(share);
-            }
-            let oldest = self.time_wait.pop_front()?;
-            self.forget(shared, oldest);
-        }
-    }
-
-    /// Ends a connection in TIME-WAIT.
-    fn forget(&mut self, shared: &mut Shared, id: SocketId) {
-        let waiting = self
-            .flows
-            .get(id)
-            .is_some_and(|flow| flow.tcp_state() == tcp::State::TimeWait && !flow.has_to_be_read());
-        if waiting {
-            self.remove(shared, id);
-        }
-    }
-
+    /// Puts a connection into the tables. `None`: there is no memory.
     fn insert(
         &mut self,
         shared: &mut Shared,
-        share: Share,
-        make: impl FnOnce(SocketId, Share) -> (Beginning<W>, tcp::Socket<'static>),
+        buffers: (Share, tcp::Socket<'static>),
+        begin: impl FnOnce(SocketId, Share) -> Beginning<W>,
     ) -> Option<SocketId> {
-        if self.by_key.try_reserve(1).is_err() {
-            shared.budget.give(share);
-            return None;
-        }
         let now = shared.now;
-        let mut given = Some(share);
-        let id = self.flows.insert(|id| {
-            let share = given.take().unwrap_or_default();
-            let (beginning, socket) = make(id, share);
-            Box::new(Flow::new(id, beginning, socket, now))
-        });
-        if let Some(share) = given {
-            shared.budget.give(share);
+        let mut buffers = Some(buffers);
+        let room = self.by_key.try_reserve(1).is_ok();
+        let id = if room {
+            self.flows.insert(|id| {
+                let (share, socket) = buffers.take()?;
+                Some(Box::new(Flow::new(id, begin(id, share), socket, now)))
+            })
+        } else {
+            None
+        };
+        if let Some((share, socket)) = buffers {
+            shared.budget.give(&share, socket);
         }
         let flow = self.flows.get(id?)?;
         self.by_key.insert(flow.key(), flow.id);
@@ -296,16 +272,17 @@ impl<W: Wait> Tcp<W> {
         if let Some(&id) = self.by_key.get(&key)
             && let Some(flow) = self.flows.get_mut(id)
         {
-            let replaced = segment.flags.is_opening()
-                && flow.tcp_state() == tcp::State::TimeWait
-                && !flow.has_to_be_read();
-            if !replaced {
-                shared.netifs[netif].ingress(Some(&mut flow.sockets), shared.now);
-                flow.was_heard(shared.now);
-                flow.make_dirty(shared);
+            flow.ingress(shared, segment);
+            return;
+        }
+        if self.time_wait.get(&key).is_some() {
+            if !segment.flags.is_opening() {
+                let netif = &mut shared.netifs[netif];
+                self.time_wait.ingress(&key, segment, netif, shared.now);
                 return;
             }
-            self.remove(shared, id);
+            // A new connection comes in its place.
+            self.forget(&key);
         }
         let listener = if segment.flags.is_opening() {
             self.listener(local)
@@ -313,7 +290,7 @@ impl<W: Wait> Tcp<W> {
             None
         };
         match listener {
-            Some(listener) => self.open(shared, netif, listener, local, remote),
+            Some(listener) => self.open(shared, netif, listener, (local, remote), segment),
             None => shared.netifs[netif].ingress(None, shared.now),
         }
     }
@@ -349,11 +326,11 @@ impl<W: Wait> Tcp<W> {
         shared: &mut Shared,
         netif: usize,
         listener: SocketId,
-        local: SocketAddr,
-        remote: SocketAddr,
+        ends: (SocketAddr, SocketAddr),
+        segment: &Segment,
     ) {
         if self
-            .try_open(shared, netif, listener, local, remote)
+            .try_open(shared, netif, listener, ends, segment)
             .is_none()
         {
             shared.counters.refused_for_room += 1;
@@ -366,8 +343,8 @@ impl<W: Wait> Tcp<W> {
         shared: &mut Shared,
         netif: usize,
         listener: SocketId,
-        local: SocketAddr,
-        remote: SocketAddr,
+        (local, remote): (SocketAddr, SocketAddr),
+        segment: &Segment,
     ) -> Option<()> {
         let listening = self.listeners.get(listener)?;
         if listening.opening + listening.state.accepted.len() >= listening.backlog {
@@ -376,32 +353,23 @@ impl<W: Wait> Tcp<W> {
         let options = listening.options;
         // A peer without a way back gets no answer.
         let route = shared.route(remote, None).ok()?;
-        let share = self.share(shared, &options)?;
-        let socket = buffers::socket(&share).and_then(|mut socket| {
-            socket.listen(IpEndpoint::from(local)).ok()?;
-            Some(socket)
-        });
-        let Some(socket) = socket else {
-            shared.budget.give(share);
+        let (share, mut socket) = shared.budget.take(&options)?;
+        if socket.listen(IpEndpoint::from(local)).is_err() {
+            shared.budget.give(&share, socket);
             return None;
-        };
-        let id = self.insert(shared, share, |_, share| {
-            let beginning = Beginning {
-                netif,
-                local,
-                remote,
-                uses: Use::Accepted,
-                neighbour: (netif == route.netif).then_some(route.neighbour).flatten(),
-                options,
-                share,
-                stage: Stage::Opening(listener),
-            };
-            (beginning, socket)
+        }
+        let id = self.insert(shared, (share, socket), |_, share| Beginning {
+            netif,
+            local,
+            remote,
+            uses: Use::Accepted,
+            neighbour: (netif == route.netif).then_some(route.neighbour).flatten(),
+            options,
+            share,
+            stage: Stage::Opening(listener),
         })?;
         let flow = self.flows.get_mut(id)?;
-        shared.netifs[netif].ingress(Some(&mut flow.sockets), shared.now);
-        flow.was_heard(shared.now);
-        flow.make_dirty(shared);
+        flow.ingress(shared, segment);
         self.listeners.get_mut(listener)?.opening += 1;
         Some(())
     }
@@ -418,22 +386,41 @@ impl<W: Wait> Tcp<W> {
         }
     }
 
+    /// A connection in TIME-WAIT needs its port, but no memory.
     fn note_time_wait(&mut self, shared: &mut Shared, id: SocketId) {
-        let Some(flow) = self.flows.get_mut(id) else {
+        let Some(flow) = self.flows.get(id) else {
             return;
         };
-        if flow.tcp_state() != tcp::State::TimeWait || flow.uses == Use::TimeWait {
+        let key = flow.key();
+        let Some(past) = flow.past() else {
             return;
+        };
+        self.remove(shared, id);
+        self.ports.add(past.local.port(), Use::TimeWait);
+        if let Some(gone) = self.time_wait.keep(key, past, shared.now) {
+            self.ports.remove(gone.local.port(), Use::TimeWait);
         }
-        self.ports.remove(flow.local.port(), flow.uses);
-        flow.uses = Use::TimeWait;
-        self.ports.add(flow.local.port(), flow.uses);
-        self.time_wait.push_back(id);
-        if self.time_wait.len() > TIME_WAIT
-            && let Some(oldest) = self.time_wait.pop_front()
-        {
-            self.forget(shared, oldest);
+    }
+
+    fn forget(&mut self, key: &Key) {
+        if let Some(gone) = self.time_wait.remove(key) {
+            self.ports.remove(gone.local.port(), Use::TimeWait);
         }
+    }
+
+    /// Forgets connections that have been in TIME-WAIT for long enough.
+    pub fn expire(&mut self, now: Nanos) {
+        self.time_wait.timer = None;
+        while let Some(gone) = self.time_wait.expire(now) {
+            self.ports.remove(gone.local.port(), Use::TimeWait);
+        }
+    }
+
+    /// Tells the timers when the next connection leaves TIME-WAIT.
+    pub fn set_timer(&mut self, shared: &mut Shared) {
+        let deadline = self.time_wait.deadline();
+        let slot = &mut self.time_wait.timer;
+        shared.timers.set(slot, deadline, Timer::TimeWait);
     }
 
     /// A listener's connection is established: it waits to be accepted.
@@ -522,6 +509,15 @@ impl<W: Wait> Tcp<W> {
         }
     }
 
+    /// An interface's addresses have changed: connections from addresses that are gone end.
+    pub fn readdressed(&mut self, shared: &mut Shared) {
+        for (_, flow) in self.flows.iter_mut() {
+            if flow.is_astray(shared) {
+                flow.make_dirty(shared);
+            }
+        }
+    }
+
     /// The neighbour that a connection's segments are handed to has not answered.
     pub fn neighbour_failed(&mut self, shared: &mut Shared, id: SocketId) {
         if let Some(flow) = self.flows.get_mut(id) {
@@ -547,7 +543,10 @@ impl<W: Wait> Tcp<W> {
         }
         self.ports.remove(flow.local.port(), flow.uses);
         shared.timers.set(&mut flow.timer, None, Timer::Socket(id));
-        shared.budget.give(core::mem::take(&mut flow.share));
+        let share = core::mem::take(&mut flow.share);
+        if let Some(socket) = flow.take_socket() {
+            shared.budget.give(&share, socket);
+        }
         match &flow.stage {
             Stage::Opening(listener) => {
                 if let Some(listening) = self.listeners.get_mut(*listener) {

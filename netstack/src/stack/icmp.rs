@@ -3,13 +3,10 @@
 use core::net::{IpAddr, SocketAddr};
 
 use super::classify::{self, Packet, u32_at};
-use super::sums;
 use crate::error::Error;
-use crate::nic::RxChecksum;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
-const ICMPV6: u8 = 58;
 /// Bytes before the packet that a message is about.
 const HEADER: usize = 8;
 
@@ -30,15 +27,11 @@ pub(super) enum What {
     Datagram,
 }
 
-/// What a message says, if it is one of destinations that cannot be reached. One that has
-/// never left this node has no checksum.
-pub(super) fn refusal(frame: &[u8], packet: &Packet, checksum: RxChecksum) -> Option<Refusal> {
+/// What a message says, if it is one of destinations that cannot be reached.
+pub(super) fn refusal(frame: &[u8], packet: &Packet) -> Option<Refusal> {
     let message = frame.get(packet.payload..packet.end)?;
     let v6 = packet.source.is_ipv6();
     let error = reason(v6, *message.first()?, *message.get(1)?)?;
-    if checksum == RxChecksum::Unknown && !is_intact(message, packet) {
-        return None;
-    }
     let (source, destination, protocol, header) = original(message.get(HEADER..)?)?;
     if source.is_ipv6() != v6 || source != packet.destination {
         return None;
@@ -54,14 +47,6 @@ pub(super) fn refusal(frame: &[u8], packet: &Packet, checksum: RxChecksum) -> Op
         },
         error,
     })
-}
-
-fn is_intact(message: &[u8], packet: &Packet) -> bool {
-    let initial = match packet.source.is_ipv6() {
-        true => sums::pseudo_header(packet.source, packet.destination, ICMPV6, message.len()),
-        false => 0,
-    };
-    sums::fold(sums::sum(message, initial)) == 0xffff
 }
 
 /// RFC 792 and RFC 4443. What a path's MTU is too small for is not lost for good.

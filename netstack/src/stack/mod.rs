@@ -16,7 +16,7 @@
 //! | `icmp` | what others say of packets that did not arrive |
 //! | `resolve` | host names |
 //! | `route`, `address`, `ports` | where packets go, and who may have which address |
-//! | `flow`, `flows` | TCP |
+//! | `flow`, `flows`, `time_wait` | TCP |
 //! | `datagrams` | UDP |
 //! | `table`, `timers`, `buffers`, `random`, `shared` | names, time, memory, chance |
 
@@ -44,6 +44,7 @@ mod slaac;
 mod snapshot;
 mod sums;
 mod table;
+mod time_wait;
 mod timers;
 
 use alloc::boxed::Box;
@@ -69,7 +70,7 @@ use self::timers::{Timer, Timers};
 use crate::Nanos;
 use crate::config::InterfaceConfig;
 use crate::error::Error;
-use crate::nic::{Nic, RxChecksum};
+use crate::nic::Nic;
 use crate::request::{Reply, Request, StackCounters};
 use crate::socket::{SocketId, Wait};
 
@@ -217,6 +218,10 @@ impl<W: Wait> Stack<W> {
             Request::ConnectDatagrams(id, peer) => {
                 Reply::Local(self.udp.connect(shared, id, peer)?)
             }
+            Request::CheckDatagrams(id, peer) => {
+                self.udp.check(shared, id, peer)?;
+                Reply::Done
+            }
             Request::SetDatagramOptions(id, options) => {
                 self.udp.set_options(id, options)?;
                 Reply::Done
@@ -293,8 +298,8 @@ impl<W: Wait> Stack<W> {
         while frames > 0 && turns > 0 {
             let received = self.receive(&mut frames);
             let served = self.serve(&mut turns);
-            self.ask_neighbours();
-            if !received && !served && self.shared.dirty.is_empty() {
+            let asked = self.ask_neighbours();
+            if !received && !served && !asked {
                 break;
             }
         }
@@ -302,6 +307,7 @@ impl<W: Wait> Stack<W> {
         for index in 0..self.shared.netifs.len() {
             more |= self.finish(index, more);
         }
+        self.tcp.set_timer(&mut self.shared);
         let pieces = self.reassembly.deadline();
         let timer = &mut self.reassembly.timer;
         self.shared.timers.set(timer, pieces, Timer::Reassembly);
@@ -324,11 +330,11 @@ impl<W: Wait> Stack<W> {
                 Timer::Neighbours(index) => shared.netifs[index].neighbours.timer = None,
                 Timer::Card(index) => shared.netifs[index].card_timer = None,
                 Timer::Lookup(id) => self.resolver.timer_fired(shared, id),
+                Timer::TimeWait => self.tcp.expire(now),
                 Timer::Reassembly => {
                     self.reassembly.timer = None;
                     self.reassembly.expire(now);
                 }
-                Timer::TimeWait => {}
             }
         }
     }
@@ -344,6 +350,7 @@ impl<W: Wait> Stack<W> {
             .set(&mut netif.timer, deadline, Timer::Netif(index));
         if changed {
             self.count_unconfigured();
+            self.tcp.readdressed(&mut self.shared);
             self.udp.configured(&mut self.shared);
             self.resolver.configured(&mut self.shared);
         }
@@ -419,7 +426,12 @@ impl<W: Wait> Stack<W> {
                 }
             }
             Frame::Icmp(packet) => self.message(index, &packet),
-            Frame::Igmp | Frame::OtherIp => netif.ingress(None, shared.now),
+            Frame::OtherIp => netif.ingress(None, shared.now),
+            Frame::Igmp => {
+                netif.expect_reports(shared.now);
+                netif.ingress(None, shared.now);
+                self.serve_netif(index);
+            }
             Frame::Fragment(packet) => {
                 let frame = netif.first().unwrap_or_default();
                 let whole = self.reassembly.add(index, frame, &packet, shared.now);
@@ -462,13 +474,10 @@ impl<W: Wait> Stack<W> {
         let shared = &mut self.shared;
         let now = shared.now;
         let netif = &mut shared.netifs[index];
-        let checksum = match netif.is_loopback() {
-            true => RxChecksum::Good,
-            false => RxChecksum::Unknown,
-        };
         let frame = netif.first().unwrap_or_default();
         let told = learn::from_ndp(frame, packet);
-        let refusal = icmp::refusal(frame, packet, checksum);
+        let query = learn::is_group_query(frame, packet);
+        let refusal = icmp::refusal(frame, packet);
         let heard = match netif.slaac.take() {
             Some(mut slaac) => {
                 let frame = netif.first().unwrap_or_default();
@@ -479,10 +488,13 @@ impl<W: Wait> Stack<W> {
             None => false,
         };
         netif.ingress(None, now);
+        if query {
+            netif.expect_reports(now);
+        }
         if let Some(sender) = told {
             self.learn(index, sender);
         }
-        if heard {
+        if heard || query {
             self.serve_netif(index);
         }
         if let Some(refusal) = refusal {
@@ -535,12 +547,15 @@ impl<W: Wait> Stack<W> {
         *turns < before
     }
 
-    /// Asks for hardware addresses, and gives up those that do not answer.
-    fn ask_neighbours(&mut self) {
+    /// Asks for hardware addresses, and gives up those that do not answer. False: there was
+    /// nothing to do.
+    fn ask_neighbours(&mut self) -> bool {
+        let mut busy = false;
         for index in 0..self.shared.netifs.len() {
             let shared = &mut self.shared;
             let netif = &mut shared.netifs[index];
             let due = netif.neighbours.due(shared.now);
+            busy |= !due.ask.is_empty() || !due.failed.is_empty();
             for ip in due.ask {
                 netif.ask(ip);
             }
@@ -555,6 +570,7 @@ impl<W: Wait> Stack<W> {
                 }
             }
         }
+        busy
     }
 
     /// Ends a step for one interface. True: there is more to do.

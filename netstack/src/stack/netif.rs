@@ -9,11 +9,15 @@ use core::num::NonZeroUsize;
 
 use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::{
-    Checksum, ChecksumCapabilities, DeviceCapabilities, Medium, SegmentationCapabilities,
+    Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium, SegmentationCapabilities,
+    TxToken,
 };
 use smoltcp::socket::udp;
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, HardwareAddress, Icmpv6Repr, IpAddress, IpCidr, NdiscRepr};
+use smoltcp::wire::{
+    EthernetAddress, EthernetFrame, EthernetProtocol, HardwareAddress, Icmpv6Repr, IpAddress,
+    IpCidr, IpRepr, NdiscRepr, TcpPacket, TcpRepr,
+};
 
 use super::buffers;
 use super::classify::{self, ETHERNET, Frame, Packet};
@@ -68,6 +72,9 @@ pub(super) struct Netif {
     pub dhcp: Option<Dhcp>,
     /// What routers say of IPv6 addresses.
     pub slaac: Option<Slaac>,
+    /// Until when memberships of groups may have to be reported, for which smoltcp has a plan
+    /// of its own.
+    pub reports_until: Nanos,
     /// Sockets that wait for room in the card.
     pub stalled: Vec<SocketId>,
     /// When to look whether there is room. As the timers have it.
@@ -157,6 +164,7 @@ impl Netif {
             whole: None,
             dhcp: None,
             slaac: None,
+            reports_until: 0,
             stalled: Vec::new(),
             card_timer: None,
             timer: None,
@@ -199,11 +207,7 @@ impl Netif {
 
     /// Whether it has that address.
     pub fn has(&self, ip: IpAddr) -> bool {
-        let ip = IpAddress::from(ip);
-        self.interface
-            .ip_addrs()
-            .iter()
-            .any(|own| own.address() == ip)
+        has(self.interface.ip_addrs(), ip)
     }
 
     /// What the oldest received frame is. What is not for this interface is [`Frame::Foreign`].
@@ -234,7 +238,7 @@ impl Netif {
         }
         match &mut self.link {
             Link::Loopback(queue) => queue.first(),
-            Link::Card(card) => Some(card.nic.halves().0.first()?.0),
+            Link::Card(card) => card.first(),
         }
     }
 
@@ -385,6 +389,44 @@ impl Netif {
         self.notes.unkicked = true;
     }
 
+    /// Answers the first frame's sender with a segment, if there is room.
+    pub fn reply(&mut self, (packet, segment): &(IpRepr, TcpRepr<'_>)) {
+        let length = packet.buffer_len();
+        let source = self.first().and_then(|frame| frame.get(6..12));
+        let destination = source.map(EthernetAddress::from_bytes);
+        match &mut self.link {
+            Link::Loopback(queue) => {
+                let mut device = QueueDevice {
+                    frame: None,
+                    queue,
+                    notes: &mut self.notes,
+                };
+                if let Some(token) = device.transmit(Instant::ZERO) {
+                    token.consume(length, |bytes| emit(packet, segment, bytes));
+                }
+            }
+            Link::Card(card) => {
+                let Some(destination) = destination else {
+                    return;
+                };
+                let own = EthernetAddress(card.mac);
+                let mut device = card.device(None, &mut self.notes);
+                if let Some(token) = device.transmit(Instant::ZERO) {
+                    token.consume(ETHERNET + length, |bytes| {
+                        let mut frame = EthernetFrame::new_unchecked(bytes);
+                        frame.set_src_addr(own);
+                        frame.set_dst_addr(destination);
+                        frame.set_ethertype(match packet {
+                            IpRepr::Ipv4(_) => EthernetProtocol::Ipv4,
+                            IpRepr::Ipv6(_) => EthernetProtocol::Ipv6,
+                        });
+                        emit(packet, segment, frame.payload_mut());
+                    });
+                }
+            }
+        }
+    }
+
     /// Asks for routers.
     pub fn solicit(&mut self) {
         let Link::Card(card) = &mut self.link else {
@@ -474,6 +516,11 @@ impl Card {
         }
     }
 
+    fn first(&mut self) -> Option<&[u8]> {
+        let (frame, _) = self.nic.halves().0.first()?;
+        Some(frame)
+    }
+
     fn device<'a>(&'a mut self, frame: Option<&'a [u8]>, notes: &'a mut Notes) -> CardDevice<'a> {
         CardDevice {
             frame,
@@ -483,6 +530,16 @@ impl Card {
             notes,
         }
     }
+}
+
+/// Writes a packet. Checksums of TCP are the card's, or the port's.
+fn emit(packet: &IpRepr, segment: &TcpRepr<'_>, bytes: &mut [u8]) {
+    let mut checksums = ChecksumCapabilities::default();
+    checksums.tcp = Checksum::None;
+    packet.emit(&mut *bytes, &checksums);
+    let (source, destination) = (packet.src_addr(), packet.dst_addr());
+    let mut carried = TcpPacket::new_unchecked(&mut bytes[packet.header_len()..]);
+    segment.emit(&mut carried, &source, &destination, &checksums);
 }
 
 /// What the card cuts up, with all headers. Of IPv6 nothing: smoltcp 0.14 drops such packets.
@@ -526,40 +583,38 @@ fn judge(
     counters: &mut StackCounters,
 ) -> Frame {
     let packet = match &frame {
-        Frame::Tcp(packet, _) if bytes[0] & 1 != 0 || !is_unicast(packet.destination) => {
+        // Connections are between two, even if a network's broadcast address looks like one.
+        Frame::Tcp(packet, _) if bytes[0] & 1 != 0 || !has(own, packet.destination) => {
             return Frame::Foreign;
         }
         Frame::Tcp(packet, _) | Frame::Udp(packet, _) => packet,
-        Frame::Icmp(packet) | Frame::Fragment(packet) => {
-            return if is_martian(packet, own) {
-                Frame::Foreign
-            } else {
-                frame
-            };
-        }
+        Frame::Icmp(packet) | Frame::Fragment(packet) => packet,
         _ => return frame,
     };
     if is_martian(packet, own) {
         return Frame::Foreign;
     }
-    if checksum == RxChecksum::Unknown && !sums::is_right(bytes, packet) {
+    let right = match frame {
+        Frame::Icmp(_) => sums::is_right_message(bytes, packet),
+        Frame::Tcp(..) | Frame::Udp(..) => {
+            checksum == RxChecksum::Good || sums::is_right(bytes, packet)
+        }
+        _ => true,
+    };
+    if !right {
         counters.bad_checksums += 1;
         return Frame::Foreign;
     }
     frame
 }
 
-fn is_unicast(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => !v4.is_multicast() && !v4.is_broadcast(),
-        IpAddr::V6(v6) => !v6.is_multicast(),
-    }
+/// Whether an address is one of those.
+fn has(addresses: &[IpCidr], ip: IpAddr) -> bool {
+    let ip = IpAddress::from(ip);
+    addresses.iter().any(|own| own.address() == ip)
 }
 
 /// Whether a packet claims to come from this node, or from nowhere on a wire.
 fn is_martian(packet: &Packet, own: &[IpCidr]) -> bool {
-    let source = IpAddress::from(packet.source);
-    packet.source.is_loopback()
-        || packet.destination.is_loopback()
-        || own.iter().any(|cidr| cidr.address() == source)
+    packet.source.is_loopback() || packet.destination.is_loopback() || has(own, packet.source)
 }

@@ -11,6 +11,7 @@ use smoltcp::time::Instant;
 
 use super::classify::{self, ETHERNET, Frame, Packet, Segment, u16_at};
 use super::sums;
+use crate::checksum::{self, Sum, Transport};
 use crate::nic::{self, Segmentation, Transmit, TxChecksum, TxOffload};
 
 /// What was seen of the frames that left.
@@ -24,14 +25,54 @@ pub(super) struct Notes {
     pub dropped: u64,
     /// A packet is on its way of which some pieces are still to be sent.
     pub fragmenting: bool,
-    /// The sum of the UDP header and data that will be sent in pieces.
-    pub datagram_sum: Option<u32>,
+    /// The sum of a datagram's data that will be sent in pieces.
+    pub datagram_sum: Option<Sum>,
     /// smoltcp has asked for this neighbour's hardware address.
     pub asked: Option<IpAddr>,
     /// The last TCP segment.
     pub segment: Option<Segment>,
+    /// How far the connection is that smoltcp is called for.
+    pub position: Position,
     /// The last UDP datagram's source port.
     pub udp_source: Option<u16>,
+}
+
+/// How far a connection has sent.
+///
+/// When smoltcp sends again what may have been lost, it forgets that it has already sent more,
+/// and its acknowledgements seem to be old ones: the other end must not accept them. If both
+/// ends do that, neither gets on. So acknowledgements are given the right sequence number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Position {
+    /// The sequence number after all that was sent.
+    pub next: Option<u32>,
+    /// The last acknowledgement.
+    pub acknowledged: Option<u32>,
+    /// The other end has closed its window. A byte that is sent all the same is a question, and
+    /// will not be taken.
+    pub is_closed: bool,
+}
+
+impl Position {
+    /// Goes on to a segment's end. An acknowledgement's right sequence number comes out.
+    fn advance(&mut self, segment: &Segment) -> Option<u32> {
+        self.acknowledged = Some(segment.acknowledged);
+        let end = segment.sequence.wrapping_add(segment.length);
+        let next = self.next.filter(|next| is_after(*next, end));
+        if segment.length == 0 && segment.flags.is_position() {
+            return next;
+        }
+        let question = self.is_closed && segment.length == 1;
+        if next.is_none() && !question {
+            self.next = Some(end);
+        }
+        None
+    }
+}
+
+/// Whether a sequence number comes after another (RFC 9293, section 3.4).
+fn is_after(one: u32, other: u32) -> bool {
+    (1..1 << 31).contains(&one.wrapping_sub(other))
 }
 
 /// What the card does with checksums.
@@ -161,9 +202,13 @@ fn finish(
     match classify::ethernet(frame) {
         Frame::Tcp(packet, header) => {
             notes.segment = Some(header);
+            if let Some(sequence) = notes.position.advance(&header) {
+                let at = packet.payload + 4;
+                frame[at..at + 4].copy_from_slice(&sequence.to_be_bytes());
+            }
             let v6 = packet.source.is_ipv6();
             TxOffload {
-                checksum: checksum(frame, &packet, checksums),
+                checksum: complete(frame, &packet, checksums),
                 segmentation: segment.map(|size| Segmentation {
                     size,
                     headers: header.payload as u16,
@@ -174,7 +219,7 @@ fn finish(
         Frame::Udp(packet, ports) => {
             notes.udp_source = Some(ports.source);
             TxOffload {
-                checksum: checksum(frame, &packet, checksums),
+                checksum: complete(frame, &packet, checksums),
                 segmentation: None,
             }
         }
@@ -194,26 +239,23 @@ fn finish(
     }
 }
 
-fn checksum(frame: &mut [u8], packet: &Packet, checksums: Checksums) -> Option<TxChecksum> {
-    let offset = sums::field(packet.protocol)?;
-    let length = packet.end - packet.payload;
-    let pseudo = sums::pseudo_header(packet.source, packet.destination, packet.protocol, length);
-    let (value, card) = match checksums {
-        Checksums::Card => (
-            sums::fold(pseudo),
+fn complete(frame: &mut [u8], packet: &Packet, checksums: Checksums) -> Option<TxChecksum> {
+    let transport = sums::transport(packet)?;
+    let carried = frame.get_mut(packet.payload..packet.end)?;
+    let pseudo = sums::pseudo_header(packet, transport, carried.len());
+    match checksums {
+        Checksums::Stack => {
+            checksum::fill(pseudo, transport, carried);
+            None
+        }
+        Checksums::Card => {
+            checksum::fill_partial(pseudo, transport, carried);
             Some(TxChecksum {
                 start: packet.payload as u16,
-                offset: offset as u16,
-            }),
-        ),
-        Checksums::Stack => {
-            let sum = sums::sum(&frame[packet.payload..packet.end], pseudo);
-            (sums::finished(packet.protocol, sum), None)
+                offset: transport.checksum_offset() as u16,
+            })
         }
-    };
-    let at = packet.payload + offset;
-    frame[at..at + 2].copy_from_slice(&value.to_be_bytes());
-    card
+    }
 }
 
 /// Notes how far a packet in pieces is. The first one holds the UDP header, with the checksum
@@ -221,25 +263,19 @@ fn checksum(frame: &mut [u8], packet: &Packet, checksums: Checksums) -> Option<T
 fn piece(frame: &mut [u8], packet: &Packet, notes: &mut Notes) {
     let place = u16_at(frame, packet.ip + 6).unwrap_or(0);
     notes.fragmenting = place & 0x2000 != 0;
-    if place & 0x1fff != 0 || packet.protocol != 17 {
+    let first = place & 0x1fff == 0;
+    if !first || sums::transport(packet) != Some(Transport::Udp) {
         return;
     }
-    let Some(data) = notes.datagram_sum.take() else {
+    let (Some(data), Some(header)) = (
+        notes.datagram_sum.take(),
+        frame.get_mut(packet.payload..packet.payload + 8),
+    ) else {
         return;
     };
-    let Some(length) = u16_at(frame, packet.payload + 4) else {
-        return;
-    };
-    let pseudo = sums::pseudo_header(
-        packet.source,
-        packet.destination,
-        packet.protocol,
-        usize::from(length),
-    );
-    let header = sums::sum(&frame[packet.payload..packet.payload + 6], pseudo);
-    let value = sums::finished(17, sums::sum(&sums::fold(data).to_be_bytes(), header));
-    let at = packet.payload + 6;
-    frame[at..at + 2].copy_from_slice(&value.to_be_bytes());
+    let length = u16_at(header, 4).map_or(0, usize::from);
+    let pseudo = sums::pseudo_header(packet, Transport::Udp, length);
+    checksum::fill(pseudo.with_u16(data.fold()), Transport::Udp, header);
 }
 
 fn asked_by_arp(frame: &[u8]) -> Option<IpAddr> {
@@ -361,7 +397,11 @@ impl TxToken for QueuePacket<'_> {
         packet.resize(length, 0);
         let result = fill(&mut packet);
         match classify::ip(&packet, 0) {
-            Frame::Tcp(_, segment) => self.notes.segment = Some(segment),
+            Frame::Tcp(_, segment) => {
+                self.notes.segment = Some(segment);
+                // Nothing is sent twice here.
+                self.notes.position.advance(&segment);
+            }
             Frame::Udp(_, ports) => self.notes.udp_source = Some(ports.source),
             _ => {}
         }

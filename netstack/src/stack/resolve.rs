@@ -102,7 +102,8 @@ impl<W: Wait> Resolver<W> {
         self.last += 1;
         let pending = Pending {
             lookup,
-            name: name.into(),
+            // smoltcp finds answers only that are written as it has asked.
+            name: name.to_ascii_lowercase(),
             family,
             questions: kinds.iter().map(|kind| Question::new(*kind)).collect(),
             timer: None,

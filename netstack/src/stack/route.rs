@@ -20,7 +20,9 @@ pub(super) struct Route {
 /// The best way to `remote`, from `source` if that is given.
 pub(super) fn find(netifs: &[Netif], remote: SocketAddr, source: Option<IpAddr>) -> Option<Route> {
     let ip = remote.ip();
-    if ip.is_loopback() || netifs.iter().any(|netif| netif.has(ip)) {
+    // Which of all interfaces' groups is meant, the source says.
+    let own_group = ip.is_multicast() && source.is_some_and(|source| source.is_loopback());
+    if ip.is_loopback() || own_group || netifs.iter().any(|netif| netif.has(ip)) {
         return Some(Route {
             netif: 0,
             source: source.unwrap_or(own_source(ip)),

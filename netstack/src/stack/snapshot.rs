@@ -10,6 +10,7 @@ use super::flow::{Flow, Stage};
 use super::flows::{Listening, Tcp};
 use super::netif::Netif;
 use super::shared::Shared;
+use super::time_wait::Past;
 use super::{resolve, route};
 use crate::request::{InterfaceInfo, Snapshot, SocketInfo};
 use crate::socket::{SocketId, Wait};
@@ -24,7 +25,11 @@ pub(super) fn take<W: Wait>(shared: &Shared, tcp: &Tcp<W>, udp: &Udp<W>) -> Snap
     let datagrams = udp.sockets.iter().map(|(id, bound)| datagrams(id, bound));
     Snapshot {
         interfaces: shared.netifs.iter().map(interface).collect(),
-        sockets: listeners.chain(flows).chain(datagrams).collect(),
+        sockets: listeners
+            .chain(flows)
+            .chain(tcp.time_wait.iter().map(past))
+            .chain(datagrams)
+            .collect(),
         dns: resolve::servers(shared),
         counters: shared.counters,
     }
@@ -77,6 +82,18 @@ fn connection<W: Wait>(flow: &Flow<W>) -> SocketInfo {
         remote: Some(flow.remote),
         receive_queue: received + socket.recv_queue(),
         send_queue: to_send + socket.send_queue(),
+    }
+}
+
+fn past(past: &Past) -> SocketInfo {
+    SocketInfo {
+        id: past.id,
+        protocol: "tcp",
+        state: name(tcp::State::TimeWait),
+        local: past.local,
+        remote: Some(past.remote),
+        receive_queue: 0,
+        send_queue: 0,
     }
 }
 

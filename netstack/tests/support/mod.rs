@@ -46,6 +46,7 @@ pub struct Port {
     /// Calls of the card but for looking whether there is a frame.
     pub touched: u64,
     pub interrupts: bool,
+    good_checksums: bool,
     counters: Counters,
 }
 
@@ -106,7 +107,7 @@ impl Transmit for Tx {
         port.from_node.len() < port.room
     }
     fn send(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8]) -> TxOffload) {
-        let mut frame = vec![0xaa; length];
+        let mut frame = vec![0; length];
         let offload = fill(&mut frame);
         let mut port = self.0.lock().unwrap();
         assert!(port.from_node.len() < port.room, "sent without room");
@@ -136,6 +137,8 @@ pub struct Setup {
     pub tx_checksum: bool,
     pub segmentation: usize,
     pub mtu: u16,
+    /// The card has looked at the checksums of what arrives.
+    pub good_checksums: bool,
     pub config: Option<InterfaceConfig>,
 }
 
@@ -146,6 +149,7 @@ impl Default for Setup {
             tx_checksum: false,
             segmentation: 0,
             mtu: 1500,
+            good_checksums: false,
             config: None,
         }
     }
@@ -180,11 +184,16 @@ impl World {
             log: None,
         };
         for setup in setups {
-            let index = world.nodes.len();
-            world.nodes.push(node(index, setup, world.now));
+            world.add(setup);
         }
         world.settle();
         world
+    }
+
+    /// One more node.
+    pub fn add(&mut self, setup: &Setup) {
+        let index = self.nodes.len();
+        self.nodes.push(node(index, setup, self.now));
     }
 
     /// Lets all happen that happens without time going on.
@@ -206,6 +215,13 @@ impl World {
             }
         }
         panic!("it goes on and on");
+    }
+
+    /// Carries all frames that were sent, and says how many those were.
+    pub fn carry_all(&mut self) -> u64 {
+        let before = self.frames;
+        self.carry();
+        self.frames - before
     }
 
     fn carry(&mut self) -> bool {
@@ -239,6 +255,7 @@ impl World {
             for (to, node) in self.nodes.iter().enumerate() {
                 if to != from {
                     let mut port = node.port.lock().unwrap();
+                    let good = good || port.good_checksums;
                     port.to_node.push_back((frame.clone(), good));
                 }
             }
@@ -248,7 +265,8 @@ impl World {
     /// Puts a frame before a node.
     pub fn inject(&mut self, to: usize, frame: Vec<u8>) {
         let mut port = self.nodes[to].port.lock().unwrap();
-        port.to_node.push_back((frame, false));
+        let good = port.good_checksums;
+        port.to_node.push_back((frame, good));
     }
 
     /// Lets time go on, with all that happens meanwhile.
@@ -466,6 +484,7 @@ pub fn config(index: usize) -> InterfaceConfig {
 fn node(index: usize, setup: &Setup, now: Nanos) -> Node {
     let port = Arc::new(Mutex::new(Port {
         room: 256,
+        good_checksums: setup.good_checksums,
         ..Port::default()
     }));
     let capabilities = Capabilities {
@@ -540,13 +559,13 @@ fn offloaded(mut frame: Vec<u8>, offload: TxOffload) -> Vec<(Vec<u8>, bool)> {
     frames
 }
 
-fn sum(data: &[u8]) -> u32 {
+pub fn sum(data: &[u8]) -> u32 {
     data.chunks(2)
         .map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)))
         .fold(0, |sum, word| u32::from(fold(sum + word)))
 }
 
-fn fold(sum: u32) -> u16 {
+pub fn fold(sum: u32) -> u16 {
     let once = (sum & 0xffff) + (sum >> 16);
     ((once & 0xffff) + (once >> 16)) as u16
 }

@@ -414,8 +414,12 @@ impl<H: Hardware> Scheduler<H> {
         }
     }
 
-    /// How many threads wait in the run queue of a CPU.
-    fn waiting(&self, cpu: usize) -> usize {
+    /// How many threads wait in the run queue of CPU `cpu`. It may change at any time. Any
+    /// context.
+    ///
+    /// # Panics
+    /// When there is no such CPU.
+    pub fn waiting(&self, cpu: usize) -> usize {
         // SAFETY: that is a field of a field.
         let count = unsafe { self.local.part_of(cpu, |cpu| cpu.queue.count()) };
         count.load(Ordering::Relaxed)

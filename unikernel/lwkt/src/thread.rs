@@ -89,6 +89,12 @@ impl<H: Hardware> Thread<H> {
         Priority::again(self.priority.load(Ordering::Relaxed))
     }
 
+    /// Whether it waits for being unparked, or for a deadline. It may change at any time. Any
+    /// context.
+    pub fn is_blocked(&self) -> bool {
+        self.token.load(Ordering::Relaxed) == PARKED
+    }
+
     /// Notes for checks where the thread is now. On its own CPU.
     #[inline(always)]
     pub(crate) fn enters(&self, state: State) {

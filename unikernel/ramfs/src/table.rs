@@ -7,6 +7,8 @@ use crate::Error;
 /// Gives out the lowest free number, up to a bound.
 pub struct DescriptorTable<T> {
     slots: Vec<Option<T>>,
+    /// None below is free.
+    lowest: usize,
     limit: usize,
 }
 
@@ -15,6 +17,7 @@ impl<T> DescriptorTable<T> {
     pub const fn new(limit: usize) -> Self {
         Self {
             slots: Vec::new(),
+            lowest: 0,
             limit,
         }
     }
@@ -23,6 +26,7 @@ impl<T> DescriptorTable<T> {
     ///
     /// When it cannot be entered it is given back with the reason.
     pub fn insert(&mut self, value: T, from: usize) -> Result<i32, (T, Error)> {
+        let from = from.max(self.lowest);
         let free = (from..self.slots.len()).find(|&index| self.slots[index].is_none());
         let index = free.unwrap_or(self.slots.len().max(from));
         if index >= self.limit {
@@ -36,6 +40,9 @@ impl<T> DescriptorTable<T> {
             self.slots.resize_with(index + 1, || None);
         }
         self.slots[index] = Some(value);
+        if from == self.lowest {
+            self.lowest = index + 1;
+        }
         Ok(index as i32)
     }
 
@@ -60,9 +67,10 @@ impl<T> DescriptorTable<T> {
     /// Frees the number and gives back what it stood for.
     pub fn remove(&mut self, number: i32) -> Result<T, Error> {
         let index = usize::try_from(number).map_err(|_| Error::BadDescriptor)?;
-        self.slots
-            .get_mut(index)
-            .and_then(Option::take)
-            .ok_or(Error::BadDescriptor)
+        let removed = self.slots.get_mut(index).and_then(Option::take);
+        if removed.is_some() {
+            self.lowest = self.lowest.min(index);
+        }
+        removed.ok_or(Error::BadDescriptor)
     }
 }

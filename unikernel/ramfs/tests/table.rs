@@ -38,3 +38,28 @@ fn the_table_is_bounded() {
     table.remove(0).unwrap();
     assert_eq!(table.insert('z', 0), Ok(0));
 }
+
+#[test]
+fn the_lowest_is_found_after_any_order() {
+    let mut table = DescriptorTable::new(64);
+    let mut used = std::collections::BTreeSet::new();
+    let mut state = 1_u32;
+    for _ in 0..20_000 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let number = (state >> 16) % 64;
+        if state >> 31 == 0 {
+            let from = if state & 1 << 30 == 0 {
+                0
+            } else {
+                number as usize
+            };
+            let expected = (from as i32..64).find(|free| !used.contains(free));
+            let found = table.insert((), from).ok();
+            assert_eq!(found, expected, "from {from}");
+            used.extend(found);
+        } else {
+            let was = used.remove(&(number as i32));
+            assert_eq!(table.remove(number as i32).is_ok(), was);
+        }
+    }
+}

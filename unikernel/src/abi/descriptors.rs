@@ -15,7 +15,7 @@ use super::user::Errno;
 use crate::sync::RwLock;
 
 /// How many descriptors there can be.
-pub const LIMIT: usize = 1024;
+pub const LIMIT: usize = 16_384;
 
 /// What can be open.
 pub enum Object {

@@ -25,6 +25,13 @@ pub fn readiness_changed() {
     READINESS.wake_all();
 }
 
+/// Waits for whatever `look` looks at, which is something that descriptors or sockets are
+/// ready for, until it gives a value or until `deadline` (monotonic ns; then `None`). Thread
+/// context, no lock held.
+pub fn wait_for_readiness<T>(deadline: Option<u64>, look: impl FnMut() -> Option<T>) -> Option<T> {
+    while_polling(|| READINESS.wait_until(deadline, look))
+}
+
 /// A 64-bit counter: writing adds to it, reading takes from it and blocks while
 /// it is 0.
 pub struct EventFd {
@@ -187,7 +194,7 @@ fn poll(fds: *mut pollfd, count: usize, timeout_ms: i32) -> Result<i32, Errno> {
     };
     let ready = match timeout_ms {
         0 => look(),
-        _ => while_polling(|| READINESS.wait_until(deadline, look)),
+        _ => wait_for_readiness(deadline, look),
     };
     for (index, line) in lines.iter().enumerate() {
         user::write(fds.wrapping_add(index), line.request)?;

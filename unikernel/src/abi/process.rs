@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::alloc::Layout;
 use core::arch::naked_asm;
 use core::ffi::c_char;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use hermit_abi::pid_t;
 use spin::Once;
@@ -14,8 +14,9 @@ use crate::arch::percpu;
 use crate::control::STD_TSC;
 use crate::layout::PAGE;
 use crate::memory::{frames, program_heap};
+use crate::panic;
 use crate::params::{self, Params};
-use crate::{panic, sched};
+use crate::sched::{self, Tid};
 
 /// The image's TLS segment: what every thread gets a copy of.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +44,7 @@ pub fn tls() -> Option<TlsTemplate> {
 }
 
 /// The priority of a std thread (`hermit_abi::NORMAL_PRIO`).
-const NORMAL_PRIORITY: u8 = 2;
+pub const NORMAL_PRIORITY: u8 = 2;
 /// What the main thread's stack may have: a sixteenth of the memory within these.
 const LEAST_MAIN_STACK: u64 = 512 << 10;
 const MOST_MAIN_STACK: u64 = 8 << 20;
@@ -53,23 +54,31 @@ unsafe extern "C" {
     fn runtime_entry(argc: i32, argv: *const *const c_char, env: *const *const c_char) -> !;
 }
 
+/// The number of the thread that enters std.
+static MAIN_THREAD: AtomicU32 = AtomicU32::new(0);
+
+/// The number of the program's first thread, once there is one. Any context.
+pub fn main_thread() -> Option<Tid> {
+    Some(MAIN_THREAD.load(Ordering::Relaxed)).filter(|&tid| tid != 0)
+}
+
 /// Makes the thread that enters std. Called once, at boot.
 pub fn start_program(params: &'static Params) {
     let stack = (frames::total() / 16).clamp(LEAST_MAIN_STACK, MOST_MAIN_STACK);
-    if sched::spawn(
+    let started = sched::spawn(
         enter_std,
         core::ptr::from_ref(params).expose_provenance(),
         NORMAL_PRIORITY,
         stack,
         Some(0),
-    )
-    .is_err()
-    {
-        panic::refuse(format_args!(
+    );
+    match started {
+        Ok(tid) => MAIN_THREAD.store(tid, Ordering::Relaxed),
+        Err(_) => panic::refuse(format_args!(
             "{} KiB of memory are free, too little for the main thread's stack of {} KiB; give the VM more memory",
             frames::free() / 1024,
             stack / 1024
-        ));
+        )),
     }
 }
 

@@ -30,7 +30,9 @@ use crate::arch::{cpu, smp, timer};
 use crate::control::{KERNEL_TSC, LOADER_TSC};
 use crate::layout::{IMAGE_BASE, LARGE_PAGE, PAGE, align_down, align_up};
 use crate::memory::{frames, kernel_heap, paging, program_heap, stacks};
-use crate::{abi, console, drivers, logging, net, panic, params, platform, sched, time, trace};
+use crate::{
+    abi, console, diag, drivers, logging, net, panic, params, platform, sched, time, trace,
+};
 
 hermit_entry::define_abi_tag!();
 hermit_entry::define_entry_version!();
@@ -322,6 +324,7 @@ extern "C" fn kernel_main() -> ! {
         }
     }));
     abi::process::start_program(params);
+    diag::start(params);
     let stack = stacks::KernelStack::new().expect("memory for the idle stack");
     let top = stack.top();
     core::mem::forget(stack);

@@ -30,7 +30,7 @@ pub(super) struct Place {
     links: Links<Thread<Kernel>>,
     /// The address of the word that it waits for.
     address: AtomicUsize,
-    /// A waker has taken the thread out.
+    /// A waker has taken the thread out, or it has taken itself out.
     woken: AtomicBool,
 }
 
@@ -55,8 +55,14 @@ impl Place {
         Self {
             links: Links::new(),
             address: AtomicUsize::new(0),
-            woken: AtomicBool::new(false),
+            woken: AtomicBool::new(true),
         }
+    }
+
+    /// The address of the word that the thread waits for, if it waits for one. By the time
+    /// that others look at it, it may be over.
+    pub fn waits_for(&self) -> Option<usize> {
+        (!self.woken.load(Ordering::Acquire)).then(|| self.address.load(Ordering::Relaxed))
     }
 }
 
@@ -149,7 +155,10 @@ fn wait(word: &AtomicU32, expected: u32, block: impl Fn(Critical<Kernel>) -> boo
 #[cold]
 fn give_up(bucket: &Waiters, me: &ThreadRef) -> FutexWait {
     match bucket.lock().remove(me) {
-        Some(_) => FutexWait::TimedOut,
+        Some(_) => {
+            me.kept.futex.woken.store(true, Ordering::Relaxed);
+            FutexWait::TimedOut
+        }
         // A waker was faster.
         None => FutexWait::Woken,
     }

@@ -21,17 +21,24 @@ use super::run::{begin, block_current, tid_for_report, wake_thread};
 use super::thread::{Kept, ThreadRef, Tid};
 use crate::arch::switch::prepare;
 use crate::memory::stacks::KernelStack;
+use crate::sync::Lock;
 use crate::time::monotonic_ns;
 
 /// Numbers of interrupt threads begin here, so that they are not a program's.
 pub const FIRST_TID: Tid = 1 << 31;
 static NEXT_TID: AtomicU32 = AtomicU32::new(FIRST_TID);
 
+/// The last that was started, from which all others are found.
+static STARTED: Lock<Option<&'static InterruptThread>> = Lock::new(None);
+
 /// A thread that does its work whenever it is asked to, or when the time has come that the
 /// work itself has named; on one CPU.
 pub struct InterruptThread {
     level: u8,
+    name: Option<&'static str>,
     thread: Once<ThreadRef>,
+    /// The one that was started before.
+    before: Once<Option<&'static InterruptThread>>,
     /// Somebody has asked since the work was last begun.
     asked: AtomicBool,
 }
@@ -51,9 +58,17 @@ impl InterruptThread {
     pub const fn new(level: u8) -> Self {
         Self {
             level,
+            name: None,
             thread: Once::new(),
+            before: Once::new(),
             asked: AtomicBool::new(false),
         }
+    }
+
+    /// Gives it a name for reports.
+    pub const fn named(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
     }
 
     /// Starts the thread on CPU `cpu`, once; `work` is first called when somebody asks.
@@ -86,6 +101,8 @@ impl InterruptThread {
         let thread = self
             .thread
             .call_once(|| Thread::new(priority, stack_pointer as usize, kept));
+        let before = STARTED.lock().replace(self);
+        self.before.call_once(|| before);
         // SAFETY: it is new.
         unsafe { scheduler().start(thread.clone(), Some(cpu)) };
         true
@@ -99,6 +116,13 @@ impl InterruptThread {
             wake_thread(thread);
         }
     }
+}
+
+/// All that were started, with their names if they have any. Thread context.
+pub fn interrupt_threads() -> impl Iterator<Item = (Option<&'static str>, &'static ThreadRef)> {
+    let last = *STARTED.lock();
+    core::iter::successors(last, |one| *one.before.wait())
+        .filter_map(|one| Some((one.name, one.thread.get()?)))
 }
 
 /// Whether an interrupt thread runs here. Any context.

@@ -87,6 +87,11 @@ pub fn raised(target: usize) -> u64 {
     RAISED[target].0.load(Ordering::Relaxed)
 }
 
+/// How many threads wait for CPU `cpu`, one of those that run. Any context.
+pub fn ready(cpu: usize) -> usize {
+    scheduler().waiting(cpu)
+}
+
 /// The message queues of this node's CPUs.
 #[cfg(feature = "selftest")]
 pub fn messages() -> &'static IpiQueues<Kernel> {

@@ -9,20 +9,22 @@ mod futex;
 mod interrupt_thread;
 mod machine;
 mod run;
+mod survey;
 mod thread;
 mod wait;
 
 pub use self::futex::{FutexWait, futex_wait, futex_wait_until, futex_wake};
-pub use self::interrupt_thread::{InterruptThread, is_interrupt_thread};
+pub use self::interrupt_thread::{InterruptThread, interrupt_threads, is_interrupt_thread};
 #[cfg(feature = "selftest")]
 pub use self::machine::{ENVELOPES, messages, scheduler};
 pub use self::machine::{
-    Kernel, do_deferred, init, init_cpu, is_interrupt_thread_due, leave, preempt, raised,
+    Kernel, do_deferred, init, init_cpu, is_interrupt_thread_due, leave, preempt, raised, ready,
     retry_soon, run_interrupt_threads,
 };
 pub use self::run::{
-    block_current, current, find, join, reap, run_idle, set_priority, sleep_until, spawn,
+    block_current, current, find, join, reap, run_idle, set_priority, sleep_until, spawn, started,
     tid_for_report, wake_thread, yield_now,
 };
-pub use self::thread::Tid;
+pub use self::survey::{Doing, doing, thread_count, visit_threads};
+pub use self::thread::{ThreadRef, Tid};
 pub use self::wait::WaitQueue;

@@ -17,7 +17,7 @@ use crate::sync::RwLock;
 use crate::time::monotonic_ns;
 
 /// All threads that have not ended.
-static THREADS: RwLock<BTreeMap<Tid, ThreadRef>> = RwLock::new(BTreeMap::new());
+pub(super) static THREADS: RwLock<BTreeMap<Tid, ThreadRef>> = RwLock::new(BTreeMap::new());
 static LAST_TID: AtomicU32 = AtomicU32::new(0);
 
 /// The first code of a new thread: ends the switch that brought it up.
@@ -126,6 +126,11 @@ pub fn current() -> ThreadRef {
     scheduler().current().expect("a thread calls this")
 }
 
+/// How many threads have been started since boot, interrupt threads not counted. Any context.
+pub fn started() -> u32 {
+    LAST_TID.load(Ordering::Relaxed)
+}
+
 /// The thread with that number, unless it has ended.
 pub fn find(tid: Tid) -> Option<ThreadRef> {
     THREADS.read().get(&tid).cloned()
@@ -198,14 +203,18 @@ pub fn set_priority(tid: Tid, priority: u8) -> bool {
 /// returns.
 pub fn run_idle() -> ! {
     interrupts::enable();
+    let activity = &percpu::this_cpu().activity;
+    activity.goes_on();
     loop {
         let has_run = scheduler().idle();
         reap();
         heap::idle(has_run);
         interrupts::disable();
         if scheduler().may_halt(heap::idle_again()) {
+            activity.halts();
             // Interrupts come in only with the halt, so a wake-up is not missed.
             interrupts::enable_and_hlt();
+            activity.goes_on();
         } else {
             interrupts::enable();
         }

@@ -35,7 +35,16 @@ pub struct Peer {
     pub value: f64,
 }
 
-/// A figure. Of those that have a peer or a goal, smaller is better.
+/// Which of two values is the better one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    /// As of what something costs.
+    Smaller,
+    /// As of speeds.
+    Bigger,
+}
+
+/// A figure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
     /// Group and figure, as in `boot/elf_bytes`.
@@ -44,6 +53,8 @@ pub struct Figure {
     pub value: f64,
     /// What it is counted in.
     pub unit: &'static str,
+    /// Which values are better.
+    pub better: Better,
     /// Whom it is compared with.
     pub peer: Option<Peer>,
     /// What it shall reach.
@@ -51,14 +62,23 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// A value, compared with nothing.
+    /// A value, the smaller the better, compared with nothing.
     pub fn new(name: impl Into<Cow<'static, str>>, value: f64, unit: &'static str) -> Self {
         Self {
             name: name.into(),
             value,
             unit,
+            better: Better::Smaller,
             peer: None,
             goal: None,
+        }
+    }
+
+    /// Makes it one that is the better the bigger it is.
+    pub fn bigger_is_better(self) -> Self {
+        Self {
+            better: Better::Bigger,
+            ..self
         }
     }
 
@@ -78,9 +98,14 @@ impl Figure {
         }
     }
 
-    /// How many times better than the peer's: 2 is half the peer's value.
+    /// How many times better than the peer's: 2 is half the peer's value, or twice that if
+    /// bigger is better.
     pub fn ratio(&self) -> Option<f64> {
-        self.peer.map(|peer| peer.value / self.value)
+        let peer = self.peer?.value;
+        Some(match self.better {
+            Better::Smaller => peer / self.value,
+            Better::Bigger => self.value / peer,
+        })
     }
 
     /// Whether the goal is reached, if there is one.
@@ -151,6 +176,7 @@ mod tests {
     fn bigger_ratios_are_better() {
         let figure = Figure::new("boot/elf_bytes", 421_136.0, "bytes").peer("hermit", 842_272.0);
         assert_eq!(figure.ratio(), Some(2.0));
+        assert_eq!(figure.bigger_is_better().ratio(), Some(0.5));
         assert_eq!(Figure::new("a/b", 1.0, "x").ratio(), None);
     }
 

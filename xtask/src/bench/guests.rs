@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::app::App;
 use crate::build_set::{BuildSet, Program};
 use crate::error::{Context, Error, Result};
+use crate::initrd::Share;
 use crate::kernel::Profile;
 use crate::vm::{self, Config, End, Guest, Outcome, Streams};
 
@@ -47,25 +48,40 @@ impl<'a> Guests<'a> {
         self.set
     }
 
+    /// The folder for what the guests get; it goes when this does.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Builds a program of `apps/`, optimised, and packs it.
     pub fn pack(&self, name: &str) -> Result<Packed> {
+        self.pack_with(name, &[])
+    }
+
+    /// The same, with files of the host.
+    pub fn pack_with(&self, name: &str, shares: &[Share]) -> Result<Packed> {
         let app = App::find(&self.set.root, name)?;
         let program = self.set.program(&app, Profile::Release)?;
         let initrd = self.folder.path().join(format!("{name}.tar"));
-        self.set.initrd(&initrd, &program, &[])?;
+        self.set.initrd(&initrd, &program, shares)?;
         Ok(Packed { program, initrd })
     }
 
-    /// Runs a program to its end, whatever that is.
-    pub fn run(&self, packed: &Packed, config: &Config, args: &[&str]) -> Result<Outcome> {
-        let guest = Guest {
+    /// A program with its arguments.
+    pub fn guest(&self, packed: &Packed, args: &[&str]) -> Guest {
+        Guest {
             loader: self.set.loader.clone(),
             initrd: packed.initrd.clone(),
             name: packed.program.name.clone(),
             log: None,
             env: Vec::new(),
             args: args.iter().map(|&word| word.to_owned()).collect(),
-        };
+        }
+    }
+
+    /// Runs a program to its end, whatever that is.
+    pub fn run(&self, packed: &Packed, config: &Config, args: &[&str]) -> Result<Outcome> {
+        let guest = self.guest(packed, args);
         let config = Config {
             timeout: config.timeout.or(Some(PATIENCE)),
             ..config.clone()

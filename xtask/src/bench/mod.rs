@@ -11,6 +11,7 @@ mod guests;
 mod host_load;
 pub mod lwkt;
 mod micro;
+mod net;
 mod slab;
 mod table;
 
@@ -45,6 +46,11 @@ const GROUPS: &[Group] = &[
         name: "slab",
         about: "the slab allocator beside mimalloc, snmalloc, jemalloc, talc and glibc, on the host",
         measure: slab::measure,
+    },
+    Group {
+        name: "net",
+        about: "TCP, UDP and HTTP beside a Linux guest on the same machine",
+        measure: net::measure,
     },
     Group {
         name: "founding",

@@ -4,6 +4,7 @@ mod bench;
 mod case;
 mod cluster;
 mod command_line;
+mod diagnostics;
 mod failing;
 mod host;
 mod image;
@@ -16,6 +17,7 @@ mod memory;
 mod network_flags;
 mod runner;
 mod scenario;
+mod serving;
 mod stress;
 mod suite;
 
@@ -72,7 +74,9 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(stress::cases());
     cases.extend(memory::cases());
     cases.extend(command_line::cases());
+    cases.extend(diagnostics::cases());
     cases.extend(network_flags::cases());
+    cases.extend(serving::cases());
     cases.extend(cluster::cases());
     cases.extend(bench::cases());
     cases.extend(libtest::cases()?);

@@ -10,7 +10,7 @@ use crate::build_set::{BuildSet, Program};
 use crate::error::{Context, Result};
 use crate::initrd::Share;
 use crate::kernel::Profile;
-use crate::vm::{self, Config, Guest, Outcome, Output, Streams};
+use crate::vm::{self, Config, Guest, Outcome, Output, Stop, Streams};
 
 type Programs = HashMap<(String, &'static str), std::result::Result<Program, String>>;
 
@@ -96,6 +96,18 @@ impl Suite {
         config: &Config,
         given: Given,
     ) -> Result<Outcome> {
+        self.boot_unless(&Stop::default(), name, program, config, given)
+    }
+
+    /// As [`Self::boot`], or until it is stopped.
+    pub fn boot_unless(
+        &self,
+        stop: &Stop,
+        name: &str,
+        program: &Program,
+        config: &Config,
+        given: Given,
+    ) -> Result<Outcome> {
         let initrd = self.path(&format!("{}.tar", name.replace('/', "-")));
         self.set.initrd(&initrd, program, given.shares)?;
         let guest = Guest {
@@ -110,7 +122,7 @@ impl Suite {
         if !given.unread_for.is_zero() {
             streams.stdout = Output::KeptAfter(given.unread_for);
         }
-        let outcome = vm::run(&self.set.qemu, config, &guest, streams);
+        let outcome = vm::run_unless(stop, &self.set.qemu, config, &guest, streams);
         // It goes with the folder, too; it is just large.
         let _ = std::fs::remove_file(&initrd);
         outcome

@@ -24,6 +24,47 @@ pub const CONTROL: &str = "control";
 
 /// The command that runs this guest on this machine, its channels in `folder`.
 pub fn qemu(program: &Path, config: &Config, guest: &Guest, folder: &Path) -> Result<Command> {
+    let mut qemu = hardware(program, config)?;
+    for name in [COM1, STDERR, CONTROL] {
+        let mut socket = OsString::from(format!("socket,id={name},path="));
+        socket.push(folder.join(name));
+        qemu.arg("-chardev").arg(socket);
+    }
+    qemu.args(["-serial", &format!("chardev:{COM1}")]);
+    for (port, name) in [(STDERR_PORT, STDERR), (CONTROL_PORT, CONTROL)] {
+        qemu.args([
+            "-device",
+            &format!("isa-debugcon,iobase={port},chardev={name}"),
+        ]);
+    }
+    qemu.args([
+        "-device",
+        &format!("isa-debug-exit,iobase={EXIT_PORT},iosize=0x04"),
+    ]);
+    if let Some(trace) = &config.trace {
+        let mut file = OsString::from("file,id=trace,path=");
+        file.push(trace);
+        qemu.arg("-chardev").arg(file);
+        qemu.args([
+            "-device",
+            &format!("isa-debugcon,iobase={TRACE_PORT},chardev=trace"),
+        ]);
+    }
+    if config.gdb {
+        qemu.args(["-gdb", "tcp:127.0.0.1:1234", "-S"]);
+    }
+    qemu.arg("-kernel")
+        .arg(&guest.loader)
+        .arg("-initrd")
+        .arg(&guest.initrd);
+    qemu.arg("-append").arg(kernel(config, guest));
+    qemu.args(&config.more_args);
+    Ok(qemu)
+}
+
+/// The command that runs a machine on which nothing is started, without a channel to the
+/// outside but its network.
+pub fn hardware(program: &Path, config: &Config) -> Result<Command> {
     let accel = match config.icount {
         true => Accelerator::Tcg,
         false => config.accel.resolve()?,
@@ -52,41 +93,7 @@ pub fn qemu(program: &Path, config: &Config, guest: &Guest, folder: &Path) -> Re
     qemu.args(["-cpu", &config.cpu_model]);
     qemu.args(["-smp", &config.cpus.to_string()]);
     qemu.args(["-m", &format!("{}M", config.memory_mib)]);
-    for name in [COM1, STDERR, CONTROL] {
-        let mut socket = OsString::from(format!("socket,id={name},path="));
-        socket.push(folder.join(name));
-        qemu.arg("-chardev").arg(socket);
-    }
-    qemu.args(["-serial", &format!("chardev:{COM1}")]);
-    for (port, name) in [(STDERR_PORT, STDERR), (CONTROL_PORT, CONTROL)] {
-        qemu.args([
-            "-device",
-            &format!("isa-debugcon,iobase={port},chardev={name}"),
-        ]);
-    }
-    qemu.args([
-        "-device",
-        &format!("isa-debug-exit,iobase={EXIT_PORT},iosize=0x04"),
-    ]);
-    if let Some(trace) = &config.trace {
-        let mut file = OsString::from("file,id=trace,path=");
-        file.push(trace);
-        qemu.arg("-chardev").arg(file);
-        qemu.args([
-            "-device",
-            &format!("isa-debugcon,iobase={TRACE_PORT},chardev=trace"),
-        ]);
-    }
     add_virtio(&mut qemu, config);
-    if config.gdb {
-        qemu.args(["-gdb", "tcp:127.0.0.1:1234", "-S"]);
-    }
-    qemu.arg("-kernel")
-        .arg(&guest.loader)
-        .arg("-initrd")
-        .arg(&guest.initrd);
-    qemu.arg("-append").arg(kernel(config, guest));
-    qemu.args(&config.more_args);
     Ok(qemu)
 }
 

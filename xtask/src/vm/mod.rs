@@ -16,6 +16,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 pub use channels::{Input, Output};
+pub use command_line::hardware;
 pub use config::{Config, Guest, Machine};
 use report::News;
 pub use report::{Boot, Death, Report};

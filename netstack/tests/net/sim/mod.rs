@@ -6,6 +6,7 @@
 
 pub mod card;
 pub mod check;
+pub mod frames;
 pub mod host;
 pub mod offload;
 pub mod pair;
@@ -76,6 +77,8 @@ pub struct World {
     /// In the order of time, then of having been sent.
     arrivals: BTreeMap<(Nanos, u64), (Plug, Vec<u8>)>,
     sent: u64,
+    /// Print all frames: with `NETSTACK_TRACE` in the environment.
+    trace: bool,
 }
 
 impl World {
@@ -92,6 +95,7 @@ impl World {
             places: Vec::new(),
             arrivals: BTreeMap::new(),
             sent: 0,
+            trace: std::env::var_os("NETSTACK_TRACE").is_some(),
         }
     }
 
@@ -164,18 +168,40 @@ impl World {
                 continue;
             }
             match self.next() {
-                None => panic!(
-                    "seed {}: nothing can happen any more, and {expected} is still expected",
-                    self.seed
-                ),
-                Some(next) if next > end => panic!(
-                    "seed {}: {expected} has not happened within {} ms",
-                    self.seed,
+                None => self.fail(&format!(
+                    "nothing can happen any more, and {expected} is still expected"
+                )),
+                Some(next) if next > end => self.fail(&format!(
+                    "{expected} has not happened within {} ms",
                     limit / MILLISECOND
-                ),
+                )),
                 Some(next) => self.advance(next),
             }
         }
+    }
+
+    fn fail(&mut self, problem: &str) -> ! {
+        let state = self.describe();
+        panic!("seed {}: {problem}; {state}", self.seed)
+    }
+
+    /// What there is, for whoever has to find out why.
+    fn describe(&mut self) -> String {
+        let now = self.now;
+        let mut text = format!("at {now} ns");
+        for (index, host) in self.hosts.iter_mut().enumerate() {
+            let due = host.due();
+            host.now = now;
+            let snapshot = host.snapshot();
+            text += &format!("\nhost {index}, due at {due:?}: {:?}", snapshot.counters);
+            for socket in snapshot.sockets.iter().take(8) {
+                text += &format!("\n  {socket:?}");
+            }
+        }
+        for wire in &self.wires {
+            text += &format!("\nwire: {:?}", wire.counters);
+        }
+        text
     }
 
     /// Lets time pass, with programs that do nothing.
@@ -291,7 +317,13 @@ impl World {
 
     /// A port sends a frame; when it will be on the wire.
     fn send(&mut self, wire: WireId, place: usize, frame: Vec<u8>) -> Nanos {
+        if self.trace {
+            self.print(wire, place, &frame);
+        }
         let passage = self.wires[wire.0].pass(place, frame, self.now, &mut self.rng);
+        if self.trace && passage.arrivals.is_empty() {
+            println!("{:>29}", "lost");
+        }
         for (at, frame) in passage.arrivals {
             for (other, plug) in self.plugs[wire.0].iter().enumerate() {
                 if other == place || !is_for(plug, &frame) {
@@ -303,6 +335,15 @@ impl World {
             }
         }
         passage.done
+    }
+
+    fn print(&self, wire: WireId, place: usize, frame: &[u8]) {
+        use smoltcp::wire::{EthernetFrame, PrettyPrinter};
+        let packet = PrettyPrinter::<EthernetFrame<&[u8]>>::new("", &frame);
+        let packet = packet.to_string();
+        let last = packet.lines().last().unwrap_or_default();
+        let WireId(wire) = wire;
+        println!("{:>16} wire {wire} port {place}: {last}", self.now);
     }
 
     /// Has a frame arrive at a host's card now, from no wire.

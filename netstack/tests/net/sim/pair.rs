@@ -26,10 +26,15 @@ impl Pair {
     }
 
     pub fn with_cards(seed: u64, faults: Faults, a: CardOptions, b: CardOptions) -> Self {
+        Self::with_memory(seed, faults, [a, b], MEMORY)
+    }
+
+    pub fn with_memory(seed: u64, faults: Faults, cards: [CardOptions; 2], memory: usize) -> Self {
+        let [a, b] = cards;
         let mut world = World::new(seed);
         let wire = world.wire(faults);
         let hosts = [(1, a), (2, b)].map(|(number, card)| {
-            let host = world.host(MEMORY);
+            let host = world.host(memory);
             world.plug(host, wire, card, fixed(number));
             host
         });

@@ -40,10 +40,9 @@ pub fn node(text: &mut Text, node: &Node) -> Written {
         ],
         Number(1),
     )?;
-    let started = node.time_ns.saturating_sub(node.uptime_ns);
     text.single(
         gauge("start_time_seconds", "When it booted, since 1970."),
-        Seconds(started),
+        Seconds(node.started_ns),
     )?;
     text.single(
         gauge("uptime_seconds", "Time since it booted."),

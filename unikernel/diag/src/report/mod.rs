@@ -69,8 +69,8 @@ pub struct Node {
     pub program: String,
     /// Its host name, if it was given one.
     pub host: Option<String>,
+    /// When it was started, in ns since 1970.
+    pub started_ns: u64,
     /// How long it has run, in ns.
     pub uptime_ns: u64,
-    /// The time that it was asked, in ns since 1970.
-    pub time_ns: u64,
 }

@@ -27,6 +27,15 @@ pub struct Network {
 }
 
 impl Network {
+    /// Makes room in the list for so many more sockets, as far as they are listed.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn reserve(&mut self, count: usize) -> Result<(), NoMemory> {
+        let more = MOST_LISTED.saturating_sub(self.sockets.len()).min(count);
+        Ok(self.sockets.try_reserve_exact(more)?)
+    }
+
     /// Counts `socket`, and lists it if the list has room: as much as was reserved.
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::source::NoMemory;
+
 use super::{Address, MOST_LISTED, Name};
 
 /// The threads of a node.
@@ -24,6 +26,15 @@ pub struct Threads {
 }
 
 impl Threads {
+    /// Makes room in the list for so many more, as far as they are listed.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn reserve(&mut self, count: usize) -> Result<(), NoMemory> {
+        let more = MOST_LISTED.saturating_sub(self.list.len()).min(count);
+        Ok(self.list.try_reserve_exact(more)?)
+    }
+
     /// Counts `thread`, and lists it if the list has room: as much as was reserved.
     pub fn add(&mut self, thread: Thread) {
         match thread.state {

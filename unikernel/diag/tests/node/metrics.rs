@@ -20,7 +20,7 @@ fn the_numbers_are_those_of_the_report() {
     let read = read(&example());
     let cases: [Case; 18] = [
         ("uptime_seconds", &[], 61.000_000_001),
-        ("start_time_seconds", &[], 1_699_999_938.999_999_999),
+        ("start_time_seconds", &[], 1_700_000_000.5),
         ("threads", &[("state", "running")], 1.0),
         ("threads", &[("state", "blocked")], 2.0),
         ("threads_started_total", &[], 17.0),

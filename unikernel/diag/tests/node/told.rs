@@ -67,7 +67,7 @@ pub fn example() -> Report {
         started: 17,
         ..Threads::default()
     };
-    threads.list.reserve_exact(3);
+    threads.reserve(3).unwrap();
     for (id, state) in [
         (1, State::Running),
         (2, State::Ready),
@@ -111,8 +111,8 @@ pub fn example() -> Report {
             version: "0.1.0".into(),
             program: "a \"quoted\"\\name\n".into(),
             host: Some("darner".into()),
+            started_ns: 1_700_000_000_500_000_000,
             uptime_ns: 61_000_000_001,
-            time_ns: 1_700_000_000_000_000_000,
         },
         threads,
         cpus: vec![cpu(0), cpu(1)],
@@ -170,7 +170,7 @@ fn network() -> Network {
         },
         ..Network::default()
     };
-    network.sockets.reserve_exact(2);
+    network.reserve(2).unwrap();
     for (id, state) in [(1, "LISTEN"), (2, "ESTABLISHED"), (3, "ESTABLISHED")] {
         let socket = Socket {
             id,

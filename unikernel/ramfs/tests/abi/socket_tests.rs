@@ -452,3 +452,60 @@ fn options() {
     assert_eq!(get(SOL_SOCKET, SO_ERROR), 0);
     close(&[socket]);
 }
+
+#[test]
+fn connecting_without_waiting() {
+    let _one = begin();
+    let (listener, at) = listener(any_v4());
+    let one = sys_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    // Even though it may be there already.
+    assert_eq!(connect(one, at), -EINPROGRESS);
+    assert_eq!(poll(one, POLLIN | POLLOUT, 10_000), POLLOUT);
+    assert_eq!(peer(one), Ok(at));
+    assert_eq!(connect(one, at), -EISCONN);
+    close(&[one, listener]);
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_at_once() {
+    let _one = begin();
+    let socket = sys_socket(AF_INET, SOCK_DGRAM, 0);
+    assert_eq!(bind(socket, any_v4()), 0);
+    let send_to = |to: &str| {
+        let send = |name, len| sys_sendto(socket, null(), 0, 0, name, len) as i32;
+        with_raw(to.parse().unwrap(), send)
+    };
+    for _ in 0..2 {
+        assert_eq!(send_to("127.255.255.255:9"), -EACCES);
+        assert_eq!(send_to("127.0.0.1:9"), 0);
+        assert_eq!(send_to("127.0.0.1:0"), -EINVAL);
+    }
+    let on = 1i32;
+    let at = (&raw const on).cast();
+    assert_eq!(sys_setsockopt(socket, SOL_SOCKET, SO_BROADCAST, at, 4), 0);
+    assert_eq!(send_to("127.255.255.255:9"), 0);
+    let off = 0i32;
+    let at = (&raw const off).cast();
+    assert_eq!(sys_setsockopt(socket, SOL_SOCKET, SO_BROADCAST, at, 4), 0);
+    assert_eq!(send_to("127.255.255.255:9"), -EACCES);
+    assert_eq!(send_to("192.0.2.1:9"), -ENETUNREACH);
+    close(&[socket]);
+}
+
+#[test]
+fn a_negative_backlog_is_a_large_one() {
+    let _one = begin();
+    let socket = sys_socket(AF_INET, SOCK_STREAM, 0);
+    assert_eq!(bind(socket, any_v4()), 0);
+    assert_eq!(sys_listen(socket, -1), 0);
+    let at = local(socket);
+    let ones: Vec<_> = (0..10)
+        .map(|_| {
+            let one = sys_socket(AF_INET, SOCK_STREAM, 0);
+            assert_eq!(connect(one, at), 0);
+            one
+        })
+        .collect();
+    close(&ones);
+    close(&[socket]);
+}

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hermit_abi::*;
 
+use crate::abi::descriptors::LIMIT;
 use crate::abi::event::{sys_eventfd, sys_poll};
 use crate::abi::files::*;
 use crate::console;
@@ -124,7 +125,7 @@ fn descriptors_are_duplicated_and_bounded() {
     assert_eq!(sys_lseek(fd, 0, SEEK_CUR), 6, "the position is shared");
     assert_eq!(sys_fcntl(fd, F_DUPFD, 50), 50);
     assert_eq!(sys_fcntl(fd, F_DUPFD, -1), -EINVAL);
-    assert_eq!(sys_fcntl(fd, F_DUPFD, 1024), -EINVAL);
+    assert_eq!(sys_fcntl(fd, F_DUPFD, LIMIT as i32), -EINVAL);
     assert_eq!(sys_fcntl(fd, F_GETFD, 0), 0);
     assert_eq!(sys_fcntl(fd, F_SETFD, FD_CLOEXEC), 0);
     assert_eq!(sys_fcntl(fd, F_GETFD, 0), FD_CLOEXEC);
@@ -147,8 +148,8 @@ fn descriptors_are_duplicated_and_bounded() {
         .collect();
     assert_eq!(
         more.len(),
-        1020,
-        "1024 without the console's and the one duplicated"
+        LIMIT - 4,
+        "without the console's and the one duplicated"
     );
     assert_eq!(sys_dup(other), -EMFILE);
     assert_eq!(open("/too-many", O_WRONLY | O_CREAT), -EMFILE);
@@ -351,7 +352,7 @@ fn polling() {
         assert_eq!(poll(&mut quiet[..1], 10_000), 1);
         assert_eq!(read(0, 8).unwrap(), b"y");
     });
-    assert_eq!(sys_poll(fds.as_mut_ptr(), 1025, 0), -EINVAL);
+    assert_eq!(sys_poll(fds.as_mut_ptr(), LIMIT as nfds_t + 1, 0), -EINVAL);
     assert_eq!(sys_poll(null_mut(), 0, 1), 0, "a poll of nothing sleeps");
     assert_eq!(sys_close(file), 0);
     assert_eq!(sys_close(event), 0);

@@ -69,20 +69,23 @@ impl Connection {
         self.state.take_error().map(Errno::from)
     }
 
-    /// Waits until it is connected.
+    /// Waits until it is connected. Who does not wait is not told how it went, even if that is
+    /// known already: `poll` and `SO_ERROR` tell.
     pub fn connected(&self, patience: Patience) -> Result<(), Errno> {
-        let phase = match patience {
-            Patience::None => Some(self.phase()),
-            Patience::Until(deadline) => self.state.writers.wait_until(deadline, || {
-                Some(self.phase()).filter(|&phase| phase != Phase::Connecting)
-            }),
+        let Patience::Until(deadline) = patience else {
+            return Err(Errno(EINPROGRESS));
         };
-        match phase {
-            Some(Phase::Connected) => Ok(()),
-            Some(Phase::Connecting) => Err(Errno(EINPROGRESS)),
+        let is_known = || self.is_known().then(|| self.phase());
+        match self.state.writers.wait_until(deadline, is_known) {
             Some(Phase::Over) => Err(self.take_error().unwrap_or(Errno(ENOTCONN))),
+            Some(_) => Ok(()),
             None => Err(Errno(ETIMEDOUT)),
         }
+    }
+
+    /// Whether it is known how connecting went.
+    fn is_known(&self) -> bool {
+        self.phase() != Phase::Connecting
     }
 
     /// Receives at least one byte, or none at the end of the input.
@@ -131,11 +134,8 @@ impl Connection {
             if let Err(errno) = patience.wait(&self.state.writers, is_due) {
                 return if done > 0 { Ok(done) } else { Err(errno) };
             }
-            match self.state.phase() {
-                Phase::Connecting => return Err(Errno(ENOTCONN)),
-                Phase::Over => return self.cannot_send(done),
-                Phase::Connected if self.state.is_end_of_output() => return self.cannot_send(done),
-                Phase::Connected => {}
+            if self.phase() == Phase::Over || self.state.is_end_of_output() {
+                return self.cannot_send(done);
             }
             let count = self.to_send.with(|ring| copy_in(ring, buffer, done));
             if count > 0 {
@@ -147,9 +147,11 @@ impl Connection {
     }
 
     fn has_room_or_end(&self) -> bool {
-        !self.to_send_view.is_full()
-            || self.state.phase() != Phase::Connected
-            || self.state.is_end_of_output()
+        match self.phase() {
+            Phase::Connecting => false,
+            Phase::Connected => !self.to_send_view.is_full() || self.state.is_end_of_output(),
+            Phase::Over => true,
+        }
     }
 
     /// What is said of the first byte that is not sent is said when nothing is.

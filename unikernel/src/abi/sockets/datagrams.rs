@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 
+use darner_netstack::request::DatagramOptions;
 use darner_netstack::socket::DatagramState;
 use darner_netstack::{Datagram, Datagrams, Request, SocketId, Wait};
 use hermit_abi::{EDESTADDRREQ, EMSGSIZE, POLLERR};
@@ -24,6 +25,9 @@ pub struct DatagramSocket {
     first: Lock<Option<Datagram>>,
     /// This end and the other, once it is connected.
     connected: Lock<Option<(SocketAddr, SocketAddr)>>,
+    /// Where the stack has said that datagrams can be sent: asked before the first to each
+    /// peer, so that this one is refused rather than lost.
+    allowed: Lock<Option<SocketAddr>>,
 }
 
 impl From<Datagrams<WaitPoint>> for DatagramSocket {
@@ -32,6 +36,7 @@ impl From<Datagrams<WaitPoint>> for DatagramSocket {
             state: datagrams.state,
             first: Lock::new(None),
             connected: Lock::new(None),
+            allowed: Lock::new(None),
         }
     }
 }
@@ -57,6 +62,22 @@ impl DatagramSocket {
     /// It talks with `peer` only from now on, from `local`.
     pub fn set_connected(&self, local: SocketAddr, peer: SocketAddr) {
         *self.connected.lock() = Some((local, peer));
+    }
+
+    /// Changes options that the stack has.
+    pub fn set_options(&self, options: DatagramOptions) -> Result<(), Errno> {
+        net::call(Request::SetDatagramOptions(self.id(), options))?;
+        *self.allowed.lock() = None;
+        Ok(())
+    }
+
+    /// Asks whether datagrams can be sent there, unless that is known.
+    fn allow(&self, peer: SocketAddr) -> Result<(), Errno> {
+        if *self.allowed.lock() != Some(peer) {
+            net::call(Request::CheckDatagrams(self.id(), peer))?;
+            *self.allowed.lock() = Some(peer);
+        }
+        Ok(())
     }
 
     /// The error that came for it, once.
@@ -107,6 +128,7 @@ impl DatagramSocket {
         if let Some(error) = self.take_error() {
             return Err(error);
         }
+        self.allow(peer)?;
         let mut data = transfer::zeroed(buffer.len())?;
         buffer.copy_in(0, &mut data);
         let mut unsent = Some(Datagram {

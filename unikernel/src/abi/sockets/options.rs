@@ -132,6 +132,7 @@ impl Options {
         DatagramOptions {
             ttl: self.ttl.load(Ordering::Relaxed),
             multicast_ttl: self.multicast_ttl.load(Ordering::Relaxed),
+            multicast_loop: get(&self.multicast_loop),
             broadcast: get(&self.broadcast),
         }
     }
@@ -228,9 +229,6 @@ pub fn set(socket: &Socket, level: i32, name: i32, value: Value) -> Result<(), E
         }
         (IPPROTO_IPV6, IPV6_V6ONLY) => value.flag(&options.only_v6),
         (IPPROTO_IP, IP_TOS) => value.byte(&options.tos, 0),
-        (IPPROTO_IP, IP_MULTICAST_LOOP) | (IPPROTO_IPV6, IPV6_MULTICAST_LOOP) => {
-            value.flag(&options.multicast_loop)
-        }
         (IPPROTO_IP, IP_ADD_MEMBERSHIP) => join_v4(value.read()?, Membership::Join),
         (IPPROTO_IP, IP_DROP_MEMBERSHIP) => join_v4(value.read()?, Membership::Leave),
         (IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP) => join_v6(value.read()?, Membership::Join),
@@ -245,6 +243,9 @@ fn set_known_to_stack(socket: &Socket, level: i32, name: i32, value: Value) -> R
     match (level, name) {
         (SOL_SOCKET, SO_KEEPALIVE) => value.flag(&options.keep_alive)?,
         (SOL_SOCKET, SO_BROADCAST) => value.flag(&options.broadcast)?,
+        (IPPROTO_IP, IP_MULTICAST_LOOP) | (IPPROTO_IPV6, IPV6_MULTICAST_LOOP) => {
+            value.flag(&options.multicast_loop)?;
+        }
         (IPPROTO_TCP, TCP_NODELAY) => value.flag(&options.nodelay)?,
         (IPPROTO_IP, IP_TTL) => {
             if value.read::<i32>()? == 0 {
@@ -264,10 +265,7 @@ fn set_known_to_stack(socket: &Socket, level: i32, name: i32, value: Value) -> R
         net::call(Request::SetStreamOptions(connection.id(), options.stream()))?;
     }
     if let Some(datagrams) = socket.datagrams() {
-        net::call(Request::SetDatagramOptions(
-            datagrams.id(),
-            options.datagram(),
-        ))?;
+        datagrams.set_options(options.datagram())?;
     }
     Ok(())
 }

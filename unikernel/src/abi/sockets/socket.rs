@@ -7,10 +7,10 @@ use darner_netstack::request::{Binding, Reply};
 use darner_netstack::socket::Phase;
 use darner_netstack::{Error, Listener, Request};
 use hermit_abi::{
-    EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EALREADY, ECONNABORTED, ECONNREFUSED, ECONNRESET,
-    EDESTADDRREQ, EHOSTUNREACH, EINVAL, EIO, EISCONN, EMSGSIZE, ENETUNREACH, ENOMEM, ENOTCONN,
-    EOPNOTSUPP, EPROTONOSUPPORT, ETIMEDOUT, IPPROTO_TCP, IPPROTO_UDP, POLLHUP, SOCK_DGRAM,
-    SOCK_STREAM,
+    EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EALREADY, ECONNABORTED, ECONNREFUSED,
+    ECONNRESET, EDESTADDRREQ, EHOSTUNREACH, EINVAL, EIO, EISCONN, EMSGSIZE, ENETUNREACH, ENOMEM,
+    ENOTCONN, EOPNOTSUPP, EPROTONOSUPPORT, ETIMEDOUT, IPPROTO_TCP, IPPROTO_UDP, POLLHUP,
+    SOCK_DGRAM, SOCK_STREAM,
 };
 use spin::Once;
 
@@ -25,6 +25,8 @@ use crate::net::{self, WaitPoint};
 use crate::sync::RwLock;
 use crate::time::monotonic_ns;
 
+/// The most connections that may wait to be accepted.
+const BACKLOG: usize = 4096;
 /// How long the first use of an interface may wait for its address, in ns.
 const CONFIGURATION: u64 = 15_000_000_000;
 
@@ -42,6 +44,7 @@ impl From<Error> for Errno {
             Error::NetworkUnreachable | Error::NotConfigured => ENETUNREACH,
             Error::HostUnreachable => EHOSTUNREACH,
             Error::NotConnected => ENOTCONN,
+            Error::BroadcastNotAllowed => EACCES,
             Error::MessageTooLong => EMSGSIZE,
             Error::NoMemory => ENOMEM,
             Error::Invalid => EINVAL,
@@ -190,9 +193,7 @@ impl Socket {
             unreachable!("the answer fits the request");
         };
         let socket = self.datagrams.call_once(|| DatagramSocket::from(datagrams));
-        let options = self.options.datagram();
-        net::call(Request::SetDatagramOptions(socket.id(), options))?;
-        Ok(())
+        socket.set_options(self.options.datagram())
     }
 
     /// The UDP socket that it is, on a free port if it has not been bound.
@@ -227,7 +228,10 @@ impl Socket {
         };
         let request = Request::Listen {
             binding,
-            backlog: usize::try_from(backlog).unwrap_or(0).clamp(1, 4096),
+            // A negative one stands for as many as possible.
+            backlog: usize::try_from(backlog)
+                .unwrap_or(BACKLOG)
+                .clamp(1, BACKLOG),
             options: self.options.stream(),
         };
         match net::call(request)? {

@@ -290,6 +290,7 @@ extern "C" fn interrupt(frame: &mut TrapFrame) -> Answer {
     // Whatever the handler does: the call that it has interrupted looks again.
     frame.rip = malloc::restart(frame.rip);
     trace::event(Kind::Interrupt, frame.vector);
+    this_cpu().activity.interrupted(frame.vector as u8);
     let onward = handle(frame);
     trace::event(Kind::InterruptEnd, frame.vector);
     Answer {

@@ -1,10 +1,12 @@
 //! The x86-64 processor: descriptor tables, interrupts, context switch, timers.
 
+pub mod activity;
 pub mod apic;
 pub mod backtrace;
 pub mod clock;
 pub mod cpu;
 pub mod faults;
+pub mod fence;
 pub mod gdt;
 pub mod idt;
 pub mod percpu;

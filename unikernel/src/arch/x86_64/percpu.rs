@@ -14,6 +14,7 @@ use darner_slab::magazine;
 use x86_64::VirtAddr;
 use x86_64::registers::model_specific::GsBase;
 
+use super::activity::Activity;
 use super::apic::LocalInterrupts;
 use super::gdt::Tables;
 use crate::memory::{kernel_heap, program_heap};
@@ -73,6 +74,8 @@ pub struct PerCpu {
     pub told: AtomicU64,
     /// For telling the time.
     pub stretch: Stretch,
+    /// What it has been doing.
+    pub activity: Activity,
     /// Interrupt controller of this CPU.
     pub local: Lock<LocalInterrupts>,
     /// The id of that controller.
@@ -125,6 +128,10 @@ impl PerCpu {
             may_reclaim: AtomicBool::new(true),
             told: AtomicU64::new(0),
             stretch: Stretch::new(),
+            activity: match index {
+                0 => Activity::busy(),
+                _ => Activity::idle(),
+            },
             local: Lock::new(local),
             apic_id,
             tables: Tables::create(),
@@ -152,6 +159,11 @@ impl PerCpu {
     /// This CPU's number, from 0.
     pub fn index(&self) -> usize {
         self.index as usize
+    }
+
+    /// The thread that runs here, or 0. Any context.
+    pub fn running_tid(&self) -> u32 {
+        self.tid.load(Ordering::Relaxed)
     }
 
     /// Puts something off. Interrupt handlers and critical sections of this CPU.

@@ -1,0 +1,61 @@
+//! Uses each part of `std::net` over the loopback interface and checks the result.
+//!
+//! ```text
+//! cargo xtask run --smp 4 net-tour
+//! cargo xtask run --net none net-tour -- --alone
+//! ```
+//!
+//! Prints one line for each check; the exit code is 1 if any of them failed. It runs on
+//! Linux, too, and prints the same there. With `--alone` it also checks what is so only
+//! where nothing but the loopback interface leads anywhere. With `--crowd N` it has N
+//! connections at once rather than 1,000: both ends are this program's, so that takes
+//! 2 N descriptors.
+
+use std::process::ExitCode;
+
+#[cfg(target_os = "hermit")]
+use hermit as _;
+
+mod alone;
+mod bytes;
+mod check;
+mod crowd;
+mod ends;
+mod listeners;
+mod names;
+mod options;
+mod pair;
+mod threads;
+mod udp;
+mod waits;
+
+use check::Check;
+
+fn main() -> ExitCode {
+    let parts: [(&str, &[Check]); 9] = [
+        ("bytes", bytes::CHECKS),
+        ("ends", ends::CHECKS),
+        ("listeners", listeners::CHECKS),
+        ("options", options::CHECKS),
+        ("waits", waits::CHECKS),
+        ("udp", udp::CHECKS),
+        ("names", names::CHECKS),
+        ("threads", threads::CHECKS),
+        ("crowd", crowd::CHECKS),
+    ];
+    let mut failed = 0;
+    for (part, checks) in parts {
+        failed += checks.iter().filter(|check| !check.run(part)).count();
+    }
+    if std::env::args().any(|arg| arg == "--alone") {
+        let checks = alone::CHECKS.iter();
+        failed += checks.filter(|check| !check.run("alone")).count();
+    }
+    if failed == 0 {
+        println!("all well");
+        ExitCode::SUCCESS
+    } else {
+        println!("{failed} checks failed");
+        ExitCode::FAILURE
+    }
+}
