@@ -7,6 +7,8 @@ use crate::kernel;
 
 /// Frames that go back and forth.
 const ECHOES: u64 = 10_000;
+/// Frames that go back and forth one at a time.
+const ONE_BY_ONE: u64 = 500;
 /// Frames that go out as fast as they can.
 const BURST: u64 = 4_000;
 
@@ -27,11 +29,13 @@ fn test() -> Result<(), String> {
         return Err("found no network card, expected one (QEMU: -netdev user,id=n -device virtio-net-pci,netdev=n)".into());
     }
     for card in 0..cards {
-        let interrupts = kernel::run("network-echoes", card << 32 | ECHOES)?;
-        let full = kernel::run("network-burst", card << 32 | BURST)?;
+        let test = |name: &str, amount: u64| kernel::run(name, card << 32 | amount);
+        let interrupts = test("network-echoes", ECHOES)?;
+        let waits = test("network-one-by-one", ONE_BY_ONE)?;
+        let full = test("network-burst", BURST)?;
         println!(
             "ok     network card {card} ({ECHOES} frames came back, with {interrupts} interrupts; \
-             {BURST} went out, {full} times there was no room)"
+             {ONE_BY_ONE} one by one, with {waits}; {BURST} went out, {full} times there was no room)"
         );
     }
     Ok(())

@@ -126,14 +126,16 @@ impl<W: Wait> Udp<W> {
         let placeholder = SocketId(u64::MAX);
         self.ports
             .bind(placeholder, &mut place, sharing, &mut shared.random)?;
-        let made = self.sockets.insert(|id| Bound {
-            id,
-            state: Arc::new(DatagramState::new(id, place.shown)),
-            place,
-            options: DatagramOptions::default(),
-            peer: None,
-            pending: None,
-            dirty: false,
+        let made = self.sockets.insert(|id| {
+            Some(Bound {
+                id,
+                state: Arc::new(DatagramState::new(id, place.shown)),
+                place,
+                options: DatagramOptions::default(),
+                peer: None,
+                pending: None,
+                dirty: false,
+            })
         });
         let Some(bound) = made.and_then(|id| self.sockets.get(id)) else {
             self.ports.unbind(placeholder, place.port());

@@ -1,6 +1,6 @@
-//! Which neighbour a received frame tells the hardware address of.
+//! What smoltcp learns from a received frame, and does not tell.
 //!
-//! These are the conditions under which smoltcp keeps the address.
+//! A neighbour's hardware address is learnt under the conditions under which smoltcp keeps it.
 
 use core::net::{IpAddr, Ipv4Addr};
 
@@ -29,4 +29,9 @@ pub(super) fn from_ndp(frame: &[u8], packet: &Packet) -> Option<IpAddr> {
         // The hardware address is an option after the target.
         && message.len() >= 32;
     tells.then_some(packet.source)
+}
+
+/// Whether an ICMPv6 message asks which groups the node is in.
+pub(super) fn is_group_query(frame: &[u8], packet: &Packet) -> bool {
+    packet.source.is_ipv6() && frame.get(packet.payload) == Some(&130)
 }

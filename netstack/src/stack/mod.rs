@@ -70,7 +70,7 @@ use self::timers::{Timer, Timers};
 use crate::Nanos;
 use crate::config::InterfaceConfig;
 use crate::error::Error;
-use crate::nic::{Nic, RxChecksum};
+use crate::nic::Nic;
 use crate::request::{Reply, Request, StackCounters};
 use crate::socket::{SocketId, Wait};
 
@@ -426,7 +426,12 @@ impl<W: Wait> Stack<W> {
                 }
             }
             Frame::Icmp(packet) => self.message(index, &packet),
-            Frame::Igmp | Frame::OtherIp => netif.ingress(None, shared.now),
+            Frame::OtherIp => netif.ingress(None, shared.now),
+            Frame::Igmp => {
+                netif.expect_reports(shared.now);
+                netif.ingress(None, shared.now);
+                self.serve_netif(index);
+            }
             Frame::Fragment(packet) => {
                 let frame = netif.first().unwrap_or_default();
                 let whole = self.reassembly.add(index, frame, &packet, shared.now);
@@ -469,13 +474,10 @@ impl<W: Wait> Stack<W> {
         let shared = &mut self.shared;
         let now = shared.now;
         let netif = &mut shared.netifs[index];
-        let checksum = match netif.is_loopback() {
-            true => RxChecksum::Good,
-            false => RxChecksum::Unknown,
-        };
         let frame = netif.first().unwrap_or_default();
         let told = learn::from_ndp(frame, packet);
-        let refusal = icmp::refusal(frame, packet, checksum);
+        let query = learn::is_group_query(frame, packet);
+        let refusal = icmp::refusal(frame, packet);
         let heard = match netif.slaac.take() {
             Some(mut slaac) => {
                 let frame = netif.first().unwrap_or_default();
@@ -486,10 +488,13 @@ impl<W: Wait> Stack<W> {
             None => false,
         };
         netif.ingress(None, now);
+        if query {
+            netif.expect_reports(now);
+        }
         if let Some(sender) = told {
             self.learn(index, sender);
         }
-        if heard {
+        if heard || query {
             self.serve_netif(index);
         }
         if let Some(refusal) = refusal {

@@ -29,6 +29,7 @@ use self::pci::{Access, Function};
 use self::virtio::mmio::{self, Place};
 use self::virtio::net::Net;
 use self::virtio::{Device, Refusal, rng};
+use crate::arch::fence;
 use crate::params::Params;
 use crate::platform::Platform;
 use crate::sync::Lock;
@@ -38,6 +39,7 @@ static CARDS: Lock<Vec<Device>> = Lock::new(Vec::new());
 
 /// Looks for devices on all buses. Boot, once, on the boot CPU, when it has its block.
 pub fn find(platform: &Platform, params: &Params) {
+    fence::init();
     if let Some(access) = Access::find(&platform.pci_windows) {
         for function in pci::functions(&access) {
             on_pci(&access, function);

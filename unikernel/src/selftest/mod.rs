@@ -39,7 +39,7 @@ const PATIENCE: u64 = 30_000_000_000;
 type Named = (&'static str, fn(u64) -> Found);
 
 /// Tests and measurements.
-const ALL: [Named; 21] = [
+const ALL: [Named; 22] = [
     // So many messages; how many there were in the end.
     ("ipi-storm", storm::run),
     // So many meetings of all CPUs; how many there were.
@@ -69,6 +69,8 @@ const ALL: [Named; 21] = [
     ("network-begin", network::begin),
     // So many echoes on a card; how many interrupts there were.
     ("network-echoes", network::echoes),
+    // The same, one at a time.
+    ("network-one-by-one", network::one_by_one),
     // So many frames on a card, as fast as they go; how often there was no room.
     ("network-burst", network::burst),
     // Ticks of so many pairs of entering and leaving a critical section.

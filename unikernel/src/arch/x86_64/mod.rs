@@ -6,6 +6,7 @@ pub mod backtrace;
 pub mod clock;
 pub mod cpu;
 pub mod faults;
+pub mod fence;
 pub mod gdt;
 pub mod idt;
 pub mod percpu;

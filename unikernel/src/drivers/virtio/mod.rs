@@ -82,9 +82,9 @@ impl Device {
         &self.name
     }
 
-    /// Resets the device and agrees on those of the `wanted` features that it offers, and
-    /// on those that all devices need.
-    pub fn negotiate(&mut self, wanted: u64) -> Result<u64, Refusal> {
+    /// Resets the device and agrees on those features that it offers and `choose`, which gets
+    /// to know these, gives, and on those that all devices need.
+    pub fn negotiate(&mut self, choose: impl FnOnce(u64) -> u64) -> Result<u64, Refusal> {
         self.reset()?;
         self.add_status(DeviceStatus::ACKNOWLEDGE);
         self.add_status(DeviceStatus::DRIVER);
@@ -92,7 +92,7 @@ impl Device {
         if offered & VERSION_1 == 0 {
             return Err(Refusal::Legacy);
         }
-        self.features = offered & (wanted | VERSION_1 | EVENT_IDX);
+        self.features = offered & (choose(offered) | VERSION_1 | EVENT_IDX);
         self.transport.accept(self.features);
         self.add_status(DeviceStatus::FEATURES_OK);
         if !self.transport.status().contains(DeviceStatus::FEATURES_OK) {

@@ -9,11 +9,12 @@
 //! must look once more afterwards, since the other side may just have been there.
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU16, Ordering, fence};
+use core::sync::atomic::{AtomicU16, Ordering};
 
 use virtio_spec::virtq::{Desc, DescF, UsedElem};
 use virtio_spec::{le16, le32, le64};
 
+use crate::arch::fence;
 use crate::drivers::dma::Dma;
 
 /// Where the device finds a queue's parts: physical addresses.
@@ -189,7 +190,7 @@ impl Queue {
             .store(self.published, Ordering::Release);
         // The device writes down that it wants to be told, then looks for buffers. Either
         // it sees these or we see that.
-        fence(Ordering::SeqCst);
+        fence::full();
         if self.wants_to_know(before)
             && let Some(doorbell) = &self.doorbell
         {
@@ -263,7 +264,7 @@ impl Queue {
         }
         // The device has used buffers, then looks whether it is to tell. Either it sees
         // this or we see them.
-        fence(Ordering::SeqCst);
+        fence::full();
         self.waiting() >= count
     }
 }

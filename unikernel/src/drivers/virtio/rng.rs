@@ -28,7 +28,7 @@ pub fn seed(mut device: Device) {
 }
 
 fn take(device: &mut Device) -> Result<[u8; SEED_BYTES], Refusal> {
-    device.negotiate(0)?;
+    device.negotiate(|_| 0)?;
     let mut queue = device.queue(REQUESTS, 1, None)?;
     queue.be_quiet();
     let buffer = Dma::new(SEED_BYTES as u64).ok_or(Refusal::Memory)?;

@@ -18,7 +18,7 @@ use virtio_spec::net::F;
 
 use self::budget::Budget;
 use self::header::HEADER;
-use self::receive::Receiver;
+use self::receive::{Receiver, Spread};
 use self::transmit::Transmitter;
 use super::{Device, Refusal};
 use crate::abi::entropy;
@@ -84,37 +84,73 @@ struct Parts {
     interrupt: &'static Interrupt,
 }
 
+/// What was agreed on with the device.
+#[derive(Clone, Copy)]
+struct Agreed(u64);
+
+impl Agreed {
+    fn has(self, feature: F) -> bool {
+        self.0 & bit(feature) != 0
+    }
+
+    /// How received frames may be spread over buffers.
+    fn spread(self) -> Spread {
+        match self.has(F::MRG_RXBUF) {
+            false => Spread::One,
+            true if self.has(F::GUEST_TSO4) || self.has(F::GUEST_TSO6) => Spread::Joined,
+            true => Spread::Several,
+        }
+    }
+
+    /// The largest payload to be cut up; 0: none.
+    fn segmentation(self) -> usize {
+        match self.has(F::HOST_TSO4) && self.has(F::HOST_TSO6) {
+            true => SEGMENTATION,
+            false => 0,
+        }
+    }
+}
+
+/// Agrees with the device on what both can, and there is memory for.
+fn agree(device: &mut Device, budget: Budget) -> Result<Agreed, Refusal> {
+    const ALWAYS: [F; 5] = [F::MAC, F::MTU, F::MRG_RXBUF, F::CSUM, F::GUEST_CSUM];
+    const LARGE: [F; 2] = [F::HOST_TSO4, F::HOST_TSO6];
+    /// These need buffers of 64 KiB where frames cannot be spread over several.
+    const LARGE_SPREAD: [F; 2] = [F::GUEST_TSO4, F::GUEST_TSO6];
+    let bits = |features: &[F]| {
+        features
+            .iter()
+            .fold(0, |bits, feature| bits | bit(*feature))
+    };
+    let large = match budget.allows_segmentation() {
+        true => bits(&LARGE),
+        false => 0,
+    };
+    let agreed = device.negotiate(|offered| {
+        let may_spread = offered & bit(F::MRG_RXBUF) != 0;
+        let spread = match may_spread && large != 0 {
+            true => bits(&LARGE_SPREAD),
+            false => 0,
+        };
+        bits(&ALWAYS) | large | spread
+    })?;
+    Ok(Agreed(agreed))
+}
+
 impl Parts {
     fn set_up(device: &mut Device, wake: fn()) -> Result<Self, Refusal> {
-        let checksum = bit(F::CSUM);
-        let segmentation = bit(F::HOST_TSO4) | bit(F::HOST_TSO6);
         let budget = Budget::now();
-        let features = device.negotiate(
-            bit(F::MAC)
-                | bit(F::MTU)
-                | bit(F::MRG_RXBUF)
-                | bit(F::GUEST_CSUM)
-                | checksum
-                | if budget.allows_segmentation() {
-                    segmentation
-                } else {
-                    0
-                },
-        )?;
-        let mtu = match features & bit(F::MTU) {
-            0 => USUAL_MTU,
-            _ => device.half_field(MTU)?.min(MOST_MTU),
+        let agreed = agree(device, budget)?;
+        let mtu = match agreed.has(F::MTU) {
+            false => USUAL_MTU,
+            true => device.half_field(MTU)?.min(MOST_MTU),
         };
         let capabilities = Capabilities {
-            mac: mac(device, features)?,
+            mac: mac(device, agreed)?,
             mtu,
-            tx_checksum: features & checksum != 0,
-            segmentation: match features & segmentation == segmentation {
-                true => SEGMENTATION,
-                false => 0,
-            },
+            tx_checksum: agreed.has(F::CSUM),
+            segmentation: agreed.segmentation(),
         };
-        let merges = features & bit(F::MRG_RXBUF) != 0;
         let interrupt = device.interrupt(wake);
         let longest = HEADER + ETHERNET + TAG + usize::from(mtu);
         let receive = device.queue(RECEIVE, budget.receive_buffers(longest), Some(interrupt))?;
@@ -124,14 +160,15 @@ impl Parts {
             payload => payload + HEADERS,
         };
         log::info!(
-            "{}: {:02x?}, MTU {mtu}, features {features:#x}, {} and {} buffers",
+            "{}: {:02x?}, MTU {mtu}, features {:#x}, {} and {} buffers",
             device.name(),
             capabilities.mac,
+            agreed.0,
             receive.entries(),
             transmit.entries()
         );
         Ok(Self {
-            receiver: Receiver::new(receive, longest, merges).ok_or(Refusal::Memory)?,
+            receiver: Receiver::new(receive, longest, agreed.spread()).ok_or(Refusal::Memory)?,
             transmitter: Transmitter::new(transmit, budget.transmit_bytes(), longest_sent)
                 .ok_or(Refusal::Memory)?,
             capabilities,
@@ -153,12 +190,12 @@ impl Parts {
 }
 
 /// The card's address; one of our own making where it has none.
-fn mac(device: &Device, features: u64) -> Result<[u8; 6], Refusal> {
+fn mac(device: &Device, agreed: Agreed) -> Result<[u8; 6], Refusal> {
     /// Addresses that nobody has assigned have this bit, and not the one below, which is for
     /// groups.
     const LOCAL: u8 = 0b10;
     const GROUP: u8 = 0b01;
-    if features & bit(F::MAC) != 0 {
+    if agreed.has(F::MAC) {
         return device.byte_fields(MAC);
     }
     let mut mac = [0; 6];

@@ -1,8 +1,8 @@
 //! Frames that go out.
 //!
 //! A frame and its header are one buffer, at the next free place of a ring of bytes. What
-//! the device has sent is taken back when there is no room, not before; and the device is
-//! asked to interrupt only when that does not help either.
+//! the device has sent is taken back when there is much of it, and when there is no room; the
+//! device is asked to interrupt only when that does not help either.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -64,6 +64,11 @@ impl Transmitter {
         !self.free.is_empty() && self.arena.has_room(self.longest)
     }
 
+    /// How many buffers are with the device, or were not taken back.
+    fn flying(&self) -> u16 {
+        self.queue.entries() - self.free.len() as u16
+    }
+
     /// Takes back what the device has sent.
     fn reclaim(&mut self) {
         while let Some(next) = self.queue.next() {
@@ -88,8 +93,7 @@ impl Transmit for Transmitter {
         while !self.is_room() {
             // What waits for the doorbell would never be sent.
             self.queue.publish();
-            let flying = self.queue.entries() - self.free.len() as u16;
-            if !self.queue.call_after((flying / 2).max(1)) {
+            if !self.queue.call_after((self.flying() / 2).max(1)) {
                 return false;
             }
             self.reclaim();
@@ -124,6 +128,10 @@ impl Transmit for Transmitter {
     }
 
     fn kick(&mut self) {
+        // So that what is cached is used again, rather than all of the memory.
+        if self.flying() >= self.queue.entries() / 4 {
+            self.reclaim();
+        }
         self.queue.publish();
     }
 }
