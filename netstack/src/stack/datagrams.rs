@@ -216,6 +216,19 @@ impl<W: Wait> Udp<W> {
         self.service(shared, id);
     }
 
+    /// The program ends: closes all sockets.
+    pub fn close_all(&mut self, shared: &mut Shared) {
+        let all: Vec<_> = self.sockets.iter().map(|(id, _)| id).collect();
+        for id in all {
+            self.close(shared, id);
+        }
+    }
+
+    /// Whether no socket is left.
+    pub fn is_done(&self) -> bool {
+        self.sockets.iter().next().is_none()
+    }
+
     /// A socket's deadline has come.
     pub fn timer_fired(&mut self, id: SocketId) {
         self.sockets.remove(id);

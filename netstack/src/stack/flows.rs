@@ -496,6 +496,21 @@ impl<W: Wait> Tcp<W> {
         }
     }
 
+    /// The program ends: closes all connections and listeners.
+    pub fn close_all(&mut self, shared: &mut Shared) {
+        let flows = self.flows.iter().map(|(id, _)| id);
+        let listeners = self.listeners.iter().map(|(id, _)| id);
+        let all: Vec<_> = listeners.chain(flows).collect();
+        for id in all {
+            self.close(shared, id, None);
+        }
+    }
+
+    /// Whether no connection is left, but for those in TIME-WAIT.
+    pub fn is_done(&self) -> bool {
+        self.flows.iter().next().is_none()
+    }
+
     /// Breaks off what a listener has not given away.
     fn abandon(&mut self, shared: &mut Shared, listener: SocketId, listening: &Listening<W>) {
         while let Some(stream) = listening.state.accepted.pop() {

@@ -73,7 +73,7 @@ use crate::config::InterfaceConfig;
 use crate::error::Error;
 use crate::nic::Nic;
 use crate::request::{Reply, Request, StackCounters};
-use crate::socket::{SocketId, Wait};
+use crate::socket::{Farewell, SocketId, Wait};
 
 /// Frames that one step takes in.
 const FRAMES: usize = 256;
@@ -95,6 +95,8 @@ pub struct Stack<W> {
     udp: Udp<W>,
     resolver: Resolver<W>,
     reassembly: Reassembly,
+    /// Who waits for the end of all that is under way.
+    farewell: Option<Arc<Farewell<W>>>,
 }
 
 /// What [`Stack::step`] found.
@@ -149,6 +151,7 @@ impl<W: Wait> Stack<W> {
             udp: Udp::new(),
             resolver: Resolver::new(),
             reassembly: Reassembly::default(),
+            farewell: None,
         }
     }
 
@@ -255,6 +258,12 @@ impl<W: Wait> Stack<W> {
                 Reply::Done
             }
             Request::Snapshot => Reply::Snapshot(snapshot::take(shared, &self.tcp, &self.udp)),
+            Request::Finish(farewell) => {
+                self.tcp.close_all(shared);
+                self.udp.close_all(shared);
+                self.farewell = Some(farewell);
+                Reply::Done
+            }
             Request::Resolve {
                 name,
                 family,
@@ -310,6 +319,10 @@ impl<W: Wait> Stack<W> {
         let mut more = frames == 0 || turns == 0;
         for index in 0..self.shared.netifs.len() {
             more |= self.finish(index, more);
+        }
+        let is_over = |_: &mut _| self.tcp.is_done() && self.udp.is_done();
+        if let Some(farewell) = self.farewell.take_if(is_over) {
+            farewell.set_over();
         }
         self.tcp.set_timer(&mut self.shared);
         let pieces = self.reassembly.deadline();
