@@ -372,7 +372,7 @@ impl<W: Wait> Udp<W> {
                 Sent::NoRoom(netif) => {
                     let stalled = &mut shared.netifs[netif].stalled;
                     if !stalled.contains(&id) {
-                        stalled.push(id);
+                        stalled.push_back(id);
                     }
                 }
                 Sent::Unconfigured => self.unconfigured.push(id),

@@ -469,6 +469,13 @@ impl<W: Wait> Tcp<W> {
         }
     }
 
+    /// There is room in the card that it has waited for.
+    pub fn has_room(&mut self, shared: &mut Shared, id: SocketId) {
+        if let Some(flow) = self.flows.get_mut(id) {
+            flow.has_room(shared);
+        }
+    }
+
     /// Changes a connection's options.
     pub fn set_options(
         &mut self,

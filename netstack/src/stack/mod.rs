@@ -81,6 +81,9 @@ const FRAMES: usize = 256;
 const BATCH: usize = 32;
 /// Sockets that one step looks at.
 const TURNS: usize = 512;
+/// Sockets that get their turn when there is room in a card again: more would mostly find
+/// that it is full, and wait again.
+const STALLED: usize = 32;
 /// How long to wait for room in a card.
 const ROOM: Nanos = 200_000;
 
@@ -383,9 +386,24 @@ impl<W: Wait> Stack<W> {
             if !netif.finish_pieces(now) || !netif.has_room() {
                 continue;
             }
-            for id in core::mem::take(&mut netif.stalled) {
-                self.attend(id);
+            // Loopback has no timer that would come to the others.
+            let turns = if netif.is_loopback() {
+                usize::MAX
+            } else {
+                STALLED
+            };
+            let next = netif.stalled.len().min(turns);
+            let next: Vec<SocketId> = netif.stalled.drain(..next).collect();
+            for id in next {
+                self.has_room(id);
             }
+        }
+    }
+
+    fn has_room(&mut self, id: SocketId) {
+        match table::kind(id) {
+            Kind::Flow => self.tcp.has_room(&mut self.shared, id),
+            _ => self.attend(id),
         }
     }
 

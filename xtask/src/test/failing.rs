@@ -154,7 +154,7 @@ fn machines() -> Vec<Scenario> {
         without_rdrand("microvm", Machine::Microvm)
             .entropy()
             .prints("ok     heap"),
-        without_rdrand("nor-device", Machine::Q35).program_panics(),
+        without_rdrand("nor-device", Machine::Q35).refused("random numbers"),
         hello("cpu-unknown")
             .cpu_model("dragonfly")
             .qemu_fails("dragonfly"),
