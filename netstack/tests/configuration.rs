@@ -457,3 +457,26 @@ fn who_asks_for_members_of_groups_is_told() {
     assert_eq!(reports.count(), 1);
     assert_eq!(world.nodes[0].deadline, None);
 }
+
+#[test]
+fn a_gateway_need_not_be_in_the_network() {
+    let config = InterfaceConfig {
+        v4: V4::Static {
+            address: Ipv4Addr::new(10, 0, 0, 7),
+            prefix: 32,
+            gateway: Some(Ipv4Addr::new(10, 0, 0, 2)),
+        },
+        ..dhcp()
+    };
+    let mut world = world(config);
+    world.log = Some(Vec::new());
+    let client = world.connect(0, "192.0.2.1:80");
+    world.settle();
+    assert_eq!(client.state.phase(), Phase::Connecting);
+    let log = world.log.take().unwrap();
+    // The gateway would pass it on.
+    let to_gateway = log.iter().filter(|(from, frame)| {
+        *from == 0 && frame[..6] == [2, 0, 0, 0, 0, 2] && frame[30..34] == [192, 0, 2, 1]
+    });
+    assert_eq!(to_gateway.count(), 1);
+}

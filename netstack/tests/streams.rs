@@ -813,4 +813,44 @@ fn the_end_of_a_program_without_connections_is_at_once() {
     world.ask(0, Request::Finish(farewell.clone()));
     world.settle();
     assert!(farewell.is_over());
+fn both_may_open_at_once() {
+    let mut world = World::new(2);
+    // So that both SYNs are on the wire before either arrives.
+    let known = world.connect(0, "10.0.0.2:9");
+    world.settle();
+    drop(known);
+    let mut ends = Vec::new();
+    for (node, local, remote) in [
+        (0, "10.0.0.1:1000", "10.0.0.2:2000"),
+        (1, "10.0.0.2:2000", "10.0.0.1:1000"),
+    ] {
+        let binding = world.bind(node, local, false).unwrap();
+        let connect = Request::Connect {
+            remote: remote.parse().unwrap(),
+            options: options(),
+            binding: Some(binding),
+        };
+        let Reply::Stream(stream) = world.ask(node, connect) else {
+            panic!("no connection");
+        };
+        ends.push(stream);
+    }
+    world.advance(SECOND);
+    let [mut one, mut other]: [_; 2] = ends.try_into().ok().unwrap();
+    assert_eq!(one.state.phase(), Phase::Connected);
+    assert_eq!(other.state.phase(), Phase::Connected);
+    pour(&mut world, (0, &mut one), (1, &mut other), 10_000);
+    pour(&mut world, (1, &mut other), (0, &mut one), 10_000);
+}
+
+#[test]
+fn link_local_addresses_are_ones_of_an_interface() {
+    let mut world = World::new(2);
+    let listener = world.listen(1, "[::]:80", 1);
+    let (client, server) = world.pair(0, &listener, "[fe80::ff:fe00:2%1]:80");
+    assert_eq!(client.state.local.ip(), ip("fe80::ff:fe00:1"));
+    let peer = server.state.remote.to_string();
+    assert!(peer.starts_with("[fe80::ff:fe00:1%1]:"), "{peer}");
+    let nowhere = world.try_connect(0, "[fe80::ff:fe00:2%7]:80", options());
+    assert_eq!(nowhere.err(), Some(Error::NetworkUnreachable));
 }

@@ -3,7 +3,7 @@
 //! Inside the stack an IPv4 address is always an IPv4 address. As an IPv4-mapped IPv6 address
 //! it is seen by programs only, whose IPv6 sockets talk both.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// The address as the stack uses it, not mapped.
 pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
@@ -115,6 +115,16 @@ pub(super) fn unspecified_like(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// The address as one of an interface's: a link-local address is one there only.
+pub(super) fn with_scope(address: SocketAddr, netif: usize) -> SocketAddr {
+    match address {
+        SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => {
+            SocketAddrV6::new(*v6.ip(), v6.port(), 0, netif as u32).into()
+        }
+        _ => address,
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr, SocketAddrV6};
+use core::net::{IpAddr, SocketAddr};
 
 use smoltcp::socket::udp::UdpMetadata;
 use smoltcp::wire::{IpEndpoint, IpListenEndpoint};
@@ -329,7 +329,7 @@ impl<W: Wait> Udp<W> {
         let Ok((data, _)) = netif.datagram().recv() else {
             return true;
         };
-        let peer = with_scope(remote, index);
+        let peer = address::with_scope(remote, index);
         for (_, id) in receivers.others {
             self.deliver(id, peer, copy(data), &mut shared.counters.datagrams_dropped);
         }
@@ -514,16 +514,6 @@ fn transmit(
             Sent::Asking
         }
         None => Sent::NoRoom(route.netif),
-    }
-}
-
-/// A link-local address is one on an interface only.
-fn with_scope(address: SocketAddr, netif: usize) -> SocketAddr {
-    match address {
-        SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => {
-            SocketAddrV6::new(*v6.ip(), v6.port(), 0, netif as u32).into()
-        }
-        _ => address,
     }
 }
 

@@ -290,7 +290,11 @@ impl<W: Wait> Tcp<W> {
             None
         };
         match listener {
-            Some(listener) => self.open(shared, netif, listener, (local, remote), segment),
+            Some(listener) => {
+                let local = address::with_scope(local, netif);
+                let remote = address::with_scope(remote, netif);
+                self.open(shared, netif, listener, (local, remote), segment);
+            }
             None => shared.netifs[netif].ingress(None, shared.now),
         }
     }

@@ -1,9 +1,9 @@
 //! How an interface gets its addresses, and keeps them.
 
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use smoltcp::wire::{IpAddress, IpCidr};
+use smoltcp::wire::{IpAddress, IpCidr, Ipv4Cidr};
 
 use super::dhcp::{self, Dhcp, Lease};
 use super::netif::Netif;
@@ -37,7 +37,8 @@ impl Netif {
                 prefix,
                 gateway,
             } => {
-                addresses.push(IpCidr::new(address.into(), prefix.min(32)));
+                let network = Ipv4Cidr::new(address, prefix.min(32));
+                addresses.push(IpCidr::Ipv4(reaching(network, gateway)));
                 self.set_gateway_v4(gateway.map(IpAddr::from));
             }
         }
@@ -90,7 +91,7 @@ impl Netif {
             let (address, gateway) = match lease {
                 Lease::Have { address, gateway } => {
                     log::info!("{}: {address} by DHCP", self.name());
-                    (Some(address), gateway)
+                    (Some(reaching(address, gateway)), gateway)
                 }
                 Lease::Lost => (None, None),
             };
@@ -199,10 +200,46 @@ impl Netif {
     }
 }
 
+/// The network, or one that is just large enough to have the gateway in it.
+///
+/// Clouds lease addresses of networks without neighbours (/32), whose gateway is on the link all
+/// the same. smoltcp believes what a gateway says of itself only if that is in its network.
+fn reaching(network: Ipv4Cidr, gateway: Option<Ipv4Addr>) -> Ipv4Cidr {
+    let address = network.address();
+    let common = |gateway: Ipv4Addr| {
+        let differs = address.to_bits() ^ gateway.to_bits();
+        differs.leading_zeros() as u8
+    };
+    // A network of half the world would take everybody for a neighbour.
+    match gateway.map(common) {
+        Some(bits @ 8..) => Ipv4Cidr::new(address, network.prefix_len().min(bits)),
+        _ => network,
+    }
+}
+
 /// The link-local address of a card (RFC 4291, appendix A).
 fn link_local([a, b, c, d, e, f]: [u8; 6]) -> Ipv6Addr {
     let pair = |high: u8, low: u8| u16::from(high) << 8 | u16::from(low);
     let identifier = [pair(a ^ 2, b), pair(c, 0xff), pair(0xfe, d), pair(e, f)];
     let [one, two, three, four] = identifier;
     Ipv6Addr::new(0xfe80, 0, 0, 0, one, two, three, four)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_outside_the_network_is_reached() {
+        let widened = |prefix, gateway: &str| {
+            let network = Ipv4Cidr::new(Ipv4Addr::new(10, 128, 0, 2), prefix);
+            reaching(network, gateway.parse().ok()).prefix_len()
+        };
+        assert_eq!(widened(32, "10.128.0.1"), 30);
+        assert_eq!(widened(24, "10.128.0.1"), 24);
+        assert_eq!(widened(24, "10.128.1.1"), 23);
+        assert_eq!(widened(32, "none"), 32);
+        assert_eq!(widened(32, "0.0.0.0"), 32);
+        assert_eq!(widened(32, "169.254.1.1"), 32);
+    }
 }
