@@ -495,6 +495,11 @@ impl<W: Wait> Stack<W> {
     fn datagram(&mut self, index: usize, packet: &Packet, ports: &Ports) {
         let shared = &mut self.shared;
         let netif = &mut shared.netifs[index];
+        // smoltcp panics when it has to renew with a server that has no address.
+        if ports.destination == dhcp::PORT && packet.source.is_unspecified() {
+            netif.release();
+            return;
+        }
         if ports.destination == dhcp::PORT
             && let Some(mut dhcp) = netif.dhcp.take()
         {

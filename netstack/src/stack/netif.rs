@@ -615,7 +615,11 @@ fn has(addresses: &[IpCidr], ip: IpAddr) -> bool {
     addresses.iter().any(|own| own.address() == ip)
 }
 
-/// Whether a packet claims to come from this node, or from nowhere on a wire.
+/// Whether a packet claims to come from this node, or from nowhere on a wire. What has no
+/// source cannot be answered, and smoltcp panics when it is asked for a way there.
 fn is_martian(packet: &Packet, own: &[IpCidr]) -> bool {
-    packet.source.is_loopback() || packet.destination.is_loopback() || has(own, packet.source)
+    let nowhere = |ip: IpAddr| ip.is_loopback() || ip.is_unspecified();
+    // Who asks a DHCP server has no address yet, and wants no answer there.
+    let asks = packet.protocol == 17 && packet.source == Ipv4Addr::UNSPECIFIED;
+    nowhere(packet.destination) || (nowhere(packet.source) && !asks) || has(own, packet.source)
 }

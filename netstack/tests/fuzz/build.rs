@@ -95,7 +95,10 @@ impl Builder<'_> {
         } else {
             ATTACKER
         };
+        let nowhere = self.rng.u8(..32) == 0;
         let (source, own) = match v6_wanted {
+            true if nowhere => (Ipv6Addr::UNSPECIFIED.into(), v6(TARGET, 0).ip()),
+            false if nowhere => (Ipv4Addr::UNSPECIFIED.into(), v4(TARGET, 0).ip()),
             true => (v6(number, 0).ip(), v6(TARGET, 0).ip()),
             false => (v4(number, 0).ip(), v4(TARGET, 0).ip()),
         };
@@ -472,7 +475,11 @@ impl Builder<'_> {
             Some(packet.transaction_id())
         });
         let network = [10, 9, self.rng.u8(..), self.rng.u8(..)];
-        let server = Ipv4Addr::new(10, 9, 0, 1);
+        let server = match self.rng.u8(..16) {
+            0 => Ipv4Addr::UNSPECIFIED,
+            1 => Ipv4Addr::BROADCAST,
+            _ => Ipv4Addr::new(10, 9, 0, 1),
+        };
         let mut repr = DhcpRepr {
             message_type: DhcpMessageType::from(self.rng.u8(1..9)),
             transaction_id: asked.unwrap_or_else(|| self.rng.u32(..)),

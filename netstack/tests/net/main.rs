@@ -4,6 +4,7 @@ mod configure;
 mod crowd;
 mod datagrams;
 mod lonely;
+mod nowhere;
 mod servers;
 mod sim;
 mod speed;

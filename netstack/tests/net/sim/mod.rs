@@ -360,7 +360,6 @@ impl World {
     }
 
     /// Has a frame arrive at a host's card now, from no wire.
-    #[allow(dead_code)] // The fuzz test's only.
     pub fn inject(&mut self, host: HostId, card: usize, frame: Vec<u8>) {
         let port = self.hosts[host.0].ports[card].clone();
         self.deliver(Plug::Card(host, port), frame);
