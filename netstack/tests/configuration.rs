@@ -425,3 +425,35 @@ fn names_wait_for_the_first_address() {
     world.settle();
     assert_eq!(lookup.outcome(), Some(&Ok(vec![ip("192.0.2.7")])));
 }
+
+#[test]
+fn who_asks_for_members_of_groups_is_told() {
+    let mut world = World::new(1);
+    let join = Request::Multicast {
+        group: ip("239.1.2.3"),
+        interface: ip("0.0.0.0"),
+        join: true,
+    };
+    assert!(matches!(world.ask(0, join), Reply::Done));
+    world.settle();
+    world.log = Some(Vec::new());
+    // IGMPv2: all groups, within a second.
+    let mut message = vec![0x11, 10, 0, 0, 0, 0, 0, 0];
+    let checksum = !fold(sum(&message));
+    message[2..4].copy_from_slice(&checksum.to_be_bytes());
+    let mut packet = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 1, 2, 0, 0];
+    packet.extend([10, 0, 0, 9, 224, 0, 0, 1]);
+    let checksum = !fold(sum(&packet));
+    packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+    let mut frame = vec![1, 0, 0x5e, 0, 0, 1, 2, 0, 0, 0, 0, 9, 8, 0];
+    frame.extend(packet);
+    frame.extend(message);
+    world.inject(0, frame);
+    world.advance(30 * SECOND);
+    let log = world.log.take().unwrap();
+    let reports = log
+        .iter()
+        .filter(|(_, frame)| frame[23] == 2 && frame[30..34] == [239, 1, 2, 3]);
+    assert_eq!(reports.count(), 1);
+    assert_eq!(world.nodes[0].deadline, None);
+}

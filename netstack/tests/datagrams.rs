@@ -365,3 +365,25 @@ fn the_time_to_live_is_the_options() {
     let log = world.log.take().unwrap();
     assert_eq!(log[0].1[22], 7);
 }
+
+#[test]
+fn a_datagram_outlives_its_socket_until_it_is_sent() {
+    let mut world = World::new(2);
+    let receiver = world.udp(1, "0.0.0.0:600");
+    let sender = world.udp(0, "0.0.0.0:700");
+    // Nobody knows anybody's hardware address yet.
+    world.send(0, &sender, "10.0.0.2:600", b"last words");
+    world.close(0, sender.state.id, None);
+    assert!(world.try_udp(0, "0.0.0.0:700", false).is_ok());
+    world.settle();
+    assert_eq!(&*receiver.state.receive().unwrap().data, b"last words");
+    let lost = world.udp(0, "0.0.0.0:701");
+    world.send(0, &lost, "10.0.0.99:600", b"to nobody");
+    world.close(0, lost.state.id, None);
+    world.advance(SECOND);
+    let sockets = |world: &mut World| world.snapshot(0).sockets.len();
+    assert_eq!(sockets(&mut world), 2);
+    world.advance(10 * SECOND);
+    assert_eq!(sockets(&mut world), 1);
+    assert_eq!(world.nodes[0].deadline, None);
+}

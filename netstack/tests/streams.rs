@@ -8,7 +8,7 @@ use darner_netstack::request::StreamOptions;
 use darner_netstack::socket::Phase;
 use darner_netstack::{Error, Reply, Request, Stream};
 use ringbuf::traits::Observer;
-use support::{Flag, SECOND, Setup, World, ip};
+use support::{Flag, SECOND, Setup, World, fold, ip, sum};
 
 /// Moves `total` bytes through an established connection, and checks them.
 fn echo(world: &mut World, to: &str, at: &str, from: usize, server: usize) {
@@ -659,4 +659,124 @@ fn a_slow_reader_loses_nothing_when_all_is_closed() {
     assert!(got == data, "{} bytes", got.len());
     assert_eq!(server.state.phase(), Phase::Over);
     assert_eq!(server.state.error(), None);
+}
+
+/// A message from `source` to node 0 that what `sent` begins with did not arrive.
+fn unreachable(source: [u8; 4], code: u8, sent: &[u8]) -> Vec<u8> {
+    let mut message = vec![3, code, 0, 0, 0, 0, 0, 0];
+    message.extend(&sent[14..42]);
+    let checksum = !fold(sum(&message));
+    message[2..4].copy_from_slice(&checksum.to_be_bytes());
+    let mut packet = vec![
+        0x45,
+        0,
+        0,
+        20 + message.len() as u8,
+        0,
+        0,
+        0,
+        0,
+        64,
+        1,
+        0,
+        0,
+    ];
+    packet.extend(source);
+    packet.extend([10, 0, 0, 1]);
+    let header = !fold(sum(&packet));
+    packet[10..12].copy_from_slice(&header.to_be_bytes());
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+    frame.extend(packet);
+    frame.extend(message);
+    frame
+}
+
+#[test]
+fn routers_say_what_cannot_be_reached() {
+    for (code, error) in [
+        (0, Error::NetworkUnreachable),
+        (1, Error::HostUnreachable),
+        (3, Error::ConnectionRefused),
+        (13, Error::HostUnreachable),
+    ] {
+        let mut world = World::new(2);
+        world.filter = Some(Box::new(|_, frame| frame[12..14] == [8, 6]));
+        world.log = Some(Vec::new());
+        let client = world.connect(0, "10.0.0.2:80");
+        world.settle();
+        let log = world.log.take().unwrap();
+        let is_syn = |frame: &[u8]| frame[12..14] == [8, 0] && frame[23] == 6;
+        let syn = log.into_iter().find(|(_, frame)| is_syn(frame)).unwrap().1;
+        // Somebody who only guesses knows no sequence number.
+        let mut guess = syn.clone();
+        guess[41] ^= 1;
+        for about in [guess, syn[..40].iter().copied().chain([0; 2]).collect()] {
+            world.inject(0, unreachable([10, 0, 0, 9], code, &about));
+        }
+        world.settle();
+        assert_eq!(client.state.phase(), Phase::Connecting);
+        world.inject(0, unreachable([10, 0, 0, 9], code, &syn));
+        world.settle();
+        assert_eq!(client.state.error(), Some(error));
+        assert!(world.states(0).is_empty());
+    }
+}
+
+#[test]
+fn messages_do_not_break_what_is_established() {
+    let mut world = World::new(2);
+    let listener = world.listen(1, "0.0.0.0:80", 1);
+    world.log = Some(Vec::new());
+    let (client, _server) = world.pair(0, &listener, "10.0.0.2:80");
+    let log = world.log.take().unwrap();
+    let sent = log
+        .iter()
+        .filter(|(from, frame)| *from == 0 && frame[12..14] == [8, 0]);
+    for (_, frame) in sent {
+        world.inject(0, unreachable([10, 0, 0, 2], 3, frame));
+    }
+    world.settle();
+    assert_eq!(client.state.phase(), Phase::Connected);
+}
+
+#[test]
+fn a_lost_last_acknowledgement_is_sent_again() {
+    let mut world = World::new(2);
+    let listener = world.listen(1, "0.0.0.0:80", 1);
+    let (client, server) = world.pair(0, &listener, "10.0.0.2:80");
+    world.shutdown(0, &client);
+    world.settle();
+    world.shutdown(1, &server);
+    world.filter = Some(Box::new(|from, _| from != 0));
+    world.settle();
+    assert_eq!(world.states(0), ["TIME-WAIT"]);
+    assert_eq!(world.states(1), ["LISTEN", "LAST-ACK"]);
+    world.filter = None;
+    world.advance(3 * SECOND);
+    assert_eq!(world.states(1), ["LISTEN"]);
+    assert_eq!(server.state.phase(), Phase::Over);
+    assert_eq!(server.state.error(), None);
+    world.advance(61 * SECOND);
+    assert!(world.states(0).is_empty());
+}
+
+#[test]
+fn time_wait_takes_no_memory_and_is_bounded() {
+    let small = Setup {
+        memory: 2 << 20,
+        ..Setup::default()
+    };
+    let mut world = World::with(&[small.clone(), small]);
+    let listener = world.listen(1, "0.0.0.0:80", 8);
+    for _ in 0..1100 {
+        let (client, server) = world.pair(0, &listener, "10.0.0.2:80");
+        world.close(0, client.state.id, None);
+        world.settle();
+        world.close(1, server.state.id, None);
+        world.settle();
+    }
+    assert_eq!(world.states(0).len(), 1024);
+    assert_eq!(world.states(1), ["LISTEN"]);
+    world.advance(61 * SECOND);
+    assert!(world.states(0).is_empty());
 }

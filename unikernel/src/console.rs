@@ -42,7 +42,7 @@ static FRAMED: AtomicBool = AtomicBool::new(false);
 static INPUT_ENABLED: AtomicBool = AtomicBool::new(false);
 static INPUT: RwLock<Input> = RwLock::new(Input::new());
 static READERS: WaitQueue = WaitQueue::new();
-static INPUT_THREAD: InterruptThread = InterruptThread::new(0, "console");
+static INPUT_THREAD: InterruptThread = InterruptThread::new(0).named("console");
 
 /// Received bytes and where in the framing we are.
 struct Input {

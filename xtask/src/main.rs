@@ -126,7 +126,7 @@ cargo xtask run APP [OPTIONS] [-- ARGS]   run a program (a name of apps/, or a p
     -p [ADDR:]HOST:GUEST[/udp]  a port of this machine (127.0.0.1) that leads into the guest
     --ip dhcp, --ip off, --ip ADDR/PREFIX[,GATEWAY]    IPv4 of the card named before it
     --ip6 auto, --ip6 off, --ip6 ADDR/PREFIX[,GATEWAY] IPv6, likewise
-    --mtu N             its largest packet, 576 to 9000 bytes
+    --mtu N             its largest packet, 1280 to 9000 bytes
     --dns A[,B]         name servers               --hostname NAME   the machine's name
     --diag PORT         a port of the guest that tells how it is doing; with --net user also
                         http://127.0.0.1:PORT

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::latency::Times;
 use crate::options::{Direction, Measurement, Throughput, Transport};
-use crate::protocol::{Limit, Moved, PORT, Request, hear, hear_as, misunderstood, tell};
+use crate::protocol::{HERE, Limit, Moved, PORT, Request, hear, hear_as, misunderstood, tell};
 use crate::report::Report;
 use crate::server::{PATIENCE, Server, together};
 use crate::{tcp, udp};
@@ -280,7 +280,7 @@ fn udp_receive(host: &str, time: Duration, bytes: usize) -> io::Result<(Moved, M
     thread::scope(|scope| {
         let receiving = scope.spawn(|| {
             // The first datagram goes the other way, to tell where the others shall go.
-            socket.send(b"here")?;
+            socket.send(HERE)?;
             let mut tries = 0;
             let mut given_up = false;
             let moved = udp::receive(&socket, |packets| {
@@ -289,7 +289,7 @@ fn udp_receive(host: &str, time: Duration, bytes: usize) -> io::Result<(Moved, M
                 match is_over.load(Ordering::Relaxed) || given_up {
                     true => return ControlFlow::Break(()),
                     // Lost, perhaps; so is this one, perhaps.
-                    false if packets == 0 => drop(socket.send(b"here")),
+                    false if packets == 0 => drop(socket.send(HERE)),
                     false => {}
                 }
                 ControlFlow::Continue(())

@@ -15,6 +15,8 @@ use crate::options::Content;
 
 /// The port of a server, if nothing else is said.
 pub const PORT: u16 = 5770;
+/// The datagram that tells where others shall be sent.
+pub const HERE: &[u8] = b"netbench: here";
 /// Bytes that a line may have.
 const MOST_BYTES: usize = 200;
 
@@ -221,7 +223,7 @@ pub fn hear(mut stream: &TcpStream) -> io::Result<String> {
     let mut line = Vec::new();
     let mut byte = [0];
     loop {
-        stream.read_exact(&mut byte)?;
+        stream.read_exact(&mut byte).map_err(late)?;
         match byte[0] {
             b'\n' => {
                 let text = String::from_utf8(line);
@@ -232,6 +234,17 @@ pub fn hear(mut stream: &TcpStream) -> io::Result<String> {
             }
             byte => line.push(byte),
         }
+    }
+}
+
+/// The error that says how long nothing came, in place of the one that says only that.
+fn late(error: io::Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => io::Error::new(
+            ErrorKind::TimedOut,
+            "the other end says nothing on the control connection",
+        ),
+        _ => error,
     }
 }
 

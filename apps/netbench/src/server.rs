@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::idler::Idler;
-use crate::protocol::{Moved, Request, hear, misunderstood, tell};
+use crate::protocol::{HERE, Moved, Request, hear, misunderstood, tell};
 use crate::{tcp, udp};
 
 /// How long nothing may come on a connection.
@@ -190,7 +190,14 @@ impl Shared {
         let socket = UdpSocket::bind(self.address)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         tell(control, "ready")?;
-        let (_, to) = socket.recv_from(&mut [0; 16])?;
+        // Some of an earlier measurement may still be on their way.
+        let mut word = [0; HERE.len() + 1];
+        let to = loop {
+            let (bytes, from) = socket.recv_from(&mut word)?;
+            if word[..bytes] == *HERE {
+                break from;
+            }
+        };
         socket.connect(to)?;
         Ok(udp::send(&socket, bytes, time))
     }

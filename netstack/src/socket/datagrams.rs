@@ -113,6 +113,14 @@ impl<W: Wait> DatagramState<W> {
         !self.received.is_empty()
     }
 
+    /// Bytes that have arrived and not been taken, and bytes to be sent: for reports.
+    pub fn queued(&self) -> (usize, usize) {
+        (
+            self.received_bytes.load(Ordering::Relaxed),
+            self.to_send_bytes.load(Ordering::Relaxed),
+        )
+    }
+
     /// The protocol thread: puts a datagram that has arrived; false when there is no room, and
     /// it is lost.
     pub fn deliver(&self, datagram: Datagram) -> bool {

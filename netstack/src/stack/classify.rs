@@ -11,6 +11,7 @@ pub(super) const ETHERNET: usize = 14;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMP: u8 = 1;
+const HOP_BY_HOP: u8 = 0;
 const IGMP: u8 = 2;
 const ICMPV6: u8 = 58;
 const FRAGMENT_V6: u8 = 44;
@@ -27,11 +28,13 @@ pub(super) enum Frame {
     /// A piece of an IPv4 or IPv6 packet.
     Fragment(Packet),
     /// An IGMP message.
-    Igmp,
+    Igmp(Packet),
     /// Something of ARP.
     Arp,
-    /// IP that is none of these, or has extension headers before them.
+    /// IP that is none of these.
     OtherIp,
+    /// IPv6 with options for each hop, before something else.
+    HopByHop(Packet),
     /// Not for this stack.
     Foreign,
     /// Cannot be read, or comes from where nobody can be.
@@ -129,7 +132,8 @@ pub(super) fn ip(frame: &[u8], start: usize) -> Frame {
         UDP => udp(frame, &packet).map(|ports| Frame::Udp(packet, ports)),
         ICMP if packet.source.is_ipv4() => Some(Frame::Icmp(packet)),
         ICMPV6 if packet.source.is_ipv6() => Some(Frame::Icmp(packet)),
-        IGMP if packet.source.is_ipv4() => Some(Frame::Igmp),
+        IGMP if packet.source.is_ipv4() => Some(Frame::Igmp(packet)),
+        HOP_BY_HOP if packet.source.is_ipv6() => Some(Frame::HopByHop(packet)),
         _ => Some(Frame::OtherIp),
     };
     read.unwrap_or(Frame::Malformed)

@@ -5,7 +5,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr, SocketAddrV6};
 
-use hashbrown::HashMap;
 use smoltcp::socket::udp::UdpMetadata;
 use smoltcp::wire::{IpEndpoint, IpListenEndpoint};
 
@@ -14,9 +13,12 @@ use super::classify::{Packet, Ports as PacketPorts};
 use super::neighbours::Waiter;
 use super::netif::{DATAGRAM, Netif};
 use super::ports::{Ports, Sharing};
+use super::random::Map;
 use super::route::{self, Route};
 use super::shared::Shared;
 use super::table::{Kind, Table};
+use super::timers::Timer;
+use crate::Nanos;
 use crate::checksum::Sum;
 use crate::error::Error;
 use crate::request::DatagramOptions;
@@ -25,12 +27,15 @@ use crate::socket::{Datagram, DatagramState, Datagrams, SocketId, Wait};
 /// Datagrams that one socket may send before others get their turn.
 const TURN: usize = 64;
 
+/// How long what a program has sent may take to go out once it is gone.
+const FAREWELL: Nanos = 4_000_000_000;
+
 /// All of UDP.
 pub(super) struct Udp<W> {
     pub sockets: Table<Bound<W>>,
     ports: Ports,
     /// How many have joined a group, on an interface.
-    groups: HashMap<(usize, IpAddr), usize>,
+    groups: Map<(usize, IpAddr), usize>,
     /// Those with datagrams for which an interface needs an address first.
     unconfigured: Vec<SocketId>,
 }
@@ -45,7 +50,10 @@ pub(super) struct Bound<W> {
     pub peer: Option<SocketAddr>,
     /// What could not be sent yet. The queue waits behind it.
     pending: Option<Datagram>,
+    /// The program is gone. Until then, what it has sent may go out.
+    closing: Option<Nanos>,
     dirty: bool,
+    timer: Option<Nanos>,
 }
 
 /// What has become of a datagram that was to be sent.
@@ -101,7 +109,7 @@ impl<W: Wait> Udp<W> {
         Self {
             sockets: Table::new(Kind::Datagrams),
             ports: Ports::default(),
-            groups: HashMap::new(),
+            groups: Map::default(),
             unconfigured: Vec::new(),
         }
     }
@@ -126,14 +134,18 @@ impl<W: Wait> Udp<W> {
         let placeholder = SocketId(u64::MAX);
         self.ports
             .bind(placeholder, &mut place, sharing, &mut shared.random)?;
-        let made = self.sockets.insert(|id| Bound {
-            id,
-            state: Arc::new(DatagramState::new(id, place.shown)),
-            place,
-            options: DatagramOptions::default(),
-            peer: None,
-            pending: None,
-            dirty: false,
+        let made = self.sockets.insert(|id| {
+            Some(Bound {
+                id,
+                state: Arc::new(DatagramState::new(id, place.shown)),
+                place,
+                options: DatagramOptions::default(),
+                peer: None,
+                pending: None,
+                closing: None,
+                dirty: false,
+                timer: None,
+            })
         });
         let Some(bound) = made.and_then(|id| self.sockets.get(id)) else {
             self.ports.unbind(placeholder, place.port());
@@ -190,11 +202,29 @@ impl<W: Wait> Udp<W> {
         }
     }
 
+    /// The program has no use for a socket any more. What it has sent before goes out, if that
+    /// is possible soon.
     pub fn close(&mut self, shared: &mut Shared, id: SocketId) {
-        // What was sent before goes out, as far as that is possible at once.
+        let Some(bound) = self.sockets.get_mut(id) else {
+            return;
+        };
+        self.ports.unbind(id, bound.place.port());
+        let until = shared.now + FAREWELL;
+        bound.closing = Some(until);
+        let timer = Timer::Socket(id);
+        shared.timers.set(&mut bound.timer, Some(until), timer);
         self.service(shared, id);
-        if let Some(bound) = self.sockets.remove(id) {
-            self.ports.unbind(id, bound.place.port());
+    }
+
+    /// A socket's deadline has come.
+    pub fn timer_fired(&mut self, id: SocketId) {
+        self.sockets.remove(id);
+    }
+
+    fn remove(&mut self, shared: &mut Shared, id: SocketId) {
+        if let Some(mut bound) = self.sockets.remove(id) {
+            let timer = Timer::Socket(id);
+            shared.timers.set(&mut bound.timer, None, timer);
         }
     }
 
@@ -323,6 +353,9 @@ impl<W: Wait> Udp<W> {
             };
             let waiting = bound.pending.take();
             let Some(datagram) = waiting.or_else(|| bound.state.next_to_send()) else {
+                if bound.closing.is_some() {
+                    self.remove(shared, id);
+                }
                 return;
             };
             let sent = self.send(shared, id, &datagram);
@@ -339,7 +372,7 @@ impl<W: Wait> Udp<W> {
                 Sent::NoRoom(netif) => {
                     let stalled = &mut shared.netifs[netif].stalled;
                     if !stalled.contains(&id) {
-                        stalled.push(id);
+                        stalled.push_back(id);
                     }
                 }
                 Sent::Unconfigured => self.unconfigured.push(id),

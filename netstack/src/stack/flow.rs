@@ -25,6 +25,8 @@ use crate::request::StreamOptions;
 use crate::socket::{Phase, SocketId, StreamState, Wait};
 
 const SECOND: Nanos = 1_000_000_000;
+/// How long an acknowledgement may wait for something to go with.
+const ACK_DELAY: smoltcp::time::Duration = smoltcp::time::Duration::from_millis(10);
 /// How long a SYN is sent again.
 const CONNECT: Nanos = 127 * SECOND;
 /// How long a listener's SYN-ACK is sent again.
@@ -83,6 +85,8 @@ pub(super) struct Flow<W> {
     since: Nanos,
     /// It is among those that have to be looked at.
     pub dirty: bool,
+    /// It is among those that wait for room in the card.
+    stalled: bool,
     pub timer: Option<Nanos>,
     began: Nanos,
     /// When the last segment came.
@@ -158,11 +162,13 @@ impl<W: Wait> Flow<W> {
         mut socket: tcp::Socket<'static>,
         now: Nanos,
     ) -> Self {
-        if beginning.netif == 0 {
-            // Nothing gets lost there, and nobody else has to be given room.
-            socket.set_congestion_control(tcp::CongestionControl::None);
-            socket.set_ack_delay(None);
-        }
+        // On loopback nothing gets lost, and nobody else has to be given room.
+        let (control, delay) = match beginning.netif {
+            0 => (tcp::CongestionControl::None, None),
+            _ => (tcp::CongestionControl::Reno, Some(ACK_DELAY)),
+        };
+        socket.set_congestion_control(control);
+        socket.set_ack_delay(delay);
         let mut sockets = SocketSet::new(Vec::with_capacity(1));
         let seen = socket.state();
         let handle = sockets.add(socket);
@@ -181,6 +187,7 @@ impl<W: Wait> Flow<W> {
             seen,
             since: now,
             dirty: false,
+            stalled: false,
             timer: None,
             began: now,
             heard: now,
@@ -206,6 +213,14 @@ impl<W: Wait> Flow<W> {
 
     pub fn socket_mut(&mut self) -> &mut tcp::Socket<'static> {
         self.sockets.get_mut(self.handle)
+    }
+
+    /// smoltcp's socket, of a connection that is over.
+    pub fn take_socket(&mut self) -> Option<tcp::Socket<'static>> {
+        match self.sockets.remove(self.handle) {
+            smoltcp::socket::Socket::Tcp(socket) => Some(socket),
+            _ => None,
+        }
     }
 
     /// smoltcp's state.
@@ -572,8 +587,9 @@ impl<W: Wait> Flow<W> {
             Retry::Later => {}
             Retry::Now => self.make_dirty(shared),
             Retry::WithRoom => {
-                if !netif.stalled.contains(&self.id) {
-                    netif.stalled.push(self.id);
+                if !self.stalled {
+                    self.stalled = true;
+                    netif.stalled.push_back(self.id);
                 }
             }
             Retry::WhenDue => {
@@ -603,6 +619,12 @@ impl<W: Wait> Flow<W> {
         } else {
             None
         };
+    }
+
+    /// It is its turn among those that have waited for room in the card.
+    pub fn has_room(&mut self, shared: &mut Shared) {
+        self.stalled = false;
+        self.make_dirty(shared);
     }
 
     /// It has to be looked at in this step.

@@ -7,18 +7,18 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use ringbuf::HeapRb;
 use ringbuf::traits::Split;
 use smoltcp::socket::tcp;
 use smoltcp::wire::{IpEndpoint, IpListenEndpoint};
 
 use super::address::{self, Place};
-use super::buffers::{self, Share};
+use super::buffers::Share;
 use super::classify::{Packet, Segment};
 use super::flow::{Beginning, Ends, Flow, Key, Outcome, Stage};
 use super::icmp::Refusal;
 use super::ports::{Ports, Sharing, Use};
+use super::random::Map;
 use super::route::Route;
 use super::shared::Shared;
 use super::table::{Kind, Table};
@@ -35,7 +35,7 @@ const BACKLOG: usize = 4096;
 /// All of TCP.
 pub(super) struct Tcp<W> {
     pub flows: Table<Box<Flow<W>>>,
-    by_key: HashMap<Key, SocketId, FixedState>,
+    by_key: Map<Key, SocketId>,
     pub listeners: Table<Listening<W>>,
     bindings: Table<Place>,
     ports: Ports,
@@ -56,7 +56,7 @@ impl<W: Wait> Tcp<W> {
     pub fn new(seed: u64) -> Self {
         Self {
             flows: Table::new(Kind::Flow),
-            by_key: HashMap::with_hasher(FixedState::with_seed(seed)),
+            by_key: Map::with_hasher(FixedState::with_seed(seed)),
             listeners: Table::new(Kind::Listener),
             bindings: Table::new(Kind::Binding),
             ports: Ports::default(),
@@ -76,7 +76,10 @@ impl<W: Wait> Tcp<W> {
         if place.specific().is_some_and(|ip| !shared.is_own(ip)) {
             return Err(Error::AddressNotAvailable);
         }
-        let id = self.bindings.insert(|_| place).ok_or(Error::NoMemory)?;
+        let id = self
+            .bindings
+            .insert(|_| Some(place))
+            .ok_or(Error::NoMemory)?;
         if let Err(error) = self.ports.bind(id, &mut place, sharing, &mut shared.random) {
             self.bindings.remove(id);
             return Err(error);
@@ -106,12 +109,14 @@ impl<W: Wait> Tcp<W> {
     ) -> Result<Listener<W>, Error> {
         let place = self.bindings.remove(binding.id).ok_or(Error::Invalid)?;
         let backlog = backlog.clamp(1, BACKLOG);
-        let made = self.listeners.insert(|id| Listening {
-            state: Arc::new(ListenerState::new(id, place.shown, backlog)),
-            place,
-            options,
-            backlog,
-            opening: 0,
+        let made = self.listeners.insert(|id| {
+            Some(Listening {
+                state: Arc::new(ListenerState::new(id, place.shown, backlog)),
+                place,
+                options,
+                backlog,
+                opening: 0,
+            })
         });
         let listening = made.and_then(|id| self.listeners.get(id));
         let Some(listening) = listening else {
@@ -191,22 +196,17 @@ impl<W: Wait> Tcp<W> {
         route: &Route,
         options: StreamOptions,
     ) -> Result<Stream<W>, Error> {
-        let share = shared.budget.take(&options).ok_or(Error::NoMemory)?;
-        let (Some(mut socket), Some(rings)) = (buffers::socket(&share), Rings::new(&share)) else {
-            shared.budget.give(share);
-            return Err(Error::NoMemory);
-        };
+        let (share, mut socket) = shared.budget.take(&options).ok_or(Error::NoMemory)?;
         let context = shared.netifs[route.netif].interface.context();
         let from = IpListenEndpoint::from(IpEndpoint::from(local));
-        if socket
-            .connect(context, IpEndpoint::from(remote), from)
-            .is_err()
-        {
-            shared.budget.give(share);
-            return Err(Error::Invalid);
-        }
+        let begun = socket.connect(context, IpEndpoint::from(remote), from);
+        let rings = Rings::new(&share);
+        let (Ok(()), Some(rings)) = (begun, rings) else {
+            shared.budget.give(&share, socket);
+            return Err(Error::NoMemory);
+        };
         let mut stream = None;
-        let id = self.insert(shared, share, |id, share| {
+        let id = self.insert(shared, (share, socket), |id, share| {
             let (ends, program) = rings.split(StreamState::new(
                 id,
                 shown.show(local),
@@ -214,7 +214,7 @@ impl<W: Wait> Tcp<W> {
                 Phase::Connecting,
             ));
             stream = Some(program);
-            let beginning = Beginning {
+            Beginning {
                 netif: route.netif,
                 local,
                 remote,
@@ -223,33 +223,33 @@ impl<W: Wait> Tcp<W> {
                 options,
                 share,
                 stage: Stage::Open(ends),
-            };
-            (beginning, socket)
+            }
         });
         let id = id.ok_or(Error::NoMemory)?;
         self.attend(shared, id);
         stream.ok_or(Error::NoMemory)
     }
 
+    /// Puts a connection into the tables. `None`: there is no memory.
     fn insert(
         &mut self,
         shared: &mut Shared,
-        share: Share,
-        make: impl FnOnce(SocketId, Share) -> (Beginning<W>, tcp::Socket<'static>),
+        buffers: (Share, tcp::Socket<'static>),
+        begin: impl FnOnce(SocketId, Share) -> Beginning<W>,
     ) -> Option<SocketId> {
-        if self.by_key.try_reserve(1).is_err() {
-            shared.budget.give(share);
-            return None;
-        }
         let now = shared.now;
-        let mut given = Some(share);
-        let id = self.flows.insert(|id| {
-            let share = given.take().unwrap_or_default();
-            let (beginning, socket) = make(id, share);
-            Box::new(Flow::new(id, beginning, socket, now))
-        });
-        if let Some(share) = given {
-            shared.budget.give(share);
+        let mut buffers = Some(buffers);
+        let room = self.by_key.try_reserve(1).is_ok();
+        let id = if room {
+            self.flows.insert(|id| {
+                let (share, socket) = buffers.take()?;
+                Some(Box::new(Flow::new(id, begin(id, share), socket, now)))
+            })
+        } else {
+            None
+        };
+        if let Some((share, socket)) = buffers {
+            shared.budget.give(&share, socket);
         }
         let flow = self.flows.get(id?)?;
         self.by_key.insert(flow.key(), flow.id);
@@ -353,27 +353,20 @@ impl<W: Wait> Tcp<W> {
         let options = listening.options;
         // A peer without a way back gets no answer.
         let route = shared.route(remote, None).ok()?;
-        let share = shared.budget.take(&options)?;
-        let socket = buffers::socket(&share).and_then(|mut socket| {
-            socket.listen(IpEndpoint::from(local)).ok()?;
-            Some(socket)
-        });
-        let Some(socket) = socket else {
-            shared.budget.give(share);
+        let (share, mut socket) = shared.budget.take(&options)?;
+        if socket.listen(IpEndpoint::from(local)).is_err() {
+            shared.budget.give(&share, socket);
             return None;
-        };
-        let id = self.insert(shared, share, |_, share| {
-            let beginning = Beginning {
-                netif,
-                local,
-                remote,
-                uses: Use::Accepted,
-                neighbour: (netif == route.netif).then_some(route.neighbour).flatten(),
-                options,
-                share,
-                stage: Stage::Opening(listener),
-            };
-            (beginning, socket)
+        }
+        let id = self.insert(shared, (share, socket), |_, share| Beginning {
+            netif,
+            local,
+            remote,
+            uses: Use::Accepted,
+            neighbour: (netif == route.netif).then_some(route.neighbour).flatten(),
+            options,
+            share,
+            stage: Stage::Opening(listener),
         })?;
         let flow = self.flows.get_mut(id)?;
         flow.ingress(shared, segment);
@@ -472,6 +465,13 @@ impl<W: Wait> Tcp<W> {
         }
     }
 
+    /// There is room in the card that it has waited for.
+    pub fn has_room(&mut self, shared: &mut Shared, id: SocketId) {
+        if let Some(flow) = self.flows.get_mut(id) {
+            flow.has_room(shared);
+        }
+    }
+
     /// Changes a connection's options.
     pub fn set_options(
         &mut self,
@@ -550,7 +550,10 @@ impl<W: Wait> Tcp<W> {
         }
         self.ports.remove(flow.local.port(), flow.uses);
         shared.timers.set(&mut flow.timer, None, Timer::Socket(id));
-        shared.budget.give(core::mem::take(&mut flow.share));
+        let share = core::mem::take(&mut flow.share);
+        if let Some(socket) = flow.take_socket() {
+            shared.budget.give(&share, socket);
+        }
         match &flow.stage {
             Stage::Opening(listener) => {
                 if let Some(listening) = self.listeners.get_mut(*listener) {

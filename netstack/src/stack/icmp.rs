@@ -3,9 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 
 use super::classify::{self, Packet, u32_at};
-use super::sums;
 use crate::error::Error;
-use crate::nic::RxChecksum;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -29,15 +27,11 @@ pub(super) enum What {
     Datagram,
 }
 
-/// What a message says, if it is one of destinations that cannot be reached. One that has
-/// never left this node has no checksum.
-pub(super) fn refusal(frame: &[u8], packet: &Packet, checksum: RxChecksum) -> Option<Refusal> {
+/// What a message says, if it is one of destinations that cannot be reached.
+pub(super) fn refusal(frame: &[u8], packet: &Packet) -> Option<Refusal> {
     let message = frame.get(packet.payload..packet.end)?;
     let v6 = packet.source.is_ipv6();
     let error = reason(v6, *message.first()?, *message.get(1)?)?;
-    if checksum == RxChecksum::Unknown && !sums::is_right_message(message, packet) {
-        return None;
-    }
     let (source, destination, protocol, header) = original(message.get(HEADER..)?)?;
     if source.is_ipv6() != v6 || source != packet.destination {
         return None;

@@ -1,6 +1,6 @@
-//! Which neighbour a received frame tells the hardware address of.
+//! What smoltcp learns from a received frame, and does not tell.
 //!
-//! These are the conditions under which smoltcp keeps the address.
+//! A neighbour's hardware address is learnt under the conditions under which smoltcp keeps it.
 
 use core::net::{IpAddr, Ipv4Addr};
 
@@ -29,4 +29,31 @@ pub(super) fn from_ndp(frame: &[u8], packet: &Packet) -> Option<IpAddr> {
         // The hardware address is an option after the target.
         && message.len() >= 32;
     tells.then_some(packet.source)
+}
+
+/// What is after IPv6's options for each hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Optioned {
+    /// Somebody asks which groups the node is in.
+    GroupQuery,
+    /// Another ICMPv6 message.
+    Message,
+    /// Anything else.
+    Other,
+}
+
+pub(super) fn after_options(frame: &[u8], packet: &Packet) -> Optioned {
+    let options = frame.get(packet.payload..packet.end).unwrap_or_default();
+    match *options {
+        [58, eights, ..] => match options.get(8 * (1 + usize::from(eights))) {
+            Some(130) => Optioned::GroupQuery,
+            _ => Optioned::Message,
+        },
+        _ => Optioned::Other,
+    }
+}
+
+/// Whether an IGMP message asks which groups the node is in.
+pub(super) fn is_group_query(frame: &[u8], packet: &Packet) -> bool {
+    frame.get(packet.payload) == Some(&0x11)
 }

@@ -58,6 +58,7 @@ use self::classify::{Frame, Packet, Ports};
 use self::datagrams::Udp;
 use self::flows::Tcp;
 use self::icmp::{Refusal, What};
+use self::learn::Optioned;
 use self::neighbours::Waiter;
 use self::netif::Netif;
 use self::ports::Sharing;
@@ -70,7 +71,7 @@ use self::timers::{Timer, Timers};
 use crate::Nanos;
 use crate::config::InterfaceConfig;
 use crate::error::Error;
-use crate::nic::{Nic, RxChecksum};
+use crate::nic::Nic;
 use crate::request::{Reply, Request, StackCounters};
 use crate::socket::{SocketId, Wait};
 
@@ -80,6 +81,9 @@ const FRAMES: usize = 256;
 const BATCH: usize = 32;
 /// Sockets that one step looks at.
 const TURNS: usize = 512;
+/// Sockets that get their turn when there is room in a card again: more would mostly find
+/// that it is full, and wait again.
+const STALLED: usize = 32;
 /// How long to wait for room in a card.
 const ROOM: Nanos = 200_000;
 
@@ -322,6 +326,9 @@ impl<W: Wait> Stack<W> {
         while let Some(timer) = self.shared.timers.pop(now) {
             let shared = &mut self.shared;
             match timer {
+                Timer::Socket(id) if table::kind(id) == Kind::Datagrams => {
+                    self.udp.timer_fired(id);
+                }
                 Timer::Socket(id) => self.tcp.timer_fired(shared, id),
                 Timer::Netif(index) => {
                     shared.netifs[index].timer = None;
@@ -379,9 +386,24 @@ impl<W: Wait> Stack<W> {
             if !netif.finish_pieces(now) || !netif.has_room() {
                 continue;
             }
-            for id in core::mem::take(&mut netif.stalled) {
-                self.attend(id);
+            // Loopback has no timer that would come to the others.
+            let turns = if netif.is_loopback() {
+                usize::MAX
+            } else {
+                STALLED
+            };
+            let next = netif.stalled.len().min(turns);
+            let next: Vec<SocketId> = netif.stalled.drain(..next).collect();
+            for id in next {
+                self.has_room(id);
             }
+        }
+    }
+
+    fn has_room(&mut self, id: SocketId) {
+        match table::kind(id) {
+            Kind::Flow => self.tcp.has_room(&mut self.shared, id),
+            _ => self.attend(id),
         }
     }
 
@@ -426,7 +448,21 @@ impl<W: Wait> Stack<W> {
                 }
             }
             Frame::Icmp(packet) => self.message(index, &packet),
-            Frame::Igmp | Frame::OtherIp => netif.ingress(None, shared.now),
+            Frame::OtherIp => netif.ingress(None, shared.now),
+            Frame::Igmp(packet) => {
+                let frame = netif.first().unwrap_or_default();
+                let asked = learn::is_group_query(frame, &packet);
+                self.group_message(index, asked);
+            }
+            Frame::HopByHop(packet) => {
+                let frame = netif.first().unwrap_or_default();
+                match learn::after_options(frame, &packet) {
+                    Optioned::GroupQuery => self.group_message(index, true),
+                    Optioned::Message => self.group_message(index, false),
+                    // smoltcp would refuse what is a socket's.
+                    Optioned::Other => netif.release(),
+                }
+            }
             Frame::Fragment(packet) => {
                 let frame = netif.first().unwrap_or_default();
                 let whole = self.reassembly.add(index, frame, &packet, shared.now);
@@ -463,19 +499,26 @@ impl<W: Wait> Stack<W> {
         }
     }
 
+    /// Gives smoltcp a message about groups.
+    fn group_message(&mut self, index: usize, is_query: bool) {
+        let now = self.shared.now;
+        let netif = &mut self.shared.netifs[index];
+        netif.ingress(None, now);
+        if is_query {
+            netif.expect_reports(now);
+            self.serve_netif(index);
+        }
+    }
+
     /// Looks at the interface's first frame, an ICMP or ICMPv6 message, and leaves the rest to
     /// smoltcp.
     fn message(&mut self, index: usize, packet: &Packet) {
         let shared = &mut self.shared;
         let now = shared.now;
         let netif = &mut shared.netifs[index];
-        let checksum = match netif.is_loopback() {
-            true => RxChecksum::Good,
-            false => RxChecksum::Unknown,
-        };
         let frame = netif.first().unwrap_or_default();
         let told = learn::from_ndp(frame, packet);
-        let refusal = icmp::refusal(frame, packet, checksum);
+        let refusal = icmp::refusal(frame, packet);
         let heard = match netif.slaac.take() {
             Some(mut slaac) => {
                 let frame = netif.first().unwrap_or_default();

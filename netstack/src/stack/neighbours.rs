@@ -9,8 +9,7 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use hashbrown::{HashMap, HashSet};
-
+use super::random::{Map, Set};
 use crate::Nanos;
 use crate::socket::SocketId;
 
@@ -34,10 +33,10 @@ pub(super) enum Waiter {
 /// One interface's neighbours.
 #[derive(Default)]
 pub(super) struct Neighbours {
-    known: HashSet<IpAddr>,
-    asking: HashMap<IpAddr, Asking>,
+    known: Set<IpAddr>,
+    asking: Map<IpAddr, Asking>,
     /// Those that have not answered, and until when that counts.
-    silent: HashMap<IpAddr, Nanos>,
+    silent: Map<IpAddr, Nanos>,
     /// The deadline that the timers have.
     pub timer: Option<Nanos>,
 }

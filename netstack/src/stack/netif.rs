@@ -1,6 +1,7 @@
 //! An interface: loopback, or a card, and smoltcp's part that belongs to it.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -72,8 +73,11 @@ pub(super) struct Netif {
     pub dhcp: Option<Dhcp>,
     /// What routers say of IPv6 addresses.
     pub slaac: Option<Slaac>,
+    /// Until when memberships of groups may have to be reported, for which smoltcp has a plan
+    /// of its own.
+    pub reports_until: Nanos,
     /// Sockets that wait for room in the card.
-    pub stalled: Vec<SocketId>,
+    pub stalled: VecDeque<SocketId>,
     /// When to look whether there is room. As the timers have it.
     pub card_timer: Option<Nanos>,
     /// When smoltcp has something to do. As the timers have it.
@@ -161,7 +165,8 @@ impl Netif {
             whole: None,
             dhcp: None,
             slaac: None,
-            stalled: Vec::new(),
+            reports_until: 0,
+            stalled: VecDeque::new(),
             card_timer: None,
             timer: None,
         })
@@ -203,11 +208,7 @@ impl Netif {
 
     /// Whether it has that address.
     pub fn has(&self, ip: IpAddr) -> bool {
-        let ip = IpAddress::from(ip);
-        self.interface
-            .ip_addrs()
-            .iter()
-            .any(|own| own.address() == ip)
+        has(self.interface.ip_addrs(), ip)
     }
 
     /// What the oldest received frame is. What is not for this interface is [`Frame::Foreign`].
@@ -583,40 +584,38 @@ fn judge(
     counters: &mut StackCounters,
 ) -> Frame {
     let packet = match &frame {
-        Frame::Tcp(packet, _) if bytes[0] & 1 != 0 || !is_unicast(packet.destination) => {
+        // Connections are between two, even if a network's broadcast address looks like one.
+        Frame::Tcp(packet, _) if bytes[0] & 1 != 0 || !has(own, packet.destination) => {
             return Frame::Foreign;
         }
         Frame::Tcp(packet, _) | Frame::Udp(packet, _) => packet,
-        Frame::Icmp(packet) | Frame::Fragment(packet) => {
-            return if is_martian(packet, own) {
-                Frame::Foreign
-            } else {
-                frame
-            };
-        }
+        Frame::Icmp(packet) | Frame::Fragment(packet) => packet,
         _ => return frame,
     };
     if is_martian(packet, own) {
         return Frame::Foreign;
     }
-    if checksum == RxChecksum::Unknown && !sums::is_right(bytes, packet) {
+    let right = match frame {
+        Frame::Icmp(_) => sums::is_right_message(bytes, packet),
+        Frame::Tcp(..) | Frame::Udp(..) => {
+            checksum == RxChecksum::Good || sums::is_right(bytes, packet)
+        }
+        _ => true,
+    };
+    if !right {
         counters.bad_checksums += 1;
         return Frame::Foreign;
     }
     frame
 }
 
-fn is_unicast(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => !v4.is_multicast() && !v4.is_broadcast(),
-        IpAddr::V6(v6) => !v6.is_multicast(),
-    }
+/// Whether an address is one of those.
+fn has(addresses: &[IpCidr], ip: IpAddr) -> bool {
+    let ip = IpAddress::from(ip);
+    addresses.iter().any(|own| own.address() == ip)
 }
 
 /// Whether a packet claims to come from this node, or from nowhere on a wire.
 fn is_martian(packet: &Packet, own: &[IpCidr]) -> bool {
-    let source = IpAddress::from(packet.source);
-    packet.source.is_loopback()
-        || packet.destination.is_loopback()
-        || own.iter().any(|cidr| cidr.address() == source)
+    packet.source.is_loopback() || packet.destination.is_loopback() || has(own, packet.source)
 }

@@ -2,10 +2,8 @@
 
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
-
 use super::address::Place;
-use super::random::Random;
+use super::random::{Map, Random};
 use crate::error::Error;
 use crate::socket::SocketId;
 
@@ -57,7 +55,7 @@ impl Sharing {
 /// One protocol's ports.
 #[derive(Default)]
 pub(super) struct Ports {
-    ports: HashMap<u16, Port>,
+    ports: Map<u16, Port>,
 }
 
 #[derive(Default)]

@@ -1,6 +1,16 @@
-//! Numbers that others cannot guess as long as they do not know the seed.
+//! What is random, and what must not be: all that a stack does follows from its seed and from
+//! what it is told, so that a run can be repeated.
 
-/// A generator (SplitMix64).
+use foldhash::fast::FixedState;
+
+/// A map whose order is the same in every run. Where others choose the keys and there may be
+/// many, it is given a seed.
+pub(super) type Map<K, V> = hashbrown::HashMap<K, V, FixedState>;
+
+/// The same for a set.
+pub(super) type Set<K> = hashbrown::HashSet<K, FixedState>;
+
+/// A generator (SplitMix64). For numbers that are hard to guess, not for secrets.
 pub(super) struct Random(u64);
 
 impl Random {

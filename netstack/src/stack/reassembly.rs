@@ -7,10 +7,10 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use hashbrown::HashMap;
 use smoltcp::wire::Ipv4Packet;
 
 use super::classify::{ETHERNET, Packet, u16_at, u32_at};
+use super::random::Map;
 use crate::Nanos;
 
 const SECOND: Nanos = 1_000_000_000;
@@ -47,7 +47,7 @@ struct Whole {
 /// All packets of which there are some pieces.
 #[derive(Default)]
 pub(super) struct Reassembly {
-    wholes: HashMap<Id, Whole>,
+    wholes: Map<Id, Whole>,
     /// The deadline that the timers have.
     pub timer: Option<Nanos>,
 }

@@ -5,13 +5,13 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use hashbrown::HashMap;
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::dns::{self, GetQueryResultError, QueryHandle};
 use smoltcp::wire::DnsQueryType;
 
 use super::classify::{Packet, Ports, u16_at};
 use super::neighbours::Waiter;
+use super::random::Map;
 use super::shared::Shared;
 use super::timers::Timer;
 use crate::Nanos;
@@ -30,9 +30,9 @@ const RETRY: Nanos = 1_000_000;
 
 /// All names that are being looked up.
 pub(super) struct Resolver<W> {
-    lookups: HashMap<u64, Pending<W>>,
+    lookups: Map<u64, Pending<W>>,
     /// Which lookup has which question at a UDP port of an interface.
-    ports: HashMap<(usize, u16), (u64, usize)>,
+    ports: Map<(usize, u16), (u64, usize)>,
     /// Those for which there is no server yet, but there may be one soon.
     waiting: Vec<u64>,
     last: u64,
@@ -74,8 +74,8 @@ struct Asked {
 impl<W: Wait> Resolver<W> {
     pub fn new() -> Self {
         Self {
-            lookups: HashMap::new(),
-            ports: HashMap::new(),
+            lookups: Map::default(),
+            ports: Map::default(),
             waiting: Vec::new(),
             last: 0,
         }

@@ -13,8 +13,16 @@ use crate::config::{V4, V6};
 
 /// When to try again what a full card did not take.
 const RETRY: Nanos = 1_000_000;
+/// How long, and how often, to look whether memberships of groups have to be reported.
+const REPORTS: Nanos = 10_000_000_000;
+const REPORT: Nanos = 500_000_000;
 
 impl Netif {
+    /// Somebody has asked which groups the node is in.
+    pub fn expect_reports(&mut self, now: Nanos) {
+        self.reports_until = now + REPORTS;
+    }
+
     /// Begins to give the interface its addresses.
     pub fn set_up(&mut self, now: Nanos) {
         let Some(config) = self.config.clone() else {
@@ -133,15 +141,16 @@ impl Netif {
     /// When [`Self::maintain`] has something to do.
     pub fn maintenance(&mut self, now: Nanos) -> Option<Nanos> {
         let slaac = self.slaac.as_ref().and_then(Slaac::deadline);
+        let reports = (now < self.reports_until).then_some(now + REPORT);
         let Some(dhcp) = self.dhcp.take() else {
-            return slaac;
+            return slaac.into_iter().chain(reports).min();
         };
         let asks = self
             .poll_at(&dhcp.sockets, now)
             .map(|at| at.max(now + RETRY).max(dhcp.pace.next()));
         let gives_up = dhcp.waits_until;
         self.dhcp = Some(dhcp);
-        [slaac, asks, gives_up].into_iter().flatten().min()
+        [slaac, reports, asks, gives_up].into_iter().flatten().min()
     }
 
     /// Whether it waits for its first address.

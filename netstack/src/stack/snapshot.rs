@@ -1,6 +1,6 @@
 //! What there is, for reports.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 
 use ringbuf::traits::Observer;
 use smoltcp::socket::tcp;
@@ -98,15 +98,15 @@ fn past(past: &Past) -> SocketInfo {
 }
 
 fn datagrams<W: Wait>(id: SocketId, bound: &Bound<W>) -> SocketInfo {
-    let remote: Option<SocketAddr> = bound.peer;
+    let (receive_queue, send_queue) = bound.state.queued();
     SocketInfo {
         id,
         protocol: "udp",
         state: "-",
         local: bound.place.shown,
-        remote,
-        receive_queue: 0,
-        send_queue: 0,
+        remote: bound.peer,
+        receive_queue,
+        send_queue,
     }
 }
 

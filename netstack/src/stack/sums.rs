@@ -53,7 +53,10 @@ pub(super) fn is_right(frame: &[u8], packet: &Packet) -> bool {
 }
 
 /// Whether the checksum of an ICMP or ICMPv6 message is right.
-pub(super) fn is_right_message(message: &[u8], packet: &Packet) -> bool {
+pub(super) fn is_right_message(frame: &[u8], packet: &Packet) -> bool {
+    let Some(message) = frame.get(packet.payload..packet.end) else {
+        return false;
+    };
     let pseudo = match (packet.source, packet.destination) {
         (IpAddr::V6(source), IpAddr::V6(destination)) => Sum::new()
             .with(&source.octets())

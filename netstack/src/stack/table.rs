@@ -49,14 +49,18 @@ impl<T> Table<T> {
         }
     }
 
-    /// Puts what `make` makes for its name. `None`: there is no memory.
-    pub fn insert(&mut self, make: impl FnOnce(SocketId) -> T) -> Option<SocketId> {
+    /// Puts what `make` makes for its name. `None`: there is no memory, or it made nothing.
+    pub fn insert(&mut self, make: impl FnOnce(SocketId) -> Option<T>) -> Option<SocketId> {
         let slot = self.free_slot()?;
         self.serial += 1;
         let id =
             SocketId(self.serial << (SLOT + KIND) | (self.kind as u64) << SLOT | u64::from(slot));
-        self.slots[slot as usize] = Some((id, make(id)));
-        Some(id)
+        let made = make(id).map(|made| (id, made));
+        if made.is_none() {
+            self.free.push(slot);
+        }
+        self.slots[slot as usize] = made;
+        self.slots[slot as usize].as_ref().map(|_| id)
     }
 
     fn free_slot(&mut self) -> Option<u32> {
@@ -119,10 +123,10 @@ mod tests {
     #[test]
     fn a_name_is_never_used_again() {
         let mut table = Table::new(Kind::Listener);
-        let first = table.insert(|_| 1).unwrap();
+        let first = table.insert(|_| Some(1)).unwrap();
         assert_eq!(kind(first), Kind::Listener);
         assert_eq!(table.remove(first), Some(1));
-        let second = table.insert(|_| 2).unwrap();
+        let second = table.insert(|_| Some(2)).unwrap();
         assert_ne!(first, second);
         assert_eq!(table.get(first), None);
         assert_eq!(table.remove(first), None);

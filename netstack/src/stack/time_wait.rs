@@ -7,12 +7,12 @@ use alloc::collections::VecDeque;
 use core::net::SocketAddr;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use smoltcp::wire::{IpProtocol, IpRepr, TcpControl, TcpRepr, TcpSeqNumber};
 
 use super::classify::Segment;
 use super::flow::Key;
 use super::netif::Netif;
+use super::random::Map;
 use crate::Nanos;
 use crate::socket::SocketId;
 
@@ -23,7 +23,7 @@ const MOST: usize = 1024;
 
 /// All connections in TIME-WAIT.
 pub(super) struct TimeWait {
-    connections: HashMap<Key, Past, FixedState>,
+    connections: Map<Key, Past>,
     /// Oldest first. Some have gone since, or been kept for longer.
     order: VecDeque<(Nanos, Key)>,
     /// The deadline that the timers have.
@@ -45,7 +45,7 @@ pub(super) struct Past {
 impl TimeWait {
     pub fn new(seed: u64) -> Self {
         Self {
-            connections: HashMap::with_hasher(FixedState::with_seed(seed)),
+            connections: Map::with_hasher(FixedState::with_seed(seed)),
             order: VecDeque::new(),
             timer: None,
         }

@@ -46,7 +46,7 @@ impl Source for ThisNode {
         const MORE: usize = 16;
         threads.reserve(expected + MORE)?;
         for (name, interrupt_thread) in sched::interrupt_threads() {
-            threads.add(thread(interrupt_thread, Kind::Interrupt, Some(name)));
+            threads.add(thread(interrupt_thread, Kind::Interrupt, name));
         }
         sched::visit_threads(|one| {
             let tid = Some(one.kept.tid);

@@ -49,7 +49,7 @@ const STACK_BYTES: u64 = 512 << 10;
 /// What part of the memory the buffers of connections may take.
 const MEMORY_SHARE: u64 = 4;
 
-static THREAD: InterruptThread = InterruptThread::new(LEVEL, "network");
+static THREAD: InterruptThread = InterruptThread::new(LEVEL).named("network");
 static NETWORK: Once<Option<Network>> = Once::new();
 
 static CONFIGURED: Once<Arc<Configured<WaitPoint>>> = Once::new();

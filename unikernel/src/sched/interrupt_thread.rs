@@ -35,7 +35,7 @@ static STARTED: Lock<Option<&'static InterruptThread>> = Lock::new(None);
 /// work itself has named; on one CPU.
 pub struct InterruptThread {
     level: u8,
-    name: &'static str,
+    name: Option<&'static str>,
     thread: Once<ThreadRef>,
     /// The one that was started before.
     before: Once<Option<&'static InterruptThread>>,
@@ -55,15 +55,20 @@ struct Start {
 
 impl InterruptThread {
     /// A thread of `level`; it is not started yet. See [`Priority::interrupt`] about levels.
-    /// `name` is for reports.
-    pub const fn new(level: u8, name: &'static str) -> Self {
+    pub const fn new(level: u8) -> Self {
         Self {
             level,
-            name,
+            name: None,
             thread: Once::new(),
             before: Once::new(),
             asked: AtomicBool::new(false),
         }
+    }
+
+    /// Gives it a name for reports.
+    pub const fn named(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
     }
 
     /// Starts the thread on CPU `cpu`, once; `work` is first called when somebody asks.
@@ -113,8 +118,8 @@ impl InterruptThread {
     }
 }
 
-/// All that were started, with their names. Thread context.
-pub fn interrupt_threads() -> impl Iterator<Item = (&'static str, &'static ThreadRef)> {
+/// All that were started, with their names if they have any. Thread context.
+pub fn interrupt_threads() -> impl Iterator<Item = (Option<&'static str>, &'static ThreadRef)> {
     let last = *STARTED.lock();
     core::iter::successors(last, |one| *one.before.wait())
         .filter_map(|one| Some((one.name, one.thread.get()?)))

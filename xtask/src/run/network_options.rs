@@ -20,8 +20,8 @@ const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 /// How many cards a machine may have.
 const MAX_NICS: usize = 8;
 
-/// The smallest packet that every IPv4 host takes whole, the largest of jumbo frames.
-const MTU: std::ops::RangeInclusive<u16> = 576..=9000;
+/// The smallest packet that IPv6 can do with, the largest of jumbo frames.
+const MTU: std::ops::RangeInclusive<u16> = 1280..=9000;
 
 /// What was asked for so far.
 #[derive(Clone, Debug)]
@@ -406,7 +406,7 @@ mod tests {
             &["--ip", "192.168.1.2/24"],
             &["--ip", "10.0.2.2/24"],
             &["--ip6", "dhcp"],
-            &["--mtu", "100"],
+            &["--mtu", "1279"],
             &["--mtu", "9001"],
             &["--dns", "name.server"],
             &["--dns", ""],

@@ -2,6 +2,7 @@
 //! CPUs, both profiles. What a program prints must be what it prints on Linux.
 
 use std::process::Command;
+use std::time::Duration;
 
 use super::case::Case;
 use super::scenario::Scenario;
@@ -34,9 +35,15 @@ pub fn cases() -> Vec<Case> {
                     ]
                     .map(|scenario| scenario.profile(profile).machine(machine).cpus(cpus).case()),
                 );
+                // Where nothing is optimised, it takes minutes.
+                if profile == Profile::Release || (machine == Machine::Q35 && cpus == 2) {
+                    let tour = net_tour(on("net-tour"), profile);
+                    cases.push(tour.profile(profile).machine(machine).cpus(cpus).case());
+                }
             }
         }
     }
+    cases.push(net_tour_alone());
     cases
 }
 
@@ -76,6 +83,36 @@ fn mandelbrot(name: String, profile: Profile) -> Scenario {
     };
     Scenario::new(name, "mandelbrot", &["--size", size])
         .output(move |suite| on_host(suite, "mandelbrot", &["--size", size]))
+}
+
+/// The buffers of a thousand connections, both ends of each: a quarter of the memory is for
+/// those of all connections.
+const NET_TOUR_MIB: u64 = 1024;
+/// Many times what it takes on a machine that does nothing else.
+const NET_TOUR_PATIENCE: Duration = Duration::from_secs(300);
+
+fn net_tour(name: String, profile: Profile) -> Scenario {
+    let crowd = match profile {
+        Profile::Release => "1000",
+        Profile::Debug => "20",
+    };
+    let args = ["--crowd", crowd];
+    Scenario::new(name, "net-tour", &args)
+        .memory(NET_TOUR_MIB)
+        .patience(NET_TOUR_PATIENCE)
+        .output(move |suite| on_host(suite, "net-tour", &args))
+}
+
+/// The host has a network, and a name server.
+fn net_tour_alone() -> Case {
+    Scenario::new("apps/net-tour/alone", "net-tour", &["--alone"])
+        .memory(NET_TOUR_MIB)
+        .patience(NET_TOUR_PATIENCE)
+        .cpus(2)
+        .prints("alone: groups (joined, heard and left)")
+        .prints("all well")
+        .never_prints("FAILED")
+        .case()
 }
 
 /// What the same program prints on this machine.

@@ -117,6 +117,12 @@ impl Scenario {
         self
     }
 
+    /// Gives it so much time.
+    pub fn patience(mut self, time: Duration) -> Self {
+        self.config.timeout = Some(time);
+        self
+    }
+
     /// Gives it this CPU model.
     pub fn cpu_model(mut self, model: &str) -> Self {
         self.config.cpu_model = model.to_owned();

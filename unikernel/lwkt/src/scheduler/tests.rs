@@ -9,6 +9,7 @@
 //!   smaller under `--cfg shuttle` in many random orders ([`shuttled`]),
 //! * [`sharing`]: which CPU threads run on,
 //! * [`interrupts`]: interrupt threads preempt the kernel's code, which goes on where it was,
+//! * [`looking`]: what can be seen of threads and CPUs from outside,
 //! * [`order`]: what one CPU runs, step by step against a model,
 //! * [`models`]: under `--cfg loom`, every order of a few steps.
 
@@ -17,6 +18,8 @@ mod clock;
 mod context;
 #[cfg(not(any(loom, shuttle)))]
 mod interrupts;
+#[cfg(not(any(loom, shuttle)))]
+mod looking;
 mod machine;
 mod program;
 mod sys;

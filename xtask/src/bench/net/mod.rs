@@ -36,7 +36,7 @@ use super::figure::{Better, Figure, Goal};
 use super::guests::{Guests, Packed};
 use super::host_load::Watch;
 use crate::app::App;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::initrd::Share;
 use crate::vm::Config;
 use crate::vm::network::{Addressing, Backend, Forward, Mac, Network, Nic, Protocol, Static};
@@ -98,7 +98,9 @@ pub fn measure(guests: &Guests<'_>) -> Result<Vec<Figure>> {
         for (name, measure, ..) in MEASURED {
             for turn in 0..standing.len() {
                 let (system, places) = &standing[(round + turn) % standing.len()];
-                let number = measure(&bench.peer, places)?;
+                let number = measure(&bench.peer, places).map_err(|error| {
+                    Error::failed(format!("{name} of {system:?} cannot be measured: {error}"))
+                })?;
                 found.push((name, *system, number));
             }
         }
