@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 use crate::kernel;
 
 /// The measurements, and how many operations each takes the ticks of.
-const MEASUREMENTS: [(&str, u64); 6] = [
+const MEASUREMENTS: [(&str, u64); 8] = [
     ("critical_pair", 160_000),
     ("domsg_fast", 100_000),
     ("port_queued", 10_000),
     ("port_answered", 10_000),
     ("ipi_pingpong", 20_000),
     ("ipi_pipelined", 1_000_000),
+    // These need a network card, as the test of network cards does.
+    ("network_send", 1600),
+    ("network_receive", 1600),
 ];
 
 /// What the names of measurements of updated counters begin with. The kernel knows the

@@ -39,7 +39,7 @@ const PATIENCE: u64 = 30_000_000_000;
 type Named = (&'static str, fn(u64) -> Found);
 
 /// Tests and measurements.
-const ALL: [Named; 22] = [
+const ALL: [Named; 24] = [
     // So many messages; how many there were in the end.
     ("ipi-storm", storm::run),
     // So many meetings of all CPUs; how many there were.
@@ -73,6 +73,9 @@ const ALL: [Named; 22] = [
     ("network-one-by-one", network::one_by_one),
     // So many frames on a card, as fast as they go; how often there was no room.
     ("network-burst", network::burst),
+    // Ticks of so many frames, sent and received, on the first card.
+    ("network_send", network::send),
+    ("network_receive", network::receive),
     // Ticks of so many pairs of entering and leaving a critical section.
     ("critical_pair", measure::critical_pair),
     // Ticks of so many calls of a port that answers at once, more than without it.

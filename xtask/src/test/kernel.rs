@@ -138,7 +138,28 @@ fn network() -> Vec<Case> {
             .prints("found no network card")
             .case()
     });
-    used.chain(refused).collect()
+    used.chain(refused).chain([named().case()]).collect()
+}
+
+/// A card that the command line names, as Linux's does, and one that is not there.
+fn named() -> Scenario {
+    const LINE: &str = "name=kernel-tests stderr=0xe9 control=0xea exit=0xf4 stdin=framed \
+        virtio_mmio.device=512@0xfeb02e00:47 virtio_mmio.device=512@0xfeb00000:24 -- network";
+    Scenario::new("kernel/network/named", "kernel-tests", &[])
+        .machine(Machine::Microvm)
+        .qemu_args(&[
+            "-global",
+            "virtio-mmio.force-legacy=false",
+            "-netdev",
+            "user,id=n",
+            "-device",
+            "virtio-net-device,netdev=n",
+            // Instead of the line before.
+            "-append",
+            LINE,
+        ])
+        .reports("found no virtio device at 0xfeb00000")
+        .prints("ok     network card 0 (")
 }
 
 fn with_card((name, machine, options): Card) -> Scenario {

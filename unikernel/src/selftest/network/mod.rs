@@ -2,6 +2,7 @@
 //!
 //! At the other end is QEMU's own network, whose gateway answers ARP and ICMP echoes.
 
+mod cost;
 mod packet;
 
 use alloc::boxed::Box;
@@ -11,6 +12,7 @@ use alloc::vec::Vec;
 use darner_netstack::Nic;
 use darner_netstack::nic::{Counters, RxChecksum};
 
+pub use self::cost::{receive, send};
 use self::packet::Echo;
 use super::{Failure, Found, PATIENCE};
 use crate::drivers;

@@ -1,10 +1,13 @@
 //! Room for frames on their way out: a ring of bytes, taken in order and given back in
 //! any.
 
+use alloc::boxed::Box;
+use alloc::vec;
+
 /// Where room begins, as bytes from the ring's start, is a multiple of this.
 const LINE: u64 = 64;
 
-/// A ring of bytes. Positions count from the beginning, and never go back.
+/// A ring of bytes. Positions count on from one round to the next, until the ring is empty.
 pub struct Arena {
     bytes: u64,
     /// Where the next room begins, at the earliest.
@@ -19,9 +22,6 @@ pub struct Arena {
     /// The number that the next will have.
     next: usize,
 }
-
-use alloc::boxed::Box;
-use alloc::vec;
 
 #[derive(Clone, Copy, Default)]
 struct Room {
@@ -39,8 +39,9 @@ pub struct Taken {
 }
 
 impl Arena {
-    /// An empty ring of `bytes`, a multiple of 64, for `rooms` at a time, a power of two.
+    /// An empty ring of `bytes`, for `rooms` at a time; both are powers of two.
     pub fn new(bytes: u64, rooms: usize) -> Self {
+        debug_assert!(bytes.is_power_of_two() && rooms.is_power_of_two());
         Self {
             bytes,
             head: 0,
@@ -54,7 +55,7 @@ impl Arena {
     /// Where room for `length` bytes would begin and end, as positions. `None`: there is none.
     fn place(&self, length: usize) -> Option<(u64, u64)> {
         let length = (length as u64).next_multiple_of(LINE);
-        let left = self.bytes - self.head % self.bytes;
+        let left = self.bytes - self.offset(self.head);
         // What is left at the ring's end is skipped if it is too short.
         let start = match length <= left {
             true => self.head,
@@ -62,6 +63,11 @@ impl Arena {
         };
         let end = start + length;
         (end - self.tail <= self.bytes).then_some((start, end))
+    }
+
+    /// A position, as bytes from the ring's start.
+    fn offset(&self, position: u64) -> u64 {
+        position & (self.bytes - 1)
     }
 
     /// Whether there is room for `length` bytes.
@@ -84,7 +90,7 @@ impl Arena {
         };
         Some(Taken {
             number,
-            offset: (start % self.bytes) as usize,
+            offset: self.offset(start) as usize,
         })
     }
 
