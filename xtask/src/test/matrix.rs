@@ -35,10 +35,12 @@ pub fn cases() -> Vec<Case> {
                     ]
                     .map(|scenario| scenario.profile(profile).machine(machine).cpus(cpus).case()),
                 );
-                // Where nothing is optimised, it takes minutes.
+                // Where nothing is optimised, they take minutes.
                 if profile == Profile::Release || (machine == Machine::Q35 && cpus == 2) {
-                    let tour = net_tour(on("net-tour"), profile);
-                    cases.push(tour.profile(profile).machine(machine).cpus(cpus).case());
+                    cases.extend(
+                        [net_tour(on("net-tour"), profile), mio_tour(on("mio-tour"))]
+                            .map(|tour| tour.profile(profile).machine(machine).cpus(cpus).case()),
+                    );
                 }
             }
         }
@@ -101,6 +103,12 @@ fn net_tour(name: String, profile: Profile) -> Scenario {
         .memory(NET_TOUR_MIB)
         .patience(NET_TOUR_PATIENCE)
         .output(move |suite| on_host(suite, "net-tour", &args))
+}
+
+fn mio_tour(name: String) -> Scenario {
+    Scenario::new(name, "mio-tour", &[])
+        .patience(NET_TOUR_PATIENCE)
+        .output(|suite| on_host(suite, "mio-tour", &[]))
 }
 
 /// The host has a network, and a name server.
