@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::error::Error;
 use crate::nic;
-use crate::socket::{Datagrams, Listener, Lookup, SocketId, Stream};
+use crate::socket::{Datagrams, Farewell, Listener, Lookup, SocketId, Stream};
 
 /// A request. All are answered at once.
 pub enum Request<W> {
@@ -95,6 +95,9 @@ pub enum Request<W> {
     },
     /// What there is. [`Reply::Snapshot`].
     Snapshot,
+    /// The program ends. All sockets are closed as by [`Request::Close`]; when all that was to
+    /// be sent has arrived, or is given up, the farewell is over. [`Reply::Done`].
+    Finish(Arc<Farewell<W>>),
 }
 
 /// Answers to [`Request`]s.

@@ -2,10 +2,11 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use darner_netstack::request::StreamOptions;
-use darner_netstack::socket::Phase;
+use darner_netstack::socket::{Farewell, Phase};
 use darner_netstack::{Error, Reply, Request, Stream};
 use ringbuf::traits::Observer;
 use support::{Flag, SECOND, Setup, World, fold, ip, sum};
@@ -779,4 +780,37 @@ fn time_wait_takes_no_memory_and_is_bounded() {
     assert_eq!(world.states(1), ["LISTEN"]);
     world.advance(61 * SECOND);
     assert!(world.states(0).is_empty());
+}
+
+#[test]
+fn the_end_of_a_program_waits_for_what_it_has_sent() {
+    let mut world = World::new(2);
+    let listener = world.listen(1, "0.0.0.0:80", 8);
+    let (mut client, mut accepted) = world.pair(0, &listener, "10.0.0.2:80");
+    let sent = world.write(0, &mut client, &[5; 30_000]);
+    let farewell = Arc::new(Farewell::new());
+    let reply = world.ask(0, Request::Finish(farewell.clone()));
+    assert!(matches!(reply, Reply::Done));
+    assert!(!farewell.is_over());
+    let mut got = 0;
+    while got < sent {
+        world.settle();
+        got += world.read(1, &mut accepted).len();
+    }
+    world.settle();
+    assert!(accepted.state.is_end_of_input());
+    world.close(1, accepted.state.id, None);
+    world.settle();
+    assert!(farewell.is_over());
+    assert_eq!(client.state.error(), None);
+}
+
+#[test]
+fn the_end_of_a_program_without_connections_is_at_once() {
+    let mut world = World::new(1);
+    let _listener = world.listen(0, "0.0.0.0:80", 8);
+    let farewell = Arc::new(Farewell::new());
+    world.ask(0, Request::Finish(farewell.clone()));
+    world.settle();
+    assert!(farewell.is_over());
 }

@@ -5,11 +5,13 @@
 //! several program threads puts it under a lock of theirs.
 
 mod datagrams;
+mod farewell;
 mod listener;
 mod lookup;
 mod stream;
 
 pub use datagrams::{Datagram, DatagramState, Datagrams};
+pub use farewell::Farewell;
 pub use listener::{Accepted, Listener, ListenerState};
 pub use lookup::Lookup;
 pub use stream::{Phase, Stream, StreamState};

@@ -213,7 +213,20 @@ impl<W: Wait> Udp<W> {
         bound.closing = Some(until);
         let timer = Timer::Socket(id);
         shared.timers.set(&mut bound.timer, Some(until), timer);
-        bound.make_dirty(shared);
+        self.service(shared, id);
+    }
+
+    /// The program ends: closes all sockets.
+    pub fn close_all(&mut self, shared: &mut Shared) {
+        let all: Vec<_> = self.sockets.iter().map(|(id, _)| id).collect();
+        for id in all {
+            self.close(shared, id);
+        }
+    }
+
+    /// Whether no socket is left.
+    pub fn is_done(&self) -> bool {
+        self.sockets.iter().next().is_none()
     }
 
     /// A socket's deadline has come.
@@ -372,7 +385,7 @@ impl<W: Wait> Udp<W> {
                 Sent::NoRoom(netif) => {
                     let stalled = &mut shared.netifs[netif].stalled;
                     if !stalled.contains(&id) {
-                        stalled.push(id);
+                        stalled.push_back(id);
                     }
                 }
                 Sent::Unconfigured => self.unconfigured.push(id),

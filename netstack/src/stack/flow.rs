@@ -85,6 +85,8 @@ pub(super) struct Flow<W> {
     since: Nanos,
     /// It is among those that have to be looked at.
     pub dirty: bool,
+    /// It is among those that wait for room in the card.
+    stalled: bool,
     pub timer: Option<Nanos>,
     began: Nanos,
     /// When the last segment came.
@@ -185,6 +187,7 @@ impl<W: Wait> Flow<W> {
             seen,
             since: now,
             dirty: false,
+            stalled: false,
             timer: None,
             began: now,
             heard: now,
@@ -584,8 +587,9 @@ impl<W: Wait> Flow<W> {
             Retry::Later => {}
             Retry::Now => self.make_dirty(shared),
             Retry::WithRoom => {
-                if !netif.stalled.contains(&self.id) {
-                    netif.stalled.push(self.id);
+                if !self.stalled {
+                    self.stalled = true;
+                    netif.stalled.push_back(self.id);
                 }
             }
             Retry::WhenDue => {
@@ -615,6 +619,12 @@ impl<W: Wait> Flow<W> {
         } else {
             None
         };
+    }
+
+    /// It is its turn among those that have waited for room in the card.
+    pub fn has_room(&mut self, shared: &mut Shared) {
+        self.stalled = false;
+        self.make_dirty(shared);
     }
 
     /// It has to be looked at in this step.

@@ -465,6 +465,13 @@ impl<W: Wait> Tcp<W> {
         }
     }
 
+    /// There is room in the card that it has waited for.
+    pub fn has_room(&mut self, shared: &mut Shared, id: SocketId) {
+        if let Some(flow) = self.flows.get_mut(id) {
+            flow.has_room(shared);
+        }
+    }
+
     /// Changes a connection's options.
     pub fn set_options(
         &mut self,
@@ -487,6 +494,21 @@ impl<W: Wait> Tcp<W> {
             self.ports.unbind(id, listening.place.port());
             self.abandon(shared, id, &listening);
         }
+    }
+
+    /// The program ends: closes all connections and listeners.
+    pub fn close_all(&mut self, shared: &mut Shared) {
+        let flows = self.flows.iter().map(|(id, _)| id);
+        let listeners = self.listeners.iter().map(|(id, _)| id);
+        let all: Vec<_> = listeners.chain(flows).collect();
+        for id in all {
+            self.close(shared, id, None);
+        }
+    }
+
+    /// Whether no connection is left, but for those in TIME-WAIT.
+    pub fn is_done(&self) -> bool {
+        self.flows.iter().next().is_none()
     }
 
     /// Breaks off what a listener has not given away.

@@ -73,7 +73,7 @@ use crate::config::InterfaceConfig;
 use crate::error::Error;
 use crate::nic::Nic;
 use crate::request::{Reply, Request, StackCounters};
-use crate::socket::{SocketId, Wait};
+use crate::socket::{Farewell, SocketId, Wait};
 
 /// Frames that one step takes in.
 const FRAMES: usize = 256;
@@ -81,6 +81,9 @@ const FRAMES: usize = 256;
 const BATCH: usize = 32;
 /// Sockets that one step looks at.
 const TURNS: usize = 512;
+/// Sockets that get their turn when there is room in a card again: more would mostly find
+/// that it is full, and wait again.
+const STALLED: usize = 32;
 /// How long to wait for room in a card.
 const ROOM: Nanos = 200_000;
 
@@ -92,6 +95,8 @@ pub struct Stack<W> {
     udp: Udp<W>,
     resolver: Resolver<W>,
     reassembly: Reassembly,
+    /// Who waits for the end of all that is under way.
+    farewell: Option<Arc<Farewell<W>>>,
 }
 
 /// What [`Stack::step`] found.
@@ -146,6 +151,7 @@ impl<W: Wait> Stack<W> {
             udp: Udp::new(),
             resolver: Resolver::new(),
             reassembly: Reassembly::default(),
+            farewell: None,
         }
     }
 
@@ -252,6 +258,12 @@ impl<W: Wait> Stack<W> {
                 Reply::Done
             }
             Request::Snapshot => Reply::Snapshot(snapshot::take(shared, &self.tcp, &self.udp)),
+            Request::Finish(farewell) => {
+                self.tcp.close_all(shared);
+                self.udp.close_all(shared);
+                self.farewell = Some(farewell);
+                Reply::Done
+            }
             Request::Resolve {
                 name,
                 family,
@@ -307,6 +319,10 @@ impl<W: Wait> Stack<W> {
         let mut more = frames == 0 || turns == 0;
         for index in 0..self.shared.netifs.len() {
             more |= self.finish(index, more);
+        }
+        let is_over = |_: &mut _| self.tcp.is_done() && self.udp.is_done();
+        if let Some(farewell) = self.farewell.take_if(is_over) {
+            farewell.set_over();
         }
         self.tcp.set_timer(&mut self.shared);
         let pieces = self.reassembly.deadline();
@@ -383,9 +399,24 @@ impl<W: Wait> Stack<W> {
             if !netif.finish_pieces(now) || !netif.has_room() {
                 continue;
             }
-            for id in core::mem::take(&mut netif.stalled) {
-                self.attend(id);
+            // Loopback has no timer that would come to the others.
+            let turns = if netif.is_loopback() {
+                usize::MAX
+            } else {
+                STALLED
+            };
+            let next = netif.stalled.len().min(turns);
+            let next: Vec<SocketId> = netif.stalled.drain(..next).collect();
+            for id in next {
+                self.has_room(id);
             }
+        }
+    }
+
+    fn has_room(&mut self, id: SocketId) {
+        match table::kind(id) {
+            Kind::Flow => self.tcp.has_room(&mut self.shared, id),
+            _ => self.attend(id),
         }
     }
 

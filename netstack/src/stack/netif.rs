@@ -1,6 +1,7 @@
 //! An interface: loopback, or a card, and smoltcp's part that belongs to it.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -76,7 +77,7 @@ pub(super) struct Netif {
     /// of its own.
     pub reports_until: Nanos,
     /// Sockets that wait for room in the card.
-    pub stalled: Vec<SocketId>,
+    pub stalled: VecDeque<SocketId>,
     /// When to look whether there is room. As the timers have it.
     pub card_timer: Option<Nanos>,
     /// When smoltcp has something to do. As the timers have it.
@@ -165,7 +166,7 @@ impl Netif {
             dhcp: None,
             slaac: None,
             reports_until: 0,
-            stalled: Vec::new(),
+            stalled: VecDeque::new(),
             card_timer: None,
             timer: None,
         })

@@ -106,7 +106,7 @@ impl Device for CardDevice<'_> {
 
     fn receive(&mut self, _: Instant) -> Option<(Received<'_>, CardFrame<'_>)> {
         let frame = self.frame.take()?;
-        Some((Received(frame), self.token()))
+        Some((Received(frame), self.token(Room::Unknown)))
     }
 
     fn transmit(&mut self, _: Instant) -> Option<CardFrame<'_>> {
@@ -114,7 +114,7 @@ impl Device for CardDevice<'_> {
             self.notes.no_room = true;
             return None;
         }
-        Some(self.token())
+        Some(self.token(Room::Certain))
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -123,8 +123,9 @@ impl Device for CardDevice<'_> {
 }
 
 impl CardDevice<'_> {
-    fn token(&mut self) -> CardFrame<'_> {
+    fn token(&mut self, room: Room) -> CardFrame<'_> {
         CardFrame {
+            room,
             transmit: self.transmit,
             checksums: self.checksums,
             notes: self.notes,
@@ -142,8 +143,18 @@ impl RxToken for Received<'_> {
     }
 }
 
+/// Whether the card has room for a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// It has.
+    Certain,
+    /// It may have; nobody has looked, since there may be nothing to send.
+    Unknown,
+}
+
 /// A frame that is about to be sent.
 pub(super) struct CardFrame<'a> {
+    room: Room,
     transmit: &'a mut dyn Transmit,
     checksums: Checksums,
     notes: &'a mut Notes,
@@ -153,7 +164,7 @@ pub(super) struct CardFrame<'a> {
 
 impl TxToken for CardFrame<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, fill: F) -> R {
-        if !self.transmit.has_room() {
+        if self.room == Room::Unknown && !self.transmit.has_room() {
             self.notes.no_room = true;
             self.notes.dropped += 1;
             return fill_nowhere(length, fill);
@@ -163,6 +174,7 @@ impl TxToken for CardFrame<'_> {
             checksums,
             notes,
             segment,
+            ..
         } = self;
         let mut fill = Some(fill);
         let mut result = None;

@@ -249,6 +249,30 @@ fn an_address_that_was_not_renewed_is_given_up() {
 }
 
 #[test]
+fn a_connection_whose_address_is_lost_leaves_nothing_behind() {
+    let mut leased = Leased::new(9, 120);
+    leased.plug();
+    leased.wait_configured(10 * SECOND);
+    let (world, host) = (&mut leased.world, leased.host);
+    let other = world.host(16 << 20);
+    world.plug(other, leased.wire, CardOptions::plain(2), fixed(2));
+    let remote = "10.0.0.2:7".parse().unwrap();
+    let listener = world.host_mut(other).listen(any_v4(7), 2);
+    let (idle, _far) = connect(world, (host, other), &listener, remote);
+    let (mut busy, _far) = connect(world, (host, other), &listener, remote);
+    leased.with_dhcp(|dhcp| dhcp.mood = Mood::Silent);
+    let world = &mut leased.world;
+    world.pass(200 * SECOND);
+    busy.write(world, b"to nowhere");
+    world.pass(SECOND);
+    busy.close(world);
+    idle.close_with(world, Some(std::time::Duration::ZERO));
+    world.pass(200 * SECOND);
+    let sockets = world.host_mut(host).snapshot().sockets;
+    assert!(sockets.is_empty(), "{sockets:?}");
+}
+
+#[test]
 fn a_renewal_that_is_refused_begins_anew() {
     let mut leased = Leased::new(7, 120);
     leased.plug();

@@ -1,9 +1,7 @@
 //! Many connections at once, and memory that ends.
 
-use darner_netstack::Error;
-use darner_netstack::socket::Phase;
-
 use crate::sim::card::CardOptions;
+use crate::sim::memory::connect_until_memory_ends;
 use crate::sim::pair::{Pair, any_v6, fixed, v4};
 use crate::sim::program::Conn;
 use crate::sim::pump::{Pattern, Pump};
@@ -54,7 +52,7 @@ fn crowd(seed: u64, faults: Faults, bytes: u64) {
 
 #[test]
 fn a_thousand_at_once() {
-    crowd(1, Faults::NONE, 8000);
+    crowd(1, Faults::NONE, 4000);
 }
 
 #[test]
@@ -68,34 +66,6 @@ fn a_thousand_at_once_on_a_bad_wire() {
         ..Faults::NONE
     };
     crowd(2, faults, 3000);
-}
-
-/// Connects to itself until there is no memory; how many connections that were.
-pub fn connect_until_memory_ends(world: &mut World, host: crate::sim::HostId) -> usize {
-    let listener = world.host_mut(host).listen(any_v6(7), CROWD);
-    let mut conns = Vec::new();
-    let error = loop {
-        match Conn::begin(world, host, v4(1, 7)) {
-            Ok(conn) => conns.push(conn),
-            Err(error) => break error,
-        }
-        world.pass(SECOND / 1000);
-        assert!(conns.len() < 20 * CROWD, "memory does not end");
-        while let Some(conn) = Conn::accept(host, &listener) {
-            conns.push(conn);
-        }
-    };
-    assert_eq!(error, Error::NoMemory);
-    let count = conns.iter().filter(|conn| conn.phase() == Phase::Connected);
-    let count = count.count();
-    for conn in conns {
-        conn.close(world);
-    }
-    world.host_mut(host).close(listener.state.id);
-    world.pass(300 * SECOND);
-    let sockets = world.host_mut(host).snapshot().sockets;
-    assert!(sockets.is_empty(), "{sockets:?}");
-    count
 }
 
 #[test]

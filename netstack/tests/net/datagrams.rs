@@ -147,7 +147,7 @@ fn large_ones_go_in_pieces() {
     let sizes_v6 = [0, 1, 1452];
     let all = sizes_v4.map(|size| (size, v4(2, 9))).into_iter();
     for (size, to) in all.chain(sizes_v6.map(|size| (size, v6(2, 9)))) {
-        let data: Vec<u8> = (0..size).map(|at| (at * 31 >> 3) as u8).collect();
+        let data: Vec<u8> = (0..size).map(|at| ((at * 31) >> 3) as u8).collect();
         assert!(send(world, pair.a, &sender, to, &data));
         let datagram = expect(world, &receiver);
         assert!(*datagram.data == *data, "{size} bytes to {to}");

@@ -3,8 +3,8 @@
 mod configure;
 mod crowd;
 mod datagrams;
-mod fuzz;
 mod lonely;
 mod servers;
 mod sim;
+mod speed;
 mod transfer;

@@ -121,9 +121,11 @@ fn string_vector(strings: &[String]) -> Option<*const *const c_char> {
     Some(table)
 }
 
-/// Ends the program, and with it the node, with the low 8 bits of `status`.
+/// Ends the program, and with it the node, with the low 8 bits of `status`. What it has sent
+/// over the network gets a little time to arrive.
 #[unsafe(no_mangle)]
 pub extern "C" fn sys_exit(status: i32) -> ! {
+    crate::net::finish();
     panic::claim_last_words();
     panic::end(status)
 }

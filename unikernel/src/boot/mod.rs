@@ -295,6 +295,14 @@ extern "C" fn kernel_main() -> ! {
         console::enable_input(&line);
     }
     drivers::find(&platform, params);
+    // The standard library asks before `main`, and what it does without an answer is to wait
+    // for itself.
+    if !abi::entropy::is_there() {
+        panic::refuse(format_args!(
+            "found nothing that makes random numbers, which every program needs; expected a processor with \
+             RDRAND or RDSEED, or a virtio-rng device (QEMU: -cpu max, or -device virtio-rng-pci)"
+        ));
+    }
     // Tests of the drivers take the cards for themselves.
     if cfg!(not(feature = "selftest")) {
         net::init(drivers::nics(net::wake), &params.network);

@@ -48,7 +48,8 @@ pub fn start(params: &Params) {
     let Some(port) = params.network.diag else {
         return;
     };
-    match sched::spawn(run, port.into(), PRIORITY, STACK_BYTES, None) {
+    // Where the program's first thread is, which it goes before: the port is not taken yet.
+    match sched::spawn(run, port.into(), PRIORITY, STACK_BYTES, Some(0)) {
         Ok(tid) => THREAD.store(tid, Ordering::Relaxed),
         Err(_) => no_memory(),
     }

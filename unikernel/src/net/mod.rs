@@ -24,6 +24,7 @@ use alloc::vec::Vec;
 use darner_lwkt::message::{Mailbox, Terms};
 use darner_lwkt::port::{Bounds, Port, QueuePort, Received, Receiver, thread_port};
 use darner_netstack::config::NetworkConfig;
+use darner_netstack::socket::Farewell;
 use darner_netstack::stack::Configured;
 use darner_netstack::{Error, InterfaceConfig, Nic, Reply, Request, Stack};
 use spin::Once;
@@ -122,6 +123,25 @@ pub fn wait_configured(deadline: u64) {
     {
         let is_done = || configured.is_done().then_some(());
         configured.waiters.wait_until(Some(deadline), is_done);
+    }
+}
+
+/// How long the end of a program may wait for what it has sent to arrive, in ns: other ends
+/// that do not answer must not hold up more than that.
+const FAREWELL: u64 = 3_000_000_000;
+
+/// The program ends: waits until what it has sent has arrived and its connections are
+/// closed, but no longer than [`FAREWELL`]. A kernel that goes on would do that later; here
+/// nothing goes on. Thread context, no lock held.
+pub fn finish() {
+    if !matches!(NETWORK.get(), Some(Some(_))) {
+        return;
+    }
+    let farewell = Arc::new(Farewell::new());
+    if call(Request::Finish(farewell.clone())).is_ok() {
+        let is_over = || farewell.is_over().then_some(());
+        let deadline = Some(monotonic_ns() + FAREWELL);
+        farewell.waiters.wait_until(deadline, is_over);
     }
 }
 

@@ -6,8 +6,9 @@ use super::run::THREADS;
 use super::thread::{ThreadRef, Tid};
 use crate::arch::percpu;
 
-/// Threads that are taken under one hold of the lock.
-const BATCH: usize = 64;
+/// Threads that are taken under one hold of the lock. It is a fair one, so where thousands of
+/// threads start or end, each hold has to wait for many of them.
+const BATCH: usize = 512;
 
 /// What a thread does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

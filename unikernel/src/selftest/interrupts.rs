@@ -19,8 +19,7 @@ const PERIOD: u64 = 500_000;
 /// the scheduler, so that another thread of the program is due meanwhile.
 const RUNS: u64 = 30;
 
-static THREADS: [InterruptThread; MAX_CPUS] =
-    [const { InterruptThread::new(3) }; MAX_CPUS];
+static THREADS: [InterruptThread; MAX_CPUS] = [const { InterruptThread::new(3) }; MAX_CPUS];
 static STARTED: AtomicBool = AtomicBool::new(false);
 static STOP: AtomicBool = AtomicBool::new(true);
 /// How often the interrupt thread of each CPU has run.

@@ -148,8 +148,26 @@ fn machines() -> Vec<Scenario> {
             .cpu_model("qemu64,+rdrand")
             .cpus(2)
             .prints("Hello from Darner!"),
+        without_rdrand("q35", Machine::Q35)
+            .entropy()
+            .prints("ok     heap"),
+        without_rdrand("microvm", Machine::Microvm)
+            .entropy()
+            .prints("ok     heap"),
+        without_rdrand("nor-device", Machine::Q35).refused("random numbers"),
         hello("cpu-unknown")
             .cpu_model("dragonfly")
             .qemu_fails("dragonfly"),
     ]
+}
+
+/// A program that needs random numbers, on a processor that has none.
+fn without_rdrand(name: &str, machine: Machine) -> Scenario {
+    Scenario::new(
+        format!("machine/cpu-without-rdrand/{name}"),
+        "std-tour",
+        &[],
+    )
+    .machine(machine)
+    .cpu_model("qemu64")
 }

@@ -37,6 +37,14 @@ pub fn cases() -> Vec<Case> {
             ];
             cargo_test(suite, &package)
         }),
+        // The network with more bytes, connections and wrong frames than an unoptimised build
+        // has time for.
+        Case::alone("host/netstack", |suite| {
+            cargo_test(
+                suite,
+                &["--package", "darner-netstack", "--profile", "checked"],
+            )
+        }),
         Case::alone("host/apps", |suite| {
             let apps = crate::app::list(&suite.set.root)?;
             let packages: Vec<&str> = apps

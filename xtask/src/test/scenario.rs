@@ -129,6 +129,12 @@ impl Scenario {
         self
     }
 
+    /// Gives it a device that random bytes come from.
+    pub fn entropy(mut self) -> Self {
+        self.config.entropy = true;
+        self
+    }
+
     /// Gives QEMU more options.
     pub fn qemu_args(mut self, args: &[&str]) -> Self {
         self.config.more_args = args.iter().map(|&word| word.to_owned()).collect();

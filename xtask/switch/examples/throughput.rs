@@ -31,8 +31,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for length in [60, 1514, 9018] {
         flood(&server, &a, &b, length)?;
     }
-    round_trips(&a, &b)?;
-    Ok(())
+    match round_trips(&a, &b) {
+        // With losses ordered, one of the frames is the end of it.
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            println!("   60 bytes: lost on the way there or back");
+            Ok(())
+        }
+        done => done.map_err(Into::into),
+    }
 }
 
 fn flood(

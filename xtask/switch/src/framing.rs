@@ -4,10 +4,10 @@
 //! QEMU can also send each frame as a datagram (`-netdev dgram`). The stream is the
 //! better one here:
 //!
-//! * **Back-pressure.** A stream that is full stops its sender, which the kernel wakes
-//!   when there is room. A Unix datagram socket takes ten datagrams by default
-//!   (`net.unix.max_dgram_qlen`), then refuses; and since QEMU does not connect its
-//!   socket, polling tells it that it may send, so it tries without pause.
+//! * **Back-pressure.** A stream takes some hundred frames, whatever their size in bytes
+//!   allows, then stops its sender. A Unix datagram socket takes ten by default
+//!   (`net.unix.max_dgram_qlen`): either the sender is woken for every few frames, or
+//!   the host has to be set up for it.
 //! * **Ends.** A machine that ends closes its stream. Datagrams cease, as they do from a
 //!   machine that has nothing to say.
 //! * **Batches.** One read or write of a stream moves dozens of frames.

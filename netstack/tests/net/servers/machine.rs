@@ -1,6 +1,6 @@
 //! A machine that serves: it has addresses, and answers who asks for them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use darner_netstack::Nanos;
 use smoltcp::phy::ChecksumCapabilities;
@@ -168,9 +168,4 @@ impl Peer for Machine {
             out.extend(router.due((self.mac, self.v6), now));
         }
     }
-}
-
-/// The name servers of a machine's addresses.
-pub fn addresses(machine: &Machine) -> Vec<IpAddr> {
-    vec![machine.v4.into()]
 }

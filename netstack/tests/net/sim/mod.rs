@@ -8,6 +8,7 @@ pub mod card;
 pub mod check;
 pub mod frames;
 pub mod host;
+pub mod memory;
 pub mod offload;
 pub mod pair;
 pub mod program;
@@ -63,6 +64,14 @@ enum Plug {
     Peer(usize),
 }
 
+/// A server, and where it is.
+#[derive(Clone)]
+struct Served {
+    peer: Rc<RefCell<dyn Peer>>,
+    wire: WireId,
+    place: usize,
+}
+
 /// Everything there is.
 pub struct World {
     pub now: Nanos,
@@ -71,7 +80,7 @@ pub struct World {
     hosts: Vec<Host>,
     wires: Vec<Wire>,
     plugs: Vec<Vec<Plug>>,
-    peers: Vec<(Rc<RefCell<dyn Peer>>, WireId, usize)>,
+    peers: Vec<Served>,
     /// Which wire and port each card of each host is at.
     places: Vec<Vec<(WireId, usize)>>,
     /// In the order of time, then of having been sent.
@@ -144,7 +153,11 @@ impl World {
         let peer = Rc::new(RefCell::new(peer));
         let place = self.wires[wire.0].attach();
         self.plugs[wire.0].push(Plug::Peer(self.peers.len()));
-        self.peers.push((peer.clone(), wire, place));
+        self.peers.push(Served {
+            peer: peer.clone(),
+            wire,
+            place,
+        });
         peer
     }
 
@@ -224,7 +237,7 @@ impl World {
         let peers = self
             .peers
             .iter()
-            .filter_map(|(peer, ..)| peer.borrow().deadline());
+            .filter_map(|served| served.peer.borrow().deadline());
         arrival.into_iter().chain(hosts).chain(peers).min()
     }
 
@@ -263,7 +276,7 @@ impl World {
             }
             Plug::Peer(index) => {
                 let mut out = Vec::new();
-                let (peer, wire, place) = self.peers[index].clone();
+                let Served { peer, wire, place } = self.peers[index].clone();
                 peer.borrow_mut().receive(&frame, self.now, &mut out);
                 for frame in out {
                     self.send(wire, place, frame);
@@ -273,7 +286,7 @@ impl World {
     }
 
     fn wake_peer(&mut self, index: usize) {
-        let (peer, wire, place) = self.peers[index].clone();
+        let Served { peer, wire, place } = self.peers[index].clone();
         if peer.borrow().deadline().is_none_or(|due| due > self.now) {
             return;
         }
@@ -347,6 +360,7 @@ impl World {
     }
 
     /// Has a frame arrive at a host's card now, from no wire.
+    #[allow(dead_code)] // The fuzz test's only.
     pub fn inject(&mut self, host: HostId, card: usize, frame: Vec<u8>) {
         let port = self.hosts[host.0].ports[card].clone();
         self.deliver(Plug::Card(host, port), frame);

@@ -21,7 +21,7 @@ use crate::time::monotonic_ns;
 /// Those that no test has at the moment.
 static CARDS: Lock<Vec<Box<dyn Nic>>> = Lock::new(Vec::new());
 /// Runs when a card has interrupted, as the protocol thread does.
-static THREAD: InterruptThread = InterruptThread::new(1, "cards");
+static THREAD: InterruptThread = InterruptThread::new(1).named("cards");
 static WAITERS: WaitQueue = WaitQueue::new();
 
 /// Echoes that are under way at a time.

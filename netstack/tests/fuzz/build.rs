@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use darner_netstack::Nanos;
 use fastrand::Rng;
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::time::Duration;
@@ -26,7 +25,6 @@ pub struct Builder<'a> {
     pub heard: &'a Heard,
     /// Which of the host's cards it is for.
     pub card: usize,
-    pub now: Nanos,
 }
 
 impl Builder<'_> {

@@ -7,27 +7,41 @@
 
 mod build;
 mod mutate;
+// The rest of it is for other tests.
+#[allow(dead_code)]
+#[path = "../net/sim/mod.rs"]
+mod sim;
 
+use std::alloc::System;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use cap::Cap;
 use darner_netstack::config::{V4, V6};
 use darner_netstack::request::{Family, StreamOptions};
-use darner_netstack::{Datagram, Datagrams, Error, InterfaceConfig, Listener, Request};
+use darner_netstack::{Datagram, Datagrams, InterfaceConfig, Listener, Request};
 use fastrand::Rng;
 
 use self::build::Builder;
-use crate::crowd::connect_until_memory_ends;
 use crate::sim::card::CardOptions;
 use crate::sim::host::Flag;
+use crate::sim::memory::connect_until_memory_ends;
 use crate::sim::pair::{any_v4, any_v6, fixed, v4, v6};
 use crate::sim::program::{Conn, Read, connect};
 use crate::sim::pump::{Pattern, Pump};
 use crate::sim::wire::{Faults, Verdict};
 use crate::sim::{HostId, MICROSECOND, MILLISECOND, SECOND, World};
+
+/// Counts what is allocated, so that what is not freed shows.
+#[global_allocator]
+static HEAP: Cap<System> = Cap::new(System, usize::MAX);
+
+/// Bytes by which the memory in use may differ: a connection's buffers that are kept for
+/// others, tables that have grown.
+const KEPT: usize = 4 << 20;
 
 /// Frames of all runs together: fewer where they take longer.
 const FRAMES: usize = if cfg!(debug_assertions) {
@@ -37,6 +51,8 @@ const FRAMES: usize = if cfg!(debug_assertions) {
 };
 /// Runs, each with its own seed.
 const RUNS: u64 = 4;
+/// How often all is opened and closed in half of a run.
+const ROUNDS: usize = 4;
 /// Frames that are sent before the host looks at them.
 const BATCH: usize = 32;
 /// Bytes in each direction of the connection that has to go on.
@@ -122,7 +138,7 @@ impl Scene {
     /// Opens what there is to be attacked.
     fn open(&mut self) {
         let host = self.world.host_mut(self.target);
-        self.listeners.push(host.listen(any_v6(7), 8));
+        self.listeners.push(host.listen(any_v6(7), 64));
         self.listeners.push(host.listen(any_v4(80), 2));
         for local in [any_v6(9), any_v4(5353), v4(TARGET, 68), v6(TARGET, 1900)] {
             self.sockets.extend(host.datagrams(local));
@@ -212,7 +228,6 @@ impl Scene {
                     rng: &mut self.rng,
                     heard: &self.ears.borrow()[card],
                     card,
-                    now: self.world.now,
                 }
                 .frame();
                 if !is_about_friend(&frame) {
@@ -249,6 +264,7 @@ impl Scene {
             world.host_mut(self.target).close(socket.state.id);
         }
         world.pass(2000 * SECOND);
+        *self.ears.borrow_mut() = Default::default();
     }
 }
 
@@ -290,50 +306,15 @@ fn is_about_friend(frame: &[u8]) -> bool {
     has(&mac) || has(&v4.ip().octets()) || has(&v6.ip().octets())
 }
 
-/// One run.
+/// One run: the same again and again, which must not take more and more memory.
 fn attacked(seed: u64) {
     let mut scene = Scene::new(seed);
     scene.world.pass(SECOND);
     let capacity = connect_until_memory_ends(&mut scene.world, scene.target);
-    scene.open();
-    let ends = (scene.friend, scene.target);
-    let listener = scene.world.host_mut(scene.target).listen(any_v4(99), 1);
-    let (near, far) = connect(&mut scene.world, ends, &listener, v4(TARGET, 99));
-    let (there, back) = (Pattern::new(seed), Pattern::new(!seed));
-    let mut near = Pump::new(near, (there.clone(), BYTES), (back.clone(), BYTES)).with_buffer(1500);
-    let mut far = Pump::new(far, (back, BYTES), (there, BYTES)).with_buffer(1500);
-
-    let mut progress = (0, scene.world.now);
-    scene.attack(FRAMES / RUNS as usize, |world| {
-        // A little at a time, so that it lasts.
-        for pump in [&mut near, &mut far] {
-            if pump.received < BYTES / 2 {
-                pump.write(world);
-                pump.read(world);
-            }
-        }
-        let received = near.received + far.received;
-        if received > progress.0 || received >= BYTES {
-            progress = (received, world.now);
-        }
-        assert!(
-            world.now < progress.1 + 60 * SECOND,
-            "{received} bytes, then no more"
-        );
-    });
-    scene
-        .world
-        .run_until("the rest of the bytes", 300 * SECOND, |world| {
-            let near = near.run(world);
-            far.run(world) && near
-        });
-    near.conn.close(&mut scene.world);
-    far.conn.close(&mut scene.world);
-    scene.world.host_mut(scene.target).close(listener.state.id);
-    scene.close();
+    let used = scene.rounds();
+    let more = scene.rounds().saturating_sub(used);
 
     let snapshot = scene.world.host_mut(scene.target).snapshot();
-    assert!(snapshot.sockets.is_empty(), "{:?}", snapshot.sockets);
     let counters = snapshot.counters;
     assert!(counters.malformed > 100, "{counters:?}");
     assert!(counters.bad_checksums > 100, "{counters:?}");
@@ -343,28 +324,76 @@ fn attacked(seed: u64) {
         capacity,
         "connections until memory ends"
     );
-    // It still does what it is there for.
-    let socket = scene.world.host_mut(scene.target).datagrams(any_v4(9));
-    assert!(matches!(socket, Ok(_) | Err(Error::AddressInUse)));
-    eprintln!("seed {seed}: {counters:?}");
+    eprintln!("seed {seed}: {more} bytes more in the second half; {counters:?}");
+    assert!(more < KEPT, "{more} bytes are not freed");
+}
+
+impl Scene {
+    /// Half of a run; the bytes that were in use when least were. That differs, as stacks keep
+    /// buffers for later.
+    fn rounds(&mut self) -> usize {
+        let rounds = (0..ROUNDS).map(|_| {
+            self.round(FRAMES / RUNS as usize / ROUNDS / 2);
+            HEAP.allocated()
+        });
+        rounds.min().unwrap_or_default()
+    }
+
+    /// Opens everything, attacks, closes everything; beside it a connection goes on.
+    fn round(&mut self, frames: usize) {
+        self.open();
+        let ends = (self.friend, self.target);
+        let listener = self.world.host_mut(self.target).listen(any_v4(99), 1);
+        let (near, far) = connect(&mut self.world, ends, &listener, v4(TARGET, 99));
+        let (there, back) = (Pattern::new(1), Pattern::new(2));
+        let pump = |conn, send, receive| {
+            Pump::new(conn, (send, BYTES), (receive, BYTES)).with_buffer(1500)
+        };
+        let mut near = pump(near, there.clone(), back.clone());
+        let mut far = pump(far, back, there);
+        let mut progress = (0, self.world.now);
+        self.attack(frames, |world| {
+            // A little at a time, so that it lasts.
+            for pump in [&mut near, &mut far] {
+                if pump.received < BYTES / 2 {
+                    pump.write(world);
+                    pump.read(world);
+                }
+            }
+            let received = near.received + far.received;
+            if received > progress.0 || received >= BYTES {
+                progress = (received, world.now);
+            }
+            let waits = world.now - progress.1;
+            assert!(waits < 60 * SECOND, "{received} bytes, then no more");
+        });
+        let world = &mut self.world;
+        world.run_until("the rest of the bytes", 300 * SECOND, |world| {
+            let near = near.run(world);
+            far.run(world) && near
+        });
+        near.conn.close(world);
+        far.conn.close(world);
+        world.host_mut(self.target).close(listener.state.id);
+        drop(listener);
+        self.close();
+        let sockets = self.world.host_mut(self.target).snapshot().sockets;
+        assert!(sockets.is_empty(), "{sockets:?}");
+    }
+}
+
+// One after the other, since memory is counted.
+#[test]
+fn frames_that_are_nearly_right() {
+    for seed in 0..RUNS {
+        attacked(seed);
+    }
 }
 
 #[test]
-fn frames_that_are_nearly_right_1() {
-    attacked(1);
-}
-
-#[test]
-fn frames_that_are_nearly_right_2() {
-    attacked(2);
-}
-
-#[test]
-fn frames_that_are_nearly_right_3() {
-    attacked(3);
-}
-
-#[test]
-fn frames_that_are_nearly_right_4() {
-    attacked(4);
+#[ignore = "takes minutes; for looking for more, alone"]
+fn frames_that_are_nearly_right_of_many_seeds() {
+    for seed in 1000..1100 {
+        attacked(seed);
+    }
 }
