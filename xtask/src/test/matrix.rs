@@ -35,10 +35,12 @@ pub fn cases() -> Vec<Case> {
                     ]
                     .map(|scenario| scenario.profile(profile).machine(machine).cpus(cpus).case()),
                 );
-                // Where nothing is optimised, it takes minutes.
-                if profile == Profile::Release || (machine == Machine::Q35 && cpus == 2) {
-                    let tour = net_tour(on("net-tour"), profile);
-                    cases.push(tour.profile(profile).machine(machine).cpus(cpus).case());
+                // Where nothing is optimised, they take minutes.
+                if profile == Profile::Release {
+                    cases.extend(
+                        [net_tour(on("net-tour")), mio_tour(on("mio-tour"))]
+                            .map(|tour| tour.profile(profile).machine(machine).cpus(cpus).case()),
+                    );
                 }
             }
         }
@@ -91,16 +93,17 @@ const NET_TOUR_MIB: u64 = 1024;
 /// Many times what it takes on a machine that does nothing else.
 const NET_TOUR_PATIENCE: Duration = Duration::from_secs(300);
 
-fn net_tour(name: String, profile: Profile) -> Scenario {
-    let crowd = match profile {
-        Profile::Release => "1000",
-        Profile::Debug => "20",
-    };
-    let args = ["--crowd", crowd];
-    Scenario::new(name, "net-tour", &args)
+fn net_tour(name: String) -> Scenario {
+    Scenario::new(name, "net-tour", &[])
         .memory(NET_TOUR_MIB)
         .patience(NET_TOUR_PATIENCE)
-        .output(move |suite| on_host(suite, "net-tour", &args))
+        .output(|suite| on_host(suite, "net-tour", &[]))
+}
+
+fn mio_tour(name: String) -> Scenario {
+    Scenario::new(name, "mio-tour", &[])
+        .patience(NET_TOUR_PATIENCE)
+        .output(|suite| on_host(suite, "mio-tour", &[]))
 }
 
 /// The host has a network, and a name server.
