@@ -813,6 +813,9 @@ fn the_end_of_a_program_without_connections_is_at_once() {
     world.ask(0, Request::Finish(farewell.clone()));
     world.settle();
     assert!(farewell.is_over());
+}
+
+#[test]
 fn both_may_open_at_once() {
     let mut world = World::new(2);
     // So that both SYNs are on the wire before either arrives.
