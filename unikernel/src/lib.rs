@@ -10,6 +10,8 @@
 //! and devices).
 
 #![no_std]
+// Without a network, much is there that nobody calls; the linker leaves it out.
+#![cfg_attr(not(feature = "net"), allow(dead_code))]
 
 extern crate alloc;
 

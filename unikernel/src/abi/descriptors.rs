@@ -1,5 +1,6 @@
 //! The descriptor table, and what descriptors stand for.
 
+#[cfg(feature = "net")]
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -10,6 +11,7 @@ use hermit_abi::{ENOMEM, FD_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
 
 use super::event::EventFd;
 use super::ram::RamFile;
+#[cfg(feature = "net")]
 use super::sockets::socket::Socket;
 use super::user::Errno;
 use crate::sync::RwLock;
@@ -32,6 +34,7 @@ pub enum Object {
     /// A counter to wait for.
     EventFd(EventFd),
     /// A socket.
+    #[cfg(feature = "net")]
     Socket(Box<Socket>),
 }
 
@@ -68,7 +71,9 @@ impl Description {
             Object::RamFile(file) | Object::Directory(file) => file.file().flag_bits(),
             Object::Stdin => O_RDONLY,
             Object::Stdout | Object::Stderr => O_WRONLY,
-            Object::EventFd(_) | Object::Socket(_) => O_RDWR,
+            Object::EventFd(_) => O_RDWR,
+            #[cfg(feature = "net")]
+            Object::Socket(_) => O_RDWR,
         };
         bits | if self.nonblocking() { O_NONBLOCK } else { 0 }
     }

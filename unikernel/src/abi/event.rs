@@ -123,6 +123,7 @@ fn ready(description: &Description) -> i16 {
         Object::Stdin => 0,
         Object::Stdout | Object::Stderr => WRITABLE,
         Object::EventFd(event) => event.ready(),
+        #[cfg(feature = "net")]
         Object::Socket(socket) => socket.ready(),
     }
 }

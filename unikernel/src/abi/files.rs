@@ -101,6 +101,7 @@ fn stat_open(fd: i32, into: *mut stat) -> Result<i32, Errno> {
             st_mode: 0o600,
             ..unnamed_stat()
         },
+        #[cfg(feature = "net")]
         Object::Socket(_) => stat {
             st_mode: S_IFSOCK | 0o777,
             ..unnamed_stat()

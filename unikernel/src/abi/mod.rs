@@ -16,6 +16,7 @@ pub mod process;
 mod queues;
 mod ram;
 mod semaphores;
+#[cfg_attr(not(feature = "net"), path = "no_sockets.rs")]
 mod sockets;
 mod stats;
 mod sync;

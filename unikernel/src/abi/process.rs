@@ -125,6 +125,7 @@ fn string_vector(strings: &[String]) -> Option<*const *const c_char> {
 /// over the network gets a little time to arrive.
 #[unsafe(no_mangle)]
 pub extern "C" fn sys_exit(status: i32) -> ! {
+    #[cfg(feature = "net")]
     crate::net::finish();
     panic::claim_last_words();
     panic::end(status)

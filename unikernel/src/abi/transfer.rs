@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use hermit_abi::{EBADF, EISDIR, ENOMEM};
 
 use super::descriptors::{Description, Object};
+#[cfg(feature = "net")]
 use super::sockets::socket::Take;
 use super::user::{Errno, UserBuffer};
 use crate::console;
@@ -28,6 +29,7 @@ pub fn read(description: &Description, buffer: &UserBuffer<'_>) -> Result<usize,
         }),
         Object::Stdout | Object::Stderr => Err(Errno(EBADF)),
         Object::EventFd(event) => event.read(description.nonblocking(), buffer),
+        #[cfg(feature = "net")]
         Object::Socket(socket) => {
             let received = socket.receive(buffer, Take::Away, description.nonblocking());
             received.map(|(count, _)| count)
@@ -43,6 +45,7 @@ pub fn write(description: &Description, buffer: &UserBuffer<'_>) -> Result<usize
         Object::Stdout => Ok(write_all(buffer, console::write_stdout)),
         Object::Stderr => Ok(write_all(buffer, console::write_stderr)),
         Object::EventFd(event) => event.write(description.nonblocking(), buffer),
+        #[cfg(feature = "net")]
         Object::Socket(socket) => socket.send(buffer, None, description.nonblocking()),
     }
 }

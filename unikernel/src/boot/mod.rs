@@ -304,7 +304,7 @@ extern "C" fn kernel_main() -> ! {
         ));
     }
     // Tests of the drivers take the cards for themselves.
-    if cfg!(not(feature = "selftest")) {
+    if cfg!(all(feature = "net", not(feature = "selftest"))) {
         net::init(drivers::nics(net::wake), &params.network);
     }
     log::debug!(
@@ -332,7 +332,14 @@ extern "C" fn kernel_main() -> ! {
         }
     }));
     abi::process::start_program(params);
-    diag::start(params);
+    if cfg!(feature = "net") {
+        diag::start(params);
+    } else if params.network != Default::default() {
+        log::warn!(
+            "the command line sets up a network, and the program was built without one: it names no feature of \
+             `hermit` among `net`, `tcp` and `udp`"
+        );
+    }
     let stack = stacks::KernelStack::new().expect("memory for the idle stack");
     let top = stack.top();
     core::mem::forget(stack);
