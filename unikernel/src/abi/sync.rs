@@ -58,7 +58,7 @@ fn wait_until(
         0
     };
     let deadline = base.saturating_add(ns);
-    Ok(sched::futex_wait_until(word, expected, deadline))
+    Ok(sched::futex_wait_until(word, expected, Some(deadline)))
 }
 
 #[inline(always)]

@@ -98,7 +98,7 @@ pub enum FutexWait {
 }
 
 /// Blocks while the word has the value `expected`, until a wake-up. Thread context, no
-/// lock held. Small enough to be part of its callers.
+/// lock held. Part of its only caller, the program's call.
 ///
 /// `word` is the program's memory; the caller has checked its address.
 #[inline(always)]
@@ -111,11 +111,13 @@ pub fn futex_wait(word: &AtomicU32, expected: u32) -> FutexWait {
     })
 }
 
-/// As [`futex_wait`], at most until `deadline` (monotonic ns).
-pub fn futex_wait_until(word: &AtomicU32, expected: u32, deadline: u64) -> FutexWait {
+/// As [`futex_wait`], at most until `deadline` (monotonic ns), or for ever. For all who can
+/// afford a call: with the program as its only caller, [`futex_wait`] stays in one piece.
+#[inline(never)]
+pub fn futex_wait_until(word: &AtomicU32, expected: u32, deadline: Option<u64>) -> FutexWait {
     wait(word, expected, |section| {
         drop(section);
-        block_current(Some(deadline))
+        block_current(deadline)
     })
 }
 

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use darner_lwkt::{Critical, Priority, Thread, Wakeup};
 use x86_64::instructions::interrupts;
 
-use super::futex::{futex_wait, futex_wake};
+use super::futex::{futex_wait_until, futex_wake};
 use super::machine::{Kernel, leave, scheduler};
 use super::thread::{Kept, Owned, SpawnError, ThreadRef, Tid, Tls};
 use crate::arch::percpu;
@@ -141,7 +141,7 @@ pub fn join(tid: Tid) {
     // One that is not found has ended: numbers are never used again.
     if let Some(thread) = find(tid) {
         while thread.kept.ended.load(Ordering::SeqCst) == 0 {
-            futex_wait(&thread.kept.ended, 0);
+            futex_wait_until(&thread.kept.ended, 0, None);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use super::futex::{FutexWait, futex_wait, futex_wait_until, futex_wake};
+use super::futex::{FutexWait, futex_wait_until, futex_wake};
 
 /// Threads that wait for a condition.
 ///
@@ -35,11 +35,7 @@ impl WaitQueue {
             if let Some(value) = condition() {
                 return Some(value);
             }
-            let end = match deadline {
-                None => futex_wait(&self.wakeups, seen),
-                Some(deadline) => futex_wait_until(&self.wakeups, seen, deadline),
-            };
-            if end == FutexWait::TimedOut {
+            if futex_wait_until(&self.wakeups, seen, deadline) == FutexWait::TimedOut {
                 return condition();
             }
         }
