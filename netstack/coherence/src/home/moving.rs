@@ -1,0 +1,129 @@
+//! Moving: another node becomes a page's home.
+//!
+//! All copies are recalled first. So nobody is owed anything when the page leaves, and no
+//! message of the old home can meet one of the new home on its way to the same node.
+//! Requests that come meanwhile wait, and are redirected when the new home has the page.
+//! The home of the page's slice always knows where it is, or learns before anybody else is told.
+
+use super::{Home, Request, Stage};
+use crate::directory::State;
+use crate::event::{Action, MoveRefusal, Violation};
+use crate::ids::{NodeId, PageIndex, Serial};
+use crate::message::{Content, Message};
+use crate::outbox::{Local, Outbox};
+
+impl Home {
+    pub(crate) fn move_range(&mut self, first: PageIndex, pages: u64, to: NodeId, out: &mut Outbox) {
+        for distance in 0..pages {
+            let page = first.plus(distance);
+            match self.refusal(page, to) {
+                Some(why) => out.push(Action::NotMoved { page, why }),
+                None => {
+                    self.busy.entry(page).or_default().waiting.push_back(Request::Move { to });
+                    self.settle(page, out);
+                }
+            }
+        }
+    }
+
+    fn refusal(&self, page: PageIndex, to: NodeId) -> Option<MoveRefusal> {
+        let moving = |request: &Request| matches!(request, Request::Move { .. });
+        let queued = self.busy.get(&page).is_some_and(|busy| busy.waiting.iter().any(moving));
+        let under_way = self.busy.values().filter(|busy| busy.waiting.iter().any(moving)).count();
+        let table = self.away.len() + under_way;
+        if !self.owns(page) {
+            Some(MoveRefusal::NotHome)
+        } else if !self.members.contains(&to) {
+            Some(MoveRefusal::Stranger)
+        } else if to == self.me || queued || self.is_leaving(page) || self.rebuild.is_some() {
+            Some(MoveRefusal::Moving)
+        } else if table >= self.limits.moved {
+            Some(MoveRefusal::TableFull)
+        } else {
+            None
+        }
+    }
+
+    fn is_leaving(&self, page: PageIndex) -> bool {
+        matches!(
+            self.stage(page),
+            Some(Stage::Adopting { .. } | Stage::Announcing { .. } | Stage::Recalling { then: super::Then::Move { .. }, .. })
+        )
+    }
+
+    /// Gives a page of which nobody has a copy to its new home.
+    pub(super) fn hand_on(&mut self, page: PageIndex, to: NodeId, out: &mut Outbox) {
+        let record = self.directory.get(page);
+        if record.state == State::Lost {
+            return out.push(Action::NotMoved { page, why: MoveRefusal::NotHome });
+        }
+        self.directory.forget(page);
+        let (serial, clock, content) = (record.serial, self.clock, Content::Bytes);
+        out.send(to, Message::Adopt { page, serial, clock, content });
+        out.tell(Local::HomeLeft { page, to });
+        self.begin(page, Stage::Adopting { to });
+    }
+
+    pub(super) fn adopt(&mut self, from: NodeId, page: PageIndex, serial: Serial, clock: Serial, out: &mut Outbox) {
+        if self.owns(page) {
+            return out.refuse(from, Violation::Unasked);
+        }
+        self.take_in(page, serial, clock, out);
+        out.send(from, Message::Adopted { page });
+    }
+
+    pub(super) fn take_in(&mut self, page: PageIndex, serial: Serial, clock: Serial, out: &mut Outbox) {
+        self.clock = self.clock.max(clock);
+        self.directory.raise_floor(serial);
+        self.directory.forget(page);
+        if self.slices.home(page) == self.me {
+            self.away.remove(&page);
+        } else {
+            self.adopted.insert(page);
+        }
+        out.push(Action::Store { page });
+        out.tell(Local::HomeCame { page });
+    }
+
+    /// The new home has the page.
+    pub(super) fn moved_in(&mut self, from: NodeId, page: PageIndex, out: &mut Outbox) {
+        match self.stage(page) {
+            Some(&Stage::Adopting { to }) if to == from => {
+                let slice = self.slices.home(page);
+                if slice == self.me {
+                    self.away.insert(page, to);
+                } else if slice != to {
+                    self.begin(page, Stage::Announcing { to });
+                    return out.send(slice, Message::Moved { page, to });
+                } else {
+                    self.adopted.remove(&page);
+                }
+                self.end(page);
+                self.settle(page, out);
+            }
+            _ => out.refuse(from, Violation::Unasked),
+        }
+    }
+
+    /// A page of this home's slices has moved on.
+    pub(super) fn slice_moved(&mut self, from: NodeId, page: PageIndex, to: NodeId, out: &mut Outbox) {
+        match self.away.get_mut(&page) {
+            Some(home) if *home == from => {
+                *home = to;
+                out.send(from, Message::MovedKnown { page });
+            }
+            _ => out.refuse(from, Violation::Unasked),
+        }
+    }
+
+    pub(super) fn move_known(&mut self, from: NodeId, page: PageIndex, out: &mut Outbox) {
+        match self.stage(page) {
+            Some(Stage::Announcing { .. }) if self.slices.home(page) == from => {
+                self.adopted.remove(&page);
+                self.end(page);
+                self.settle(page, out);
+            }
+            _ => out.refuse(from, Violation::Unasked),
+        }
+    }
+}
