@@ -192,6 +192,12 @@ impl Agent {
         self.pages.iter().map(|(&index, page)| (index, page.copy.rights())).filter(|&(_, rights)| rights != Rights::None)
     }
 
+    /// Whether something is to be done with a page because others want it.
+    #[must_use]
+    pub fn is_asked(&self, page: PageIndex) -> bool {
+        self.pages.get(&page).is_some_and(|page| !page.commands.is_empty())
+    }
+
     /// Whether nothing is under way.
     #[must_use]
     pub fn is_quiet(&self) -> bool {

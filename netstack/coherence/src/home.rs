@@ -193,6 +193,12 @@ impl Home {
         self.busy.is_empty() && self.parked.is_empty() && self.discards.is_empty() && self.rebuild.is_none()
     }
 
+    /// Whether no directory is being rebuilt here.
+    #[must_use]
+    pub fn is_quiet_about_views(&self) -> bool {
+        self.rebuild.is_none()
+    }
+
     /// Whether something is under way for a page.
     #[must_use]
     pub fn is_busy(&self, page: PageIndex) -> bool {
