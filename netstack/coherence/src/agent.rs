@@ -111,10 +111,12 @@ struct Granted {
 }
 
 /// A thread that waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Waiter {
     token: Token,
     access: Access,
+    /// The pages that stay for it until then.
+    pinned: Vec<PageIndex>,
 }
 
 /// A discard of a page, sent or about to be.

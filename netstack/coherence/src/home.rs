@@ -43,7 +43,7 @@ pub struct Home {
     /// Pages of other homes' slices that have moved here.
     adopted: BTreeSet<PageIndex>,
     /// Pages of this home's slices that have moved away, and where to.
-    away: BTreeMap<PageIndex, NodeId>,
+    away: BTreeMap<PageIndex, Away>,
     /// The last request received from each node.
     seen: BTreeMap<NodeId, RequestId>,
     clock: Serial,
@@ -54,12 +54,22 @@ pub struct Home {
     rebuild: Option<Rebuild>,
 }
 
+/// Where a page has moved to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Away {
+    to: NodeId,
+    /// The serial at which it moved: the latest news is the one with the highest.
+    stamp: Serial,
+}
+
 /// A page that something is under way for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Busy {
     /// What; nothing while the next request is taken from the queue.
     stage: Option<Stage>,
     waiting: VecDeque<Request>,
+    /// The node whose write-back overtook the note of the holder that had given it the page.
+    overtaken_by: Option<NodeId>,
 }
 
 /// What a page's home waits for.
@@ -72,7 +82,7 @@ enum Stage {
     /// Copies to come back, or to be gone.
     Recalling { from: Vec<NodeId>, then: Then },
     /// The new home to have the page.
-    Adopting { to: NodeId },
+    Adopting { to: NodeId, stamp: Serial },
     /// The home of the slice to know the new home.
     Announcing { to: NodeId },
 }
@@ -225,7 +235,7 @@ impl Home {
             Message::Recalled { page, content } => self.recalled(from, page, content, out),
             Message::Adopt { page, serial, clock, .. } => self.adopt(from, page, serial, clock, out),
             Message::Adopted { page } => self.moved_in(from, page, out),
-            Message::Moved { page, to } => self.slice_moved(from, page, to, out),
+            Message::Moved { page, to, stamp } => self.slice_moved(from, page, Away { to, stamp }, out),
             Message::MovedKnown { page } => self.move_known(from, page, out),
             _ => out.refuse(from, Violation::OutOfPlace),
         }
@@ -344,7 +354,7 @@ impl Home {
     }
 
     fn home_elsewhere(&self, page: PageIndex) -> NodeId {
-        self.away.get(&page).copied().unwrap_or_else(|| self.slices.home(page))
+        self.away.get(&page).map_or_else(|| self.slices.home(page), |away| away.to)
     }
 
     fn note(&mut self, from: NodeId, page: PageIndex, outcome: Outcome, out: &mut Outbox) {
@@ -352,32 +362,60 @@ impl Home {
             Some(&Stage::Forwarded { to, get, acks, serial }) if to == from => {
                 self.end(page);
                 self.noted(page, from, outcome, get, acks, serial, out);
+                self.catch_up(page, get.node, out);
                 self.settle(page, out);
             }
             _ => out.refuse(from, Violation::Unasked),
         }
     }
 
+    /// Does what a node had said before the note came by which it was given the page.
+    fn catch_up(&mut self, page: PageIndex, node: NodeId, out: &mut Outbox) {
+        let overtaken_by = self.busy.get_mut(&page).and_then(|busy| busy.overtaken_by.take());
+        if overtaken_by == Some(node) {
+            out.send(node, Message::WrittenBack { page });
+            self.given_up(node, page, out);
+        }
+        if self.has_discarded(node, page) {
+            self.dropped(page, node, out);
+        }
+    }
+
     fn write_back(&mut self, from: NodeId, page: PageIndex, out: &mut Outbox) {
         let leaving_for = match self.stage(page) {
-            Some(&(Stage::Adopting { to } | Stage::Announcing { to })) => Some(to),
+            Some(&(Stage::Adopting { to, .. } | Stage::Announcing { to })) => Some(to),
             _ => (!self.owns(page)).then(|| self.home_elsewhere(page)),
         };
         if let Some(home) = leaving_for {
             return out.send(from, Message::Redirect { page, home, id: None });
         }
-        let record = self.directory.get(page);
-        let holds = match record.state {
-            State::Exclusive { owner } => owner == from,
-            State::Owned { holder, .. } => holder == from,
-            _ => false,
-        };
+        if self.overtakes(from, page) && !mutated!(OvertakingWriteBackRefused) {
+            self.busy.entry(page).or_default().overtaken_by = Some(from);
+            return out.push(Action::Store { page });
+        }
+        let holds = self.holds(from, page);
         if guard!(StaleWriteBackRefused, holds) {
             out.push(Action::Store { page });
         }
         out.send(from, Message::WrittenBack { page });
         if holds {
             self.given_up(from, page, out);
+        } else {
+            self.recall_answered(from, page, out);
+        }
+    }
+
+    /// Whether a node is being given the page, and the note of it has not come.
+    fn overtakes(&self, node: NodeId, page: PageIndex) -> bool {
+        matches!(self.stage(page), Some(Stage::Forwarded { to, get, .. }) if get.node == node && *to != node)
+    }
+
+    /// Whether a node has the only bytes that are current, as far as this home knows.
+    fn holds(&self, node: NodeId, page: PageIndex) -> bool {
+        match self.directory.get(page).state {
+            State::Exclusive { owner } => owner == node,
+            State::Owned { holder, .. } => holder == node,
+            _ => false,
         }
     }
 

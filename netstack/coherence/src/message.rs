@@ -259,6 +259,8 @@ pub enum Message {
         page: PageIndex,
         /// Its home now.
         to: NodeId,
+        /// The `clock` with which it moved.
+        stamp: Serial,
     },
     /// To the home that moved a page: the home of its slice knows.
     MovedKnown {

@@ -233,7 +233,6 @@ impl Agent {
         let Some(page) = self.pages.get_mut(&index) else { return };
         let had = page.copy != Copy::None;
         page.copy = Copy::None;
-        page.hold.unpin_all();
         if had && !page.leaving {
             self.free(index, out);
         }

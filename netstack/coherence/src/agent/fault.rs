@@ -13,8 +13,8 @@ impl Agent {
         if self.mapped(index) >= access.needs() {
             return out.wake(token, Ok(()));
         }
-        self.pin(now, token, index);
-        self.pages.entry(index).or_default().waiters.push(Waiter { token, access });
+        let pinned = self.pin(now, token, index);
+        self.pages.entry(index).or_default().waiters.push(Waiter { token, access, pinned });
         self.advance(now, index, out);
     }
 
@@ -55,15 +55,14 @@ impl Agent {
         if page.protecting || page.leaving || page.discarding.is_some() {
             return;
         }
-        let woken: Vec<Waiter> = page.waiters.iter().copied().filter(|waiter| waiter.access.needs() <= rights).collect();
+        let woken: Vec<Waiter> = page.waiters.extract_if(.., |waiter| waiter.access.needs() <= rights).collect();
         if woken.is_empty() {
             return;
         }
-        page.waiters.retain(|waiter| waiter.access.needs() > rights);
         self.map(index, rights, out);
         for waiter in woken {
             self.hold(now, index, waiter.token);
-            self.unpin(now, waiter.token, out);
+            self.unpin(now, &waiter, out);
             out.wake(waiter.token, Ok(()));
         }
     }
@@ -103,7 +102,7 @@ impl Agent {
         let Some(page) = self.pages.get_mut(&index) else { return };
         page.copy = Copy::None;
         for waiter in core::mem::take(&mut page.waiters) {
-            self.unpin(now, waiter.token, out);
+            self.unpin(now, &waiter, out);
             out.wake(waiter.token, Err(Failure::Lost));
         }
         for next in along.into_iter().chain([index]) {

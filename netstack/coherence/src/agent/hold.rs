@@ -8,7 +8,7 @@
 //! for a higher page, and there is no circle. An instruction whose pages were faulted in
 //! downwards, and lost, faults again upwards.
 
-use super::Agent;
+use super::{Agent, Waiter};
 use crate::event::Action;
 use crate::ids::{PageIndex, Time, Token};
 use crate::mutants::mutated;
@@ -77,30 +77,30 @@ impl Agent {
     }
 
     /// Pins the pages that a thread needs together with one it begins to wait for.
-    pub(super) fn pin(&mut self, now: Time, token: Token, wanted: PageIndex) {
-        for index in self.recent.pages_of(token) {
-            if index >= wanted && !(mutated!(PinsInAnyOrder) && index != wanted) || mutated!(NothingPinned) {
-                continue;
-            }
-            if let Some(page) = self.pages.get_mut(&index)
-                && page.hold.lasts(now)
-                && !page.hold.pins.contains(&token)
-            {
+    pub(super) fn pin(&mut self, now: Time, token: Token, wanted: PageIndex) -> Vec<PageIndex> {
+        let below = |index: PageIndex| index < wanted || mutated!(PinsInAnyOrder) && index != wanted;
+        let mut pinned = self.recent.pages_of(token);
+        pinned.retain(|&index| below(index) && !mutated!(NothingPinned));
+        pinned.retain(|index| {
+            let held = self.pages.get_mut(index).filter(|page| page.hold.lasts(now));
+            held.is_some_and(|page| {
                 page.hold.pins.push(token);
-            }
-        }
+                true
+            })
+        });
+        pinned
     }
 
-    /// Lets go of what a thread had pinned, but for one more hold.
-    pub(super) fn unpin(&mut self, now: Time, token: Token, out: &mut Outbox) {
-        for index in self.recent.pages_of(token) {
+    /// Lets go of what was pinned for a thread, but for one more hold.
+    pub(super) fn unpin(&mut self, now: Time, waiter: &Waiter, out: &mut Outbox) {
+        for &index in &waiter.pinned {
             let Some(page) = self.pages.get_mut(&index) else { continue };
-            if !page.hold.pins.contains(&token) {
-                continue;
+            let pins = page.hold.pins.len();
+            page.hold.pins.retain(|&pinned| pinned != waiter.token);
+            if page.hold.pins.len() < pins {
+                page.hold.until = Some(Time(now.0.saturating_add(self.limits.hold)));
+                self.arm(now, index, out);
             }
-            page.hold.pins.retain(|&pinned| pinned != token);
-            page.hold.until = Some(Time(now.0.saturating_add(self.limits.hold)));
-            self.arm(now, index, out);
         }
     }
 
@@ -133,6 +133,7 @@ impl Agent {
         self.recent.forget(index);
         if let Some(page) = self.pages.get_mut(&index) {
             page.hold.until = None;
+            page.hold.pins.clear();
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Admitted, DiscardInProgress, DiscardRequest, Home, Request, Stage};
 use crate::directory::State;
 use crate::event::Violation;
-use crate::ids::PageIndex;
+use crate::ids::{NodeId, PageIndex};
 use crate::message::{LONGEST_SPAN, Message};
 use crate::outbox::Outbox;
 
@@ -24,7 +24,7 @@ impl Home {
                 self.redirect(page, Request::Discard(request), out);
                 continue;
             }
-            self.dropped(page, request, out);
+            self.dropped(page, request.node, out);
             match self.admit(page, Request::Discard(request), out) {
                 Admitted::Now => {
                     self.serve(page, Request::Discard(request), out);
@@ -36,18 +36,12 @@ impl Home {
     }
 
     /// The sender of a discard has no copy of this page.
-    fn dropped(&mut self, page: PageIndex, request: DiscardRequest, out: &mut Outbox) {
-        let record = self.directory.get(page);
-        let held = match record.state {
-            State::Exclusive { owner } => owner == request.node,
-            State::Owned { holder, .. } => holder == request.node,
-            _ => false,
-        };
+    pub(super) fn dropped(&mut self, page: PageIndex, node: NodeId, out: &mut Outbox) {
         if matches!(self.stage(page), Some(Stage::Adopting { .. } | Stage::Announcing { .. })) {
             return;
         }
-        if held {
-            let rest = match record.state {
+        if self.holds(node, page) {
+            let rest = match self.directory.get(page).state {
                 State::Owned { sharers, holder } => {
                     State::Shared { sharers: sharers.without(holder, self.grouping), writer: None }
                 }
@@ -56,8 +50,13 @@ impl Home {
             self.zero(page, rest, out);
         }
         match self.stage(page) {
-            Some(Stage::Recalling { .. }) => self.recall_answered(request.node, page, out),
-            Some(&Stage::Forwarded { to, get, acks, .. }) if to == request.node => {
+            Some(Stage::Recalling { .. }) => self.recall_answered(node, page, out),
+            Some(&Stage::Clearing { get }) if node == self.me => {
+                self.end(page);
+                self.cleared(page, get, out);
+                self.settle(page, out);
+            }
+            Some(&Stage::Forwarded { to, get, acks, .. }) if to == node => {
                 self.end(page);
                 let zeroed = self.directory.get(page);
                 self.grant_home_bytes(page, get, acks, zeroed, out);

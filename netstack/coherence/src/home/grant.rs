@@ -102,7 +102,10 @@ impl Home {
     /// Invalidates all copies but the requester's, and has the page granted to it.
     fn take_from_sharers(&mut self, page: PageIndex, get: Get, record: Record, own: OwnCopy, out: &mut Outbox) {
         let (State::Shared { sharers, .. } | State::Owned { sharers, .. }) = record.state else { return };
-        let own_may_hold = own == OwnCopy::Possible && get.node != self.me && sharers.contains(self.me, self.grouping);
+        let own_may_hold = own == OwnCopy::Possible
+            && get.node != self.me
+            && sharers.contains(self.me, self.grouping)
+            && !self.has_discarded(self.me, page);
         if own_may_hold && !mutated!(OwnCopyKept) {
             self.begin(page, Stage::Clearing { get });
             return out.send(self.me, Message::Recall { page, purpose: Purpose::Drop, seen: self.seen_by(self.me, page) });

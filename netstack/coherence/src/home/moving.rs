@@ -5,7 +5,7 @@
 //! Requests that come meanwhile wait, and are redirected when the new home has the page.
 //! The home of the page's slice always knows where it is, or learns before anybody else is told.
 
-use super::{Home, Request, Stage};
+use super::{Away, Home, Request, Stage};
 use crate::directory::State;
 use crate::event::{Action, MoveRefusal, Violation};
 use crate::ids::{NodeId, PageIndex, Serial};
@@ -58,18 +58,23 @@ impl Home {
             return out.push(Action::NotMoved { page, why: MoveRefusal::NotHome });
         }
         self.directory.forget(page);
-        let (serial, clock, content) = (record.serial, self.clock, Content::Bytes);
+        let (serial, clock, content) = (record.serial, self.tick(), Content::Bytes);
         out.send(to, Message::Adopt { page, serial, clock, content });
         out.tell(Local::HomeLeft { page, to });
-        self.begin(page, Stage::Adopting { to });
+        self.begin(page, Stage::Adopting { to, stamp: clock });
     }
 
     pub(super) fn adopt(&mut self, from: NodeId, page: PageIndex, serial: Serial, clock: Serial, out: &mut Outbox) {
-        if self.owns(page) {
+        let returned = matches!(self.stage(page), Some(Stage::Announcing { .. }));
+        if self.owns(page) && !returned {
             return out.refuse(from, Violation::Unasked);
         }
         self.take_in(page, serial, clock, out);
         out.send(from, Message::Adopted { page });
+        if returned {
+            self.end(page);
+            self.settle(page, out);
+        }
     }
 
     pub(super) fn take_in(&mut self, page: PageIndex, serial: Serial, clock: Serial, out: &mut Outbox) {
@@ -88,13 +93,13 @@ impl Home {
     /// The new home has the page.
     pub(super) fn moved_in(&mut self, from: NodeId, page: PageIndex, out: &mut Outbox) {
         match self.stage(page) {
-            Some(&Stage::Adopting { to }) if to == from => {
+            Some(&Stage::Adopting { to, stamp }) if to == from => {
                 let slice = self.slices.home(page);
                 if slice == self.me {
-                    self.away.insert(page, to);
+                    self.away.insert(page, Away { to, stamp });
                 } else if slice != to {
                     self.begin(page, Stage::Announcing { to });
-                    return out.send(slice, Message::Moved { page, to });
+                    return out.send(slice, Message::Moved { page, to, stamp });
                 } else {
                     self.adopted.remove(&page);
                 }
@@ -105,15 +110,12 @@ impl Home {
         }
     }
 
-    /// A page of this home's slices has moved on.
-    pub(super) fn slice_moved(&mut self, from: NodeId, page: PageIndex, to: NodeId, out: &mut Outbox) {
-        match self.away.get_mut(&page) {
-            Some(home) if *home == from => {
-                *home = to;
-                out.send(from, Message::MovedKnown { page });
-            }
-            _ => out.refuse(from, Violation::Unasked),
+    /// A page of this home's slices has moved on, if this is not older than what is known.
+    pub(super) fn slice_moved(&mut self, from: NodeId, page: PageIndex, moved: Away, out: &mut Outbox) {
+        if let Some(known) = self.away.get_mut(&page).filter(|known| known.stamp < moved.stamp) {
+            *known = moved;
         }
+        out.send(from, Message::MovedKnown { page });
     }
 
     pub(super) fn move_known(&mut self, from: NodeId, page: PageIndex, out: &mut Outbox) {
@@ -123,7 +125,8 @@ impl Home {
                 self.end(page);
                 self.settle(page, out);
             }
-            _ => out.refuse(from, Violation::Unasked),
+            // It has come back before its leaving was known.
+            _ => {}
         }
     }
 }

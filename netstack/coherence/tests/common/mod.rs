@@ -4,6 +4,7 @@
 
 pub mod build;
 pub mod check;
+pub mod schedule;
 pub mod threads;
 
 use darner_coherence::{
@@ -30,7 +31,7 @@ pub struct Machine {
     pub written: BTreeSet<PageIndex>,
     /// Rights that are being taken.
     pub protects: BTreeMap<PageIndex, Rights>,
-    pub timers: BTreeSet<PageIndex>,
+    pub timers: BTreeMap<PageIndex, Time>,
     pub depth: u32,
     pub dead: bool,
 }
@@ -146,8 +147,8 @@ impl World {
                 self.machine(node).protects.insert(page, rights);
             }
             Action::Wake { token, result } => self.wake(token, result),
-            Action::SetTimer { page, .. } => {
-                self.machine(node).timers.insert(page);
+            Action::SetTimer { page, at } => {
+                self.machine(node).timers.insert(page, at);
             }
             Action::Refused { from, why } => self.refused.push((node, from, why)),
             Action::NotMoved { page, why } => self.not_moved.push((page, why)),
@@ -231,9 +232,9 @@ impl World {
 
     /// The time of a page's timer comes; for other pages, and afterwards, it is early still.
     pub fn time_over(&mut self, node: NodeId, page: PageIndex) {
-        self.machine(node).timers.remove(&page);
+        let Some(at) = self.machine(node).timers.remove(&page) else { return };
         let now = self.now;
-        self.now = Time(now.0 + 1);
+        self.now = at;
         self.event(node, Event::TimeOver { page });
         self.now = now;
     }
@@ -268,7 +269,7 @@ impl World {
         let mut steps: Vec<Step> = self.links.keys().map(|&(from, to)| Step::Deliver(from, to)).collect();
         for (machine, node) in self.machines.iter().zip(0..).map(|(machine, node)| (machine, NodeId(node))) {
             steps.extend(machine.protects.keys().map(|&page| Step::Protected(node, page)));
-            steps.extend(machine.timers.iter().map(|&page| Step::TimeOver(node, page)));
+            steps.extend(machine.timers.keys().map(|&page| Step::TimeOver(node, page)));
         }
         steps
     }
