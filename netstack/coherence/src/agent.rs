@@ -100,6 +100,8 @@ struct Pending {
     granted: Option<Granted>,
     /// Answers of sharers that are still to come; negative while they overtake the grant.
     acks: i32,
+    /// Whether it waits for other pages of its home.
+    parked: bool,
 }
 
 /// What a request got.
@@ -246,6 +248,7 @@ impl Agent {
             Message::WrittenBack { page } => self.written_back(now, from, page, out),
             Message::Discarded { page, mask, id } => self.discarded(now, from, page, mask, id, out),
             Message::Redirect { page, home, id } => self.redirected(now, from, page, home, id, out),
+            Message::Parked { page, id } => self.parked(now, from, page, id, out),
             Message::Lost { page, id } => self.lost(now, from, page, id, out),
             Message::Resume => self.resume(now, from, out),
             Message::Keep { page, serial } => self.keep(from, page, serial, out),

@@ -267,6 +267,11 @@ impl Home {
         if !self.parked.iter().any(|&(parked, _)| parked == page) && self.make_room(1) {
             return Admitted::Now;
         }
+        if let Request::Get(Get { node, id, .. }) = request
+            && !mutated!(ParkedInSilence)
+        {
+            out.send(node, Message::Parked { page, id });
+        }
         self.parked.push_back((page, request));
         self.reclaim(out);
         Admitted::Later
@@ -334,11 +339,13 @@ impl Home {
         if mutated!(QueuedCountsAsGranted) { seen } else { first.map_or(seen, RequestId::before) }
     }
 
-    /// Whether `node` has dropped its copy already, and said so by a discard that waits.
+    /// Whether `node` has dropped its copy for a discard that is not answered yet.
     fn has_discarded(&self, node: NodeId, page: PageIndex) -> bool {
-        let queued = self.busy.get(&page).into_iter().flat_map(|busy| busy.waiting.iter());
-        let parked = self.parked.iter().filter(|&&(parked, _)| parked == page).map(|(_, request)| request);
-        queued.chain(parked).any(|request| matches!(request, Request::Discard(discard) if discard.node == node))
+        let covers = |discard: &DiscardInProgress| {
+            let distance = page.0.wrapping_sub(discard.page.0);
+            discard.request.node == node && distance < 64 && discard.mask >> distance & 1 == 1
+        };
+        self.discards.iter().any(covers)
     }
 
     fn redirect(&mut self, page: PageIndex, request: Request, out: &mut Outbox) {

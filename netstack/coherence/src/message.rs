@@ -221,6 +221,13 @@ pub enum Message {
         /// The request that is answered; none for a write-back.
         id: Option<RequestId>,
     },
+    /// To an agent: its request waits for other pages, for the directory is full.
+    Parked {
+        /// The page.
+        page: PageIndex,
+        /// The request.
+        id: RequestId,
+    },
     /// To an agent: the page's only copy died with the node that held it.
     Lost {
         /// The page.

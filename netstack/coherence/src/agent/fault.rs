@@ -13,9 +13,33 @@ impl Agent {
         if self.mapped(index) >= access.needs() {
             return out.wake(token, Ok(()));
         }
-        let pinned = self.pin(now, token, index);
+        let pinned = if self.waits_in_order(index) { self.pin(now, token, index) } else { Vec::new() };
         self.pages.entry(index).or_default().waiters.push(Waiter { token, access, pinned });
         self.advance(now, index, out);
+    }
+
+    /// Whether what a page may wait for are only pages above it.
+    fn waits_in_order(&self, index: PageIndex) -> bool {
+        let page = self.pages.get(&index);
+        page.is_none_or(|page| page.discarding.is_none() && page.pending.is_none_or(|pending| !pending.parked))
+    }
+
+    /// A request waits for any other pages: so nothing may wait for those who made it.
+    pub(super) fn parked(&mut self, now: Time, from: NodeId, index: PageIndex, id: RequestId, out: &mut Outbox) {
+        let pending = self.pages.get_mut(&index).and_then(|page| page.pending.as_mut());
+        let Some(pending) = pending.filter(|pending| pending.id == id && pending.home == from) else {
+            return out.refuse(from, Violation::Unasked);
+        };
+        pending.parked = true;
+        let Some(page) = self.pages.get_mut(&index) else { return };
+        let mut waiters = core::mem::take(&mut page.waiters);
+        for waiter in &mut waiters {
+            self.unpin(now, waiter, out);
+            waiter.pinned.clear();
+        }
+        if let Some(page) = self.pages.get_mut(&index) {
+            page.waiters = waiters;
+        }
     }
 
     /// Asks for a page if threads wait for it, and nothing is under way that may bring it.
@@ -34,7 +58,7 @@ impl Agent {
         for distance in 0..u64::from(run) {
             let run = if distance == 0 { run } else { 0 };
             let page = self.pages.entry(index.plus(distance)).or_default();
-            page.pending = Some(Pending { home, id, access, run, granted: None, acks: 0 });
+            page.pending = Some(Pending { home, id, access, run, granted: None, acks: 0, parked: false });
         }
         out.send(home, Message::Get { page: index, run, access, have, id });
     }

@@ -160,6 +160,9 @@ fn play_logged(scenario: &Scenario, mut log: Option<&mut Vec<String>>) -> Result
         }
     }
     world.check_end();
+    if let (Some(log), Some(_)) = (&mut log, &world.wrong) {
+        log.extend(world.nodes.iter().map(|node| format!("{node:?}")));
+    }
     match world.wrong.take() {
         Some(wrong) => Err(wrong),
         None => Ok(world),
