@@ -25,11 +25,11 @@ impl Agent {
     }
 
     /// A request waits for any other pages: so nothing may wait for those who made it.
+    ///
+    /// A holder's grant may have overtaken this.
     pub(super) fn parked(&mut self, now: Time, from: NodeId, index: PageIndex, id: RequestId, out: &mut Outbox) {
         let pending = self.pages.get_mut(&index).and_then(|page| page.pending.as_mut());
-        let Some(pending) = pending.filter(|pending| pending.id == id && pending.home == from) else {
-            return out.refuse(from, Violation::Unasked);
-        };
+        let Some(pending) = pending.filter(|pending| pending.id == id && pending.home == from) else { return };
         pending.parked = true;
         let Some(page) = self.pages.get_mut(&index) else { return };
         let mut waiters = core::mem::take(&mut page.waiters);
@@ -53,7 +53,7 @@ impl Agent {
         }
         let have = page.copy.serial();
         let most = if have.is_some() { 1 } else { self.free_run(index, home) };
-        let run = self.streams.run(index, most);
+        let run = if self.limits.run > 1 { self.streams.run(index, most) } else { 1 };
         let id = self.next_request(home);
         for distance in 0..u64::from(run) {
             let run = if distance == 0 { run } else { 0 };

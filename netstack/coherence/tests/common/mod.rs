@@ -4,6 +4,7 @@
 
 pub mod build;
 pub mod check;
+pub mod model;
 pub mod schedule;
 pub mod threads;
 
