@@ -196,6 +196,12 @@ impl Agent {
         self.pages.iter().map(|(&index, page)| (index, page.copy.rights())).filter(|&(_, rights)| rights != Rights::None)
     }
 
+    /// Whether the node has asked for a page, and not got it.
+    #[must_use]
+    pub fn awaits(&self, page: PageIndex) -> bool {
+        self.pages.get(&page).is_some_and(|page| page.pending.is_some())
+    }
+
     /// Whether something is to be done with a page because others want it.
     #[must_use]
     pub fn is_asked(&self, page: PageIndex) -> bool {

@@ -181,7 +181,7 @@ impl Node {
         }
         for (page, serial) in self.home.drained() {
             match serial {
-                Some(serial) => self.agent.take_over(page, serial),
+                Some(serial) => self.agent.take_over(page, serial, out),
                 None if self.agent.has_bytes(page) => {}
                 None => out.push(Action::Free { page }),
             }

@@ -77,11 +77,14 @@ impl Agent {
     }
 
     /// Keeps bytes that this node has as a page's home no longer as its own copy.
-    pub(crate) fn take_over(&mut self, index: PageIndex, now_serial: Serial) {
+    pub(crate) fn take_over(&mut self, index: PageIndex, serial: Serial, out: &mut Outbox) {
         let page = self.pages.entry(index).or_default();
+        if page.discarding.is_some() {
+            return self.free(index, out);
+        }
         let backing = Backing::Older;
         page.copy = match page.copy {
-            Copy::None | Copy::Kept { .. } => Copy::Shared { serial: now_serial, backing },
+            Copy::None | Copy::Kept { .. } => Copy::Shared { serial, backing },
             Copy::Shared { serial, .. } => Copy::Shared { serial, backing },
             Copy::Exclusive { serial, .. } => Copy::Exclusive { serial, backing },
         };

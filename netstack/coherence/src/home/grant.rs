@@ -75,7 +75,7 @@ impl Home {
     }
 
     pub(super) fn serve_get(&mut self, page: PageIndex, get: Get, own: OwnCopy, out: &mut Outbox) {
-        let record = self.directory.get(page);
+        let record = self.seen_from(get, self.directory.get(page));
         match record.state {
             State::Lost => out.send(get.node, Message::Lost { page, id: get.id }),
             State::Idle => self.grant_exclusive(page, get, record, 0, out),
@@ -245,7 +245,19 @@ impl Home {
     /// Whether the bytes that a requester has are current.
     fn has_current(&self, get: Get, record: Record) -> bool {
         let exclusive = matches!(record.state, State::Exclusive { .. });
-        get.have.is_some_and(|have| guard!(SerialNotCompared, have >= record.serial) && !exclusive)
+        let holder = matches!(record.state, State::Owned { holder, .. } if holder == get.node);
+        get.have.is_some_and(|have| holder || guard!(SerialNotCompared, have >= record.serial) && !exclusive)
+    }
+
+    /// What a request says of the page: a holder that asks, and has no bytes, has written
+    /// them back, though there was no room to note it.
+    fn seen_from(&self, get: Get, record: Record) -> Record {
+        match record.state {
+            State::Owned { sharers, holder } if holder == get.node && get.have.is_none() => {
+                Record { state: State::Shared { sharers, writer: Some(holder) }, ..record }
+            }
+            _ => record,
+        }
     }
 
     fn only(&self, sharers: SharerSet, node: NodeId) -> bool {

@@ -26,16 +26,22 @@ impl Home {
         }
     }
 
+    /// Whether a page is to move, or moves.
+    #[must_use]
+    pub fn is_moving(&self, page: PageIndex) -> bool {
+        let moving = |request: &Request| matches!(request, Request::Move { .. });
+        self.is_leaving(page) || self.busy.get(&page).is_some_and(|busy| busy.waiting.iter().any(moving))
+    }
+
     fn refusal(&self, page: PageIndex, to: NodeId) -> Option<MoveRefusal> {
         let moving = |request: &Request| matches!(request, Request::Move { .. });
-        let queued = self.busy.get(&page).is_some_and(|busy| busy.waiting.iter().any(moving));
         let under_way = self.busy.values().filter(|busy| busy.waiting.iter().any(moving)).count();
         let table = self.away.len() + under_way;
         if !self.owns(page) {
             Some(MoveRefusal::NotHome)
         } else if !self.members.contains(&to) {
             Some(MoveRefusal::Stranger)
-        } else if to == self.me || queued || self.is_leaving(page) || self.rebuild.is_some() {
+        } else if to == self.me || self.is_moving(page) || self.rebuild.is_some() {
             Some(MoveRefusal::Moving)
         } else if table >= self.limits.moved {
             Some(MoveRefusal::TableFull)
@@ -70,6 +76,7 @@ impl Home {
             return out.refuse(from, Violation::Unasked);
         }
         self.take_in(page, serial, clock, out);
+        out.tell(Local::HomeCame { page });
         out.send(from, Message::Adopted { page });
         if returned {
             self.end(page);
@@ -87,7 +94,6 @@ impl Home {
             self.adopted.insert(page);
         }
         out.push(Action::Store { page });
-        out.tell(Local::HomeCame { page });
     }
 
     /// The new home has the page.

@@ -1,6 +1,6 @@
 //! Rebuilding the directory from the agents' reports, when the view has changed.
 
-use super::{Home, Stage};
+use super::{Away, Home, Stage};
 use crate::directory::{Directory, Record, State};
 use crate::event::{Action, View, Violation};
 use crate::homes::Slices;
@@ -89,6 +89,12 @@ impl Home {
     /// their slices: those that moved here are returned, with a serial if their bytes are
     /// current here and are to be kept as copies of this node's.
     pub(crate) fn drained(&mut self) -> Vec<(PageIndex, Option<Serial>)> {
+        for page in self.under_way() {
+            self.adopted.remove(&page);
+            if self.slices.home(page) == self.me {
+                self.away.entry(page).or_insert(Away { to: self.me, stamp: self.clock });
+            }
+        }
         self.busy.clear();
         self.parked.clear();
         self.discards.clear();
@@ -100,6 +106,12 @@ impl Home {
             (page, here.then_some(self.clock))
         };
         adopted.into_iter().map(current).collect()
+    }
+
+    /// Pages that have left, and may not have arrived.
+    fn under_way(&self) -> Vec<PageIndex> {
+        let left = |stage: &Option<Stage>| matches!(stage, Some(Stage::Adopting { .. } | Stage::Announcing { .. }));
+        self.busy.iter().filter(|(_, busy)| left(&busy.stage)).map(|(&page, _)| page).collect()
     }
 
     pub(super) fn receive_rebuilding(&mut self, from: NodeId, message: Message, out: &mut Outbox) {

@@ -43,7 +43,9 @@ impl Plan {
                 agent: AgentLimits { hold: self.hold, run: self.run, moved: 256 },
             })
         });
-        World::from_nodes(nodes.collect(), self.shootdown)
+        let mut world = World::from_nodes(nodes.collect(), self.shootdown);
+        world.latest = Some(self.view());
+        world
     }
 
     /// The first page of a node's slice.

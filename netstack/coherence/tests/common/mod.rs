@@ -5,8 +5,10 @@
 pub mod build;
 pub mod check;
 pub mod model;
+pub mod rows;
 pub mod schedule;
 pub mod threads;
+pub mod views;
 
 use darner_coherence::{
     Access, Action, Content, Dirt, Event, Failure, Grant, Message, MoveRefusal, Node, NodeId, PageIndex, Packet, Rights,
@@ -69,6 +71,7 @@ pub struct World {
     pub expected: BTreeMap<PageIndex, Expected>,
     /// Discards under way, and whether the page was written meanwhile.
     pub discarding: BTreeMap<PageIndex, (u32, bool)>,
+    /// Pages that may be lost, or may have been: a thread may be told late.
     pub lost: BTreeSet<PageIndex>,
     pub shootdown: Shootdown,
     pub counts: Counts,
@@ -79,6 +82,9 @@ pub struct World {
     pub refused: Vec<(NodeId, NodeId, Violation)>,
     pub not_moved: Vec<(PageIndex, MoveRefusal)>,
     last_value: u64,
+    /// The latest view, and those views that nodes have not been told of yet.
+    pub latest: Option<View>,
+    pub untold: BTreeMap<NodeId, VecDeque<View>>,
 }
 
 impl World {
@@ -99,6 +105,8 @@ impl World {
             refused: Vec::new(),
             not_moved: Vec::new(),
             last_value: 0,
+            latest: None,
+            untold: BTreeMap::new(),
         }
     }
 
@@ -250,19 +258,6 @@ impl World {
 
     pub fn dead(&self, node: NodeId) -> bool {
         self.machines[usize::from(node.0)].dead
-    }
-
-    /// A node dies, and its links with it.
-    pub fn kill(&mut self, node: NodeId) {
-        let machine = self.machine(node);
-        *machine = Machine { dead: true, ..Machine::default() };
-        self.links.retain(|&(from, to), _| from != node && to != node);
-        self.threads.retain(|thread| thread.node != node);
-    }
-
-    /// A node learns of a view.
-    pub fn view(&mut self, node: NodeId, view: View) {
-        self.event(node, Event::View(view));
     }
 
     /// All that can happen next, apart from what threads do.

@@ -72,7 +72,7 @@ impl Cluster {
     pub fn one_page(begun: u8, happened: u8) -> Self {
         let outside = evictions_and_moves().into_iter().filter(|outside| match *outside {
             Outside::Evict { page, .. } | Outside::MoveHome { page, .. } => page == 0,
-            Outside::Pressure { .. } => false,
+            Outside::Pressure { .. } | Outside::Kill { .. } => false,
         });
         Self::new(vec![touch(P0, Access::Read), touch(P0, Access::Write)], begun, outside.collect(), happened)
     }

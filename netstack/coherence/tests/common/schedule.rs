@@ -12,6 +12,8 @@ pub enum Outside {
     Evict { node: u16, page: u64 },
     Pressure { node: u16, pages: usize },
     MoveHome { page: u64, pages: u64, to: u16 },
+    /// The node dies; the others learn of it, each when its turn comes.
+    Kill { node: u16 },
 }
 
 /// A cluster, what it is to do, and in which order.
@@ -70,12 +72,26 @@ pub fn scenario() -> impl Strategy<Value = Scenario> {
     })
 }
 
+/// Any scenario in which nodes die, at least two remaining.
+pub fn scenario_with_deaths() -> impl Strategy<Value = Scenario> {
+    let deaths = prop::collection::vec((any::<prop::sample::Index>(), 0..4_u16), 1..3);
+    (scenario(), deaths).prop_map(|(mut scenario, deaths)| {
+        scenario.plan.nodes = scenario.plan.nodes.max(3);
+        for (at, node) in deaths {
+            let at = at.index(scenario.outside.len() + 1);
+            scenario.outside.insert(at, Outside::Kill { node: node % scenario.plan.nodes });
+        }
+        scenario
+    })
+}
+
 /// One thing that can happen.
 #[derive(Clone, Copy, Debug)]
 enum Choice {
     Thread(usize),
     Step(Step),
     Outside,
+    View(NodeId),
 }
 
 impl World {
@@ -94,11 +110,15 @@ impl World {
             Outside::Pressure { node, pages } => self.event(NodeId(node), Event::Pressure { pages }),
             Outside::MoveHome { page, pages, to } => {
                 let page = PageIndex(page);
-                let home = self.nodes.iter().find(|node| node.home().owns(page)).map(|node| node.id());
+                let home = self.nodes.iter().find(|node| !self.dead(node.id()) && node.home().owns(page)).map(|node| node.id());
+                if self.dead(NodeId(to)) {
+                    self.lost.extend((0..pages).map(|distance| page.plus(distance)));
+                }
                 if let Some(home) = home {
                     self.event(home, Event::MoveHome { first: page, pages, to: NodeId(to) });
                 }
             }
+            Outside::Kill { node } => self.kill_and_tell(NodeId(node)),
         }
     }
 }
@@ -127,6 +147,7 @@ fn play_logged(scenario: &Scenario, mut log: Option<&mut Vec<String>>) -> Result
     for step in 0.. {
         let mut choices: Vec<Choice> = world.runnable().into_iter().map(Choice::Thread).collect();
         choices.extend(world.ready_in_time().into_iter().map(Choice::Step));
+        choices.extend(world.untold.keys().map(|&node| Choice::View(node)));
         if left > 0 {
             choices.push(Choice::Outside);
         }
@@ -144,6 +165,7 @@ fn play_logged(scenario: &Scenario, mut log: Option<&mut Vec<String>>) -> Result
         match choices[pick] {
             Choice::Thread(thread) => world.execute(thread),
             Choice::Step(step) => world.step(step),
+            Choice::View(node) => world.tell(node),
             Choice::Outside => {
                 left -= 1;
                 if let Some(what) = outside.next() {

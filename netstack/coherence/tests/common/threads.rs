@@ -172,7 +172,6 @@ impl World {
                 _ => Expected::Known(0),
             };
             self.expected.insert(page, after);
-            self.lost.remove(&page);
         }
     }
 }
