@@ -140,7 +140,9 @@ impl Copy {
     fn serial(self) -> Option<Serial> {
         match self {
             Self::None => None,
-            Self::Kept { serial } | Self::Shared { serial, .. } | Self::Exclusive { serial, .. } => Some(serial),
+            Self::Kept { serial }
+            | Self::Shared { serial, .. }
+            | Self::Exclusive { serial, .. } => Some(serial),
         }
     }
 
@@ -182,30 +184,41 @@ impl Agent {
     /// What the program may do with a page at this moment.
     #[must_use]
     pub fn mapped(&self, page: PageIndex) -> Rights {
-        self.pages.get(&page).map_or(Rights::None, |page| page.mapped)
+        self.pages
+            .get(&page)
+            .map_or(Rights::None, |page| page.mapped)
     }
 
     /// Whether the node has bytes of a page that it may use, or may be allowed to use again.
     #[must_use]
     pub fn has_bytes(&self, page: PageIndex) -> bool {
-        self.pages.get(&page).is_some_and(|page| page.copy != Copy::None || page.leaving)
+        self.pages
+            .get(&page)
+            .is_some_and(|page| page.copy != Copy::None || page.leaving)
     }
 
     /// The pages that the node has rights to, if only to take them up again.
     pub fn held(&self) -> impl Iterator<Item = (PageIndex, Rights)> {
-        self.pages.iter().map(|(&index, page)| (index, page.copy.rights())).filter(|&(_, rights)| rights != Rights::None)
+        self.pages
+            .iter()
+            .map(|(&index, page)| (index, page.copy.rights()))
+            .filter(|&(_, rights)| rights != Rights::None)
     }
 
     /// Whether the node has asked for a page, and not got it.
     #[must_use]
     pub fn awaits(&self, page: PageIndex) -> bool {
-        self.pages.get(&page).is_some_and(|page| page.pending.is_some())
+        self.pages
+            .get(&page)
+            .is_some_and(|page| page.pending.is_some())
     }
 
     /// Whether something is to be done with a page because others want it.
     #[must_use]
     pub fn is_asked(&self, page: PageIndex) -> bool {
-        self.pages.get(&page).is_some_and(|page| !page.commands.is_empty())
+        self.pages
+            .get(&page)
+            .is_some_and(|page| !page.commands.is_empty())
     }
 
     /// Whether nothing is under way.
@@ -231,9 +244,15 @@ impl Agent {
     pub(crate) fn replicate(&mut self, first: PageIndex, pages: u64, out: &mut Outbox) {
         for distance in 0..pages {
             let page = self.pages.entry(first.plus(distance)).or_default();
-            page.copy = Copy::Shared { serial: Serial(0), backing: Backing::Current };
+            page.copy = Copy::Shared {
+                serial: Serial(0),
+                backing: Backing::Current,
+            };
             page.mapped = Rights::Read;
-            out.push(Action::Map { page: first.plus(distance), rights: Rights::Read });
+            out.push(Action::Map {
+                page: first.plus(distance),
+                rights: Rights::Read,
+            });
         }
     }
 
@@ -241,15 +260,59 @@ impl Agent {
         match message {
             Message::Grant(grant) => self.grant(now, from, grant, out),
             Message::Acked { page, id } => self.acked(now, from, page, id, out),
-            Message::Forward { page, access, requester, id, serial, acks, advice, seen } => {
-                let forward = command::Forward { home: from, access, requester, id, serial, acks, advice, seen };
+            Message::Forward {
+                page,
+                access,
+                requester,
+                id,
+                serial,
+                acks,
+                advice,
+                seen,
+            } => {
+                let forward = command::Forward {
+                    home: from,
+                    access,
+                    requester,
+                    id,
+                    serial,
+                    acks,
+                    advice,
+                    seen,
+                };
                 self.command(now, page, Command::Forward(forward), out);
             }
-            Message::Invalidate { page, collector, seen } => {
-                self.command(now, page, Command::Invalidate { home: from, collector, seen }, out);
+            Message::Invalidate {
+                page,
+                collector,
+                seen,
+            } => {
+                self.command(
+                    now,
+                    page,
+                    Command::Invalidate {
+                        home: from,
+                        collector,
+                        seen,
+                    },
+                    out,
+                );
             }
-            Message::Recall { page, purpose, seen } => {
-                self.command(now, page, Command::Recall { home: from, purpose, seen }, out);
+            Message::Recall {
+                page,
+                purpose,
+                seen,
+            } => {
+                self.command(
+                    now,
+                    page,
+                    Command::Recall {
+                        home: from,
+                        purpose,
+                        seen,
+                    },
+                    out,
+                );
             }
             Message::WrittenBack { page } => self.written_back(now, from, page, out),
             Message::Discarded { page, mask, id } => self.discarded(now, from, page, mask, id, out),
@@ -292,7 +355,11 @@ impl Agent {
     fn newer(&self, index: PageIndex, backing: Backing, dirt: Dirt) -> Backing {
         let written = dirt == Dirt::Dirty && !mutated!(DirtNotNoticed);
         let inherited = backing == Backing::Older && !mutated!(InheritedDirtForgotten);
-        if (written || inherited) && self.homes.home(index) != self.me { Backing::Older } else { Backing::Current }
+        if (written || inherited) && self.homes.home(index) != self.me {
+            Backing::Older
+        } else {
+            Backing::Current
+        }
     }
 
     pub(crate) fn evict(&mut self, now: Time, index: PageIndex, out: &mut Outbox) {
@@ -303,8 +370,13 @@ impl Agent {
 
     /// Gives up pages that are not in use right now, going round.
     pub(crate) fn relieve(&mut self, now: Time, pages: usize, out: &mut Outbox) {
-        let round = self.pages.range(self.hand..).chain(self.pages.range(..self.hand));
-        let candidates = round.map(|(&index, _)| index).filter(|&index| self.may_evict(now, index));
+        let round = self
+            .pages
+            .range(self.hand..)
+            .chain(self.pages.range(..self.hand));
+        let candidates = round
+            .map(|(&index, _)| index)
+            .filter(|&index| self.may_evict(now, index));
         let victims: Vec<PageIndex> = candidates.take(pages).collect();
         for index in victims {
             self.hand = index.plus(1);
@@ -313,7 +385,9 @@ impl Agent {
     }
 
     fn may_evict(&self, now: Time, index: PageIndex) -> bool {
-        let Some(page) = self.pages.get(&index) else { return false };
+        let Some(page) = self.pages.get(&index) else {
+            return false;
+        };
         page.copy != Copy::None
             && page.pending.is_none()
             && page.waiters.is_empty()
@@ -326,7 +400,13 @@ impl Agent {
 
     fn write_back(&mut self, index: PageIndex, out: &mut Outbox) {
         let home = self.homes.home(index);
-        out.send(home, Message::WriteBack { page: index, content: Content::Bytes });
+        out.send(
+            home,
+            Message::WriteBack {
+                page: index,
+                content: Content::Bytes,
+            },
+        );
     }
 
     fn written_back(&mut self, now: Time, from: NodeId, index: PageIndex, out: &mut Outbox) {
@@ -341,17 +421,35 @@ impl Agent {
         }
     }
 
-    fn redirected(&mut self, now: Time, from: NodeId, index: PageIndex, home: NodeId, id: Option<RequestId>, out: &mut Outbox) {
+    fn redirected(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        index: PageIndex,
+        home: NodeId,
+        id: Option<RequestId>,
+        out: &mut Outbox,
+    ) {
         self.homes.learn(index, home);
-        let Some(page) = self.pages.get_mut(&index) else { return out.refuse(from, Violation::Unasked) };
+        let Some(page) = self.pages.get_mut(&index) else {
+            return out.refuse(from, Violation::Unasked);
+        };
         match id {
             None if page.leaving => self.write_back(index, out),
-            Some(id) if page.pending.is_some_and(|pending| pending.id == id && pending.home == from) => {
+            Some(id)
+                if page
+                    .pending
+                    .is_some_and(|pending| pending.id == id && pending.home == from) =>
+            {
                 for next in self.ended(index).into_iter().chain([index]) {
                     self.advance(now, next, out);
                 }
             }
-            Some(id) if page.discarding.is_some_and(|discarding| discarding.sent == Some(id)) => {
+            Some(id)
+                if page
+                    .discarding
+                    .is_some_and(|discarding| discarding.sent == Some(id)) =>
+            {
                 self.send_discard(index, 1, out);
             }
             _ => out.refuse(from, Violation::Unasked),

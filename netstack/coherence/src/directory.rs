@@ -107,7 +107,11 @@ impl Directory {
     /// was recalled.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { runs: BTreeMap::new(), capacity: capacity.max(8), floor: Serial(0) }
+        Self {
+            runs: BTreeMap::new(),
+            capacity: capacity.max(8),
+            floor: Serial(0),
+        }
     }
 
     /// How many entries are in use.
@@ -125,7 +129,8 @@ impl Directory {
     /// What is known of a page.
     #[must_use]
     pub fn get(&self, page: PageIndex) -> Record {
-        self.covering(page).map_or(self.idle(), |(_, run)| run.record)
+        self.covering(page)
+            .map_or(self.idle(), |(_, run)| run.record)
     }
 
     /// Whether `changes` more pages can be changed, whatever to.
@@ -144,7 +149,11 @@ impl Directory {
         let end = first.plus(pages);
         self.cut(first);
         self.cut(end);
-        let inside: Vec<PageIndex> = self.runs.range(first..end).map(|(&start, _)| start).collect();
+        let inside: Vec<PageIndex> = self
+            .runs
+            .range(first..end)
+            .map(|(&start, _)| start)
+            .collect();
         for start in inside {
             self.runs.remove(&start);
         }
@@ -176,7 +185,9 @@ impl Directory {
         }
         self.runs.retain(|_, run| run.record.state != State::Idle);
         let mut starts = self.runs.keys().copied().collect::<Vec<_>>().into_iter();
-        let Some(mut left) = starts.next() else { return };
+        let Some(mut left) = starts.next() else {
+            return;
+        };
         for start in starts {
             if !self.merge(left, start) {
                 left = start;
@@ -196,7 +207,9 @@ impl Directory {
 
     /// All entries: first page, number of pages, record.
     pub fn iter(&self) -> impl Iterator<Item = (PageIndex, u64, Record)> {
-        self.runs.iter().map(|(&start, run)| (start, run.pages, run.record))
+        self.runs
+            .iter()
+            .map(|(&start, run)| (start, run.pages, run.record))
     }
 
     /// Forgets everything; idle pages have the serial `floor`.
@@ -206,7 +219,11 @@ impl Directory {
     }
 
     fn idle(&self) -> Record {
-        Record { state: State::Idle, serial: self.floor, pattern: Pattern::default() }
+        Record {
+            state: State::Idle,
+            serial: self.floor,
+            pattern: Pattern::default(),
+        }
     }
 
     fn covering(&self, page: PageIndex) -> Option<(PageIndex, Run)> {
@@ -216,20 +233,38 @@ impl Directory {
 
     /// Makes an entry begin at `page` if one goes across it.
     fn cut(&mut self, page: PageIndex) {
-        let Some((start, run)) = self.covering(page).filter(|&(start, _)| start < page) else { return };
+        let Some((start, run)) = self.covering(page).filter(|&(start, _)| start < page) else {
+            return;
+        };
         let left = page.0 - start.0;
         self.runs.insert(start, Run { pages: left, ..run });
-        self.runs.insert(page, Run { pages: run.pages - left, ..run });
+        self.runs.insert(
+            page,
+            Run {
+                pages: run.pages - left,
+                ..run
+            },
+        );
     }
 
     /// Joins the entry at `start` with the next one, if nothing is lost by it.
     fn join(&mut self, start: PageIndex) {
-        let Some(&run) = self.runs.get(&start) else { return };
+        let Some(&run) = self.runs.get(&start) else {
+            return;
+        };
         let next = start.plus(run.pages);
-        let Some(&other) = self.runs.get(&next) else { return };
+        let Some(&other) = self.runs.get(&next) else {
+            return;
+        };
         if let Some(record) = joined(run.record, other.record) {
             self.runs.remove(&next);
-            self.runs.insert(start, Run { pages: run.pages + other.pages, record });
+            self.runs.insert(
+                start,
+                Run {
+                    pages: run.pages + other.pages,
+                    record,
+                },
+            );
         }
     }
 
@@ -241,11 +276,21 @@ impl Directory {
 
     /// Joins two neighbours even if something is lost by it.
     fn merge(&mut self, left: PageIndex, right: PageIndex) -> bool {
-        let (Some(&a), Some(&b)) = (self.runs.get(&left), self.runs.get(&right)) else { return false };
-        let record = (left.plus(a.pages) == right).then(|| merged(a.record, b.record)).flatten();
+        let (Some(&a), Some(&b)) = (self.runs.get(&left), self.runs.get(&right)) else {
+            return false;
+        };
+        let record = (left.plus(a.pages) == right)
+            .then(|| merged(a.record, b.record))
+            .flatten();
         let Some(record) = record else { return false };
         self.runs.remove(&right);
-        self.runs.insert(left, Run { pages: a.pages + b.pages, record });
+        self.runs.insert(
+            left,
+            Run {
+                pages: a.pages + b.pages,
+                record,
+            },
+        );
         true
     }
 }
@@ -256,7 +301,10 @@ impl Directory {
 fn joined(a: Record, b: Record) -> Option<Record> {
     let exclusive = matches!(a.state, State::Exclusive { .. });
     let same = a.state == b.state && a.pattern == b.pattern && (exclusive || a.serial == b.serial);
-    same.then_some(Record { serial: a.serial.max(b.serial), ..a })
+    same.then_some(Record {
+        serial: a.serial.max(b.serial),
+        ..a
+    })
 }
 
 /// One record for both, if it can be true of each.
@@ -264,9 +312,16 @@ fn merged(a: Record, b: Record) -> Option<Record> {
     let state = match (a.state, b.state) {
         (a, b) if a == b => a,
         (State::Shared { sharers: one, .. }, State::Shared { sharers: other, .. }) => {
-            State::Shared { sharers: one.union(other), writer: None }
+            State::Shared {
+                sharers: one.union(other),
+                writer: None,
+            }
         }
         _ => return None,
     };
-    Some(Record { state, serial: a.serial.max(b.serial), pattern: a.pattern.min(b.pattern) })
+    Some(Record {
+        state,
+        serial: a.serial.max(b.serial),
+        pattern: a.pattern.min(b.pattern),
+    })
 }

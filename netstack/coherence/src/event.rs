@@ -1,7 +1,7 @@
 //! What happens to a node, and what it wants done.
 
-use crate::ids::{Access, Epoch, NodeId, PageIndex, Rights, Token};
 use crate::homes::Slices;
+use crate::ids::{Access, Epoch, NodeId, PageIndex, Rights, Token};
 use crate::message::Packet;
 use alloc::vec::Vec;
 

@@ -76,7 +76,12 @@ struct Busy {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Stage {
     /// The holder's note, or its write-back or discard.
-    Forwarded { to: NodeId, get: Get, acks: u16, serial: Serial },
+    Forwarded {
+        to: NodeId,
+        get: Get,
+        acks: u16,
+        serial: Serial,
+    },
     /// This node's own agent, that it gives its copy up before `get` is granted.
     Clearing { get: Get },
     /// Copies to come back, or to be gone.
@@ -149,7 +154,13 @@ impl Request {
 }
 
 impl Home {
-    pub(crate) fn new(me: NodeId, members: Vec<NodeId>, grouping: Grouping, slices: Slices, limits: HomeLimits) -> Self {
+    pub(crate) fn new(
+        me: NodeId,
+        members: Vec<NodeId>,
+        grouping: Grouping,
+        slices: Slices,
+        limits: HomeLimits,
+    ) -> Self {
         Self {
             me,
             grouping,
@@ -192,7 +203,9 @@ impl Home {
     pub fn may_hold(&self, node: NodeId, page: PageIndex) -> bool {
         match self.record(page).state {
             State::Idle | State::Lost => false,
-            State::Shared { sharers, .. } | State::Owned { sharers, .. } => sharers.contains(node, self.grouping),
+            State::Shared { sharers, .. } | State::Owned { sharers, .. } => {
+                sharers.contains(node, self.grouping)
+            }
             State::Exclusive { owner } => owner == node,
         }
     }
@@ -200,7 +213,10 @@ impl Home {
     /// Whether nothing is under way.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.busy.is_empty() && self.parked.is_empty() && self.discards.is_empty() && self.rebuild.is_none()
+        self.busy.is_empty()
+            && self.parked.is_empty()
+            && self.discards.is_empty()
+            && self.rebuild.is_none()
     }
 
     /// Whether no directory is being rebuilt here.
@@ -217,9 +233,21 @@ impl Home {
 
     /// Says that every node has a copy of these pages since before it was a member.
     pub(crate) fn replicate(&mut self, first: PageIndex, pages: u64) {
-        let sharers = self.members.iter().fold(crate::SharerSet::EMPTY, |set, &node| set.with(node, self.grouping));
-        let state = State::Shared { sharers, writer: None };
-        let record = Record { state, serial: Serial(0), pattern: Default::default() };
+        let sharers = self
+            .members
+            .iter()
+            .fold(crate::SharerSet::EMPTY, |set, &node| {
+                set.with(node, self.grouping)
+            });
+        let state = State::Shared {
+            sharers,
+            writer: None,
+        };
+        let record = Record {
+            state,
+            serial: Serial(0),
+            pattern: Default::default(),
+        };
         self.directory.set_range(first, pages, record);
     }
 
@@ -228,14 +256,39 @@ impl Home {
             return self.receive_rebuilding(from, message, out);
         }
         match message {
-            Message::Get { page, run, access, have, id } => self.get(page, run, Get { node: from, id, access, have }, out),
+            Message::Get {
+                page,
+                run,
+                access,
+                have,
+                id,
+            } => self.get(
+                page,
+                run,
+                Get {
+                    node: from,
+                    id,
+                    access,
+                    have,
+                },
+                out,
+            ),
             Message::Note { page, outcome } => self.note(from, page, outcome, out),
             Message::WriteBack { page, .. } => self.write_back(from, page, out),
-            Message::Discard { page, run, id } => self.discard(page, run, DiscardRequest { node: from, id }, out),
+            Message::Discard { page, run, id } => {
+                self.discard(page, run, DiscardRequest { node: from, id }, out)
+            }
             Message::Recalled { page, content } => self.recalled(from, page, content, out),
-            Message::Adopt { page, serial, clock, .. } => self.adopt(from, page, serial, clock, out),
+            Message::Adopt {
+                page,
+                serial,
+                clock,
+                ..
+            } => self.adopt(from, page, serial, clock, out),
             Message::Adopted { page } => self.moved_in(from, page, out),
-            Message::Moved { page, to, stamp } => self.slice_moved(from, page, Away { to, stamp }, out),
+            Message::Moved { page, to, stamp } => {
+                self.slice_moved(from, page, Away { to, stamp }, out)
+            }
             Message::MovedKnown { page } => self.move_known(from, page, out),
             _ => out.refuse(from, Violation::OutOfPlace),
         }
@@ -333,10 +386,24 @@ impl Home {
     /// last one received, or the one before the first that waits.
     fn seen_by(&self, node: NodeId, page: PageIndex) -> RequestId {
         let seen = self.seen.get(&node).copied().unwrap_or_default();
-        let queued = self.busy.get(&page).into_iter().flat_map(|busy| busy.waiting.iter());
-        let parked = self.parked.iter().filter(|&&(parked, _)| parked == page).map(|(_, request)| request);
-        let first = queued.chain(parked).find_map(|request| request.number_of(node));
-        if mutated!(QueuedCountsAsGranted) { seen } else { first.map_or(seen, RequestId::before) }
+        let queued = self
+            .busy
+            .get(&page)
+            .into_iter()
+            .flat_map(|busy| busy.waiting.iter());
+        let parked = self
+            .parked
+            .iter()
+            .filter(|&&(parked, _)| parked == page)
+            .map(|(_, request)| request);
+        let first = queued
+            .chain(parked)
+            .find_map(|request| request.number_of(node));
+        if mutated!(QueuedCountsAsGranted) {
+            seen
+        } else {
+            first.map_or(seen, RequestId::before)
+        }
     }
 
     /// Whether `node` has dropped its copy for a discard that is not answered yet.
@@ -351,9 +418,23 @@ impl Home {
     fn redirect(&mut self, page: PageIndex, request: Request, out: &mut Outbox) {
         let home = self.home_elsewhere(page);
         match request {
-            Request::Get(Get { node, id, .. }) => out.send(node, Message::Redirect { page, home, id: Some(id) }),
+            Request::Get(Get { node, id, .. }) => out.send(
+                node,
+                Message::Redirect {
+                    page,
+                    home,
+                    id: Some(id),
+                },
+            ),
             Request::Discard(DiscardRequest { node, id }) => {
-                out.send(node, Message::Redirect { page, home, id: Some(id) });
+                out.send(
+                    node,
+                    Message::Redirect {
+                        page,
+                        home,
+                        id: Some(id),
+                    },
+                );
                 self.discard_done(page, DiscardRequest { node, id }, out);
             }
             Request::Recall | Request::Move { .. } => {}
@@ -361,12 +442,19 @@ impl Home {
     }
 
     fn home_elsewhere(&self, page: PageIndex) -> NodeId {
-        self.away.get(&page).map_or_else(|| self.slices.home(page), |away| away.to)
+        self.away
+            .get(&page)
+            .map_or_else(|| self.slices.home(page), |away| away.to)
     }
 
     fn note(&mut self, from: NodeId, page: PageIndex, outcome: Outcome, out: &mut Outbox) {
         match self.stage(page) {
-            Some(&Stage::Forwarded { to, get, acks, serial }) if to == from => {
+            Some(&Stage::Forwarded {
+                to,
+                get,
+                acks,
+                serial,
+            }) if to == from => {
                 self.end(page);
                 self.noted(page, from, outcome, get, acks, serial, out);
                 self.catch_up(page, get.node, out);
@@ -378,7 +466,10 @@ impl Home {
 
     /// Does what a node had said before the note came by which it was given the page.
     fn catch_up(&mut self, page: PageIndex, node: NodeId, out: &mut Outbox) {
-        let overtaken_by = self.busy.get_mut(&page).and_then(|busy| busy.overtaken_by.take());
+        let overtaken_by = self
+            .busy
+            .get_mut(&page)
+            .and_then(|busy| busy.overtaken_by.take());
         if overtaken_by == Some(node) {
             out.send(node, Message::WrittenBack { page });
             self.given_up(node, page, out);
@@ -394,7 +485,14 @@ impl Home {
             _ => (!self.owns(page)).then(|| self.home_elsewhere(page)),
         };
         if let Some(home) = leaving_for {
-            return out.send(from, Message::Redirect { page, home, id: None });
+            return out.send(
+                from,
+                Message::Redirect {
+                    page,
+                    home,
+                    id: None,
+                },
+            );
         }
         if self.overtakes(from, page) && !mutated!(OvertakingWriteBackRefused) {
             self.busy.entry(page).or_default().overtaken_by = Some(from);
@@ -430,20 +528,36 @@ impl Home {
     fn given_up(&mut self, from: NodeId, page: PageIndex, out: &mut Outbox) {
         let record = self.directory.get(page);
         let rest = match record.state {
-            State::Owned { sharers, holder } => {
-                State::Shared { sharers: sharers.without(from, self.grouping), writer: Some(holder) }
-            }
+            State::Owned { sharers, holder } => State::Shared {
+                sharers: sharers.without(from, self.grouping),
+                writer: Some(holder),
+            },
             _ => State::Idle,
         };
         match self.stage(page).cloned() {
             Some(Stage::Forwarded { to, get, acks, .. }) if to == from => {
                 self.end(page);
-                self.grant_home_bytes(page, get, acks, Record { state: rest, ..record }, out);
+                self.grant_home_bytes(
+                    page,
+                    get,
+                    acks,
+                    Record {
+                        state: rest,
+                        ..record
+                    },
+                    out,
+                );
                 self.settle(page, out);
             }
             Some(Stage::Recalling { .. }) => self.recall_answered(from, page, out),
             // An owner that has dropped its copy is known of owners in any case.
-            _ if self.directory.has_room(self.busy.len() + 1) => self.directory.set(page, Record { state: rest, ..record }),
+            _ if self.directory.has_room(self.busy.len() + 1) => self.directory.set(
+                page,
+                Record {
+                    state: rest,
+                    ..record
+                },
+            ),
             _ => {}
         }
     }
@@ -455,4 +569,3 @@ enum Admitted {
     Now,
     Later,
 }
-

@@ -18,8 +18,14 @@ impl Slices {
     /// The slices themselves, if there are none, the first does not begin at page 0, or they are
     /// not in order.
     pub fn new(slices: Vec<(PageIndex, NodeId)>) -> Result<Self, Vec<(PageIndex, NodeId)>> {
-        let from_zero = slices.first().is_some_and(|&(start, _)| start == PageIndex(0));
-        if from_zero && slices.is_sorted_by(|(a, _), (b, _)| a < b) { Ok(Self(slices)) } else { Err(slices) }
+        let from_zero = slices
+            .first()
+            .is_some_and(|&(start, _)| start == PageIndex(0));
+        if from_zero && slices.is_sorted_by(|(a, _), (b, _)| a < b) {
+            Ok(Self(slices))
+        } else {
+            Err(slices)
+        }
     }
 
     /// The home of the slice that `page` is in.
@@ -33,7 +39,12 @@ impl Slices {
 impl Slices {
     /// The ranges (first page, number of pages) whose home `node` is now and was not `before`.
     pub(crate) fn gained(&self, node: NodeId, before: &Self) -> Vec<(PageIndex, u64)> {
-        let mut starts: Vec<PageIndex> = self.0.iter().chain(&before.0).map(|&(start, _)| start).collect();
+        let mut starts: Vec<PageIndex> = self
+            .0
+            .iter()
+            .chain(&before.0)
+            .map(|&(start, _)| start)
+            .collect();
         starts.sort_unstable();
         starts.dedup();
         let ends = starts.iter().copied().skip(1).chain([PageIndex(u64::MAX)]);
@@ -57,11 +68,18 @@ pub(crate) struct HomeMap {
 
 impl HomeMap {
     pub(crate) fn new(slices: Slices, capacity: usize) -> Self {
-        Self { slices, moved: BTreeMap::new(), capacity }
+        Self {
+            slices,
+            moved: BTreeMap::new(),
+            capacity,
+        }
     }
 
     pub(crate) fn home(&self, page: PageIndex) -> NodeId {
-        self.moved.get(&page).copied().unwrap_or_else(|| self.slices.home(page))
+        self.moved
+            .get(&page)
+            .copied()
+            .unwrap_or_else(|| self.slices.home(page))
     }
 
     /// Notes where a page has moved to, and forgets some other page if the table is full.
@@ -89,7 +107,8 @@ mod tests {
 
     #[test]
     fn slices_begin_where_they_say() {
-        let slices = Slices::new(vec![(PageIndex(0), NodeId(0)), (PageIndex(8), NodeId(1))]).unwrap();
+        let slices =
+            Slices::new(vec![(PageIndex(0), NodeId(0)), (PageIndex(8), NodeId(1))]).unwrap();
         assert_eq!(slices.home(PageIndex(7)), NodeId(0));
         assert_eq!(slices.home(PageIndex(8)), NodeId(1));
         assert!(Slices::new(vec![(PageIndex(1), NodeId(0))]).is_err());

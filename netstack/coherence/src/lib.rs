@@ -23,8 +23,8 @@ pub use home::{Home, HomeLimits};
 pub use homes::Slices;
 pub use ids::{Access, Epoch, NodeId, PageIndex, RequestId, Rights, Serial, Time, Token};
 pub use message::{
-    Advice, Backing, Collector, Content, Grant, LONGEST_RUN, LONGEST_SPAN, Message, Outcome, Packet, Purpose, Reported,
-    Written,
+    Advice, Backing, Collector, Content, Grant, LONGEST_RUN, LONGEST_SPAN, Message, Outcome,
+    Packet, Purpose, Reported, Written,
 };
 pub use node::{Config, Node};
 pub use sharers::{Grouping, SharerSet};

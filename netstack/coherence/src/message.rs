@@ -281,6 +281,13 @@ pub enum Message {
         /// What it is.
         copy: Reported,
     },
+    /// To a home, when a view has changed: a request of the old view that got no answer.
+    Unserved {
+        /// The page.
+        page: PageIndex,
+        /// The request.
+        id: RequestId,
+    },
     /// To every member, when a view has changed: all I said in the old view came before this.
     Drained,
     /// To every member, when a view has changed: these were all my reports to you.
@@ -323,6 +330,7 @@ impl Message {
                 | Self::Moved { .. }
                 | Self::MovedKnown { .. }
                 | Self::Report { .. }
+                | Self::Unserved { .. }
                 | Self::ReportsEnd
         )
     }
@@ -331,10 +339,23 @@ impl Message {
     #[must_use]
     pub fn pages(&self) -> u32 {
         match self {
-            Self::Grant(Grant { content: Content::Bytes, mask, .. }) => mask.count_ones(),
-            Self::WriteBack { content: Content::Bytes, .. }
-            | Self::Recalled { content: Content::Bytes, .. }
-            | Self::Adopt { content: Content::Bytes, .. } => 1,
+            Self::Grant(Grant {
+                content: Content::Bytes,
+                mask,
+                ..
+            }) => mask.count_ones(),
+            Self::WriteBack {
+                content: Content::Bytes,
+                ..
+            }
+            | Self::Recalled {
+                content: Content::Bytes,
+                ..
+            }
+            | Self::Adopt {
+                content: Content::Bytes,
+                ..
+            } => 1,
             _ => 0,
         }
     }

@@ -27,7 +27,7 @@ macro_rules! mutated {
 pub(crate) use mutated;
 
 #[cfg(feature = "mutants")]
-pub use planted::{Mutant, taken_out, take_out};
+pub use planted::{Mutant, take_out, taken_out};
 
 #[cfg(feature = "mutants")]
 mod planted {
@@ -56,7 +56,10 @@ mod planted {
 
     /// Takes a guard out, in all threads, and puts back the one that was out before.
     pub fn take_out(mutant: Option<Mutant>) {
-        CHOSEN.store(mutant.map_or(NONE, |mutant| mutant as usize), Ordering::SeqCst);
+        CHOSEN.store(
+            mutant.map_or(NONE, |mutant| mutant as usize),
+            Ordering::SeqCst,
+        );
     }
 
     /// Whether a guard is taken out.

@@ -43,11 +43,23 @@ impl Node {
     /// A node that has no copies, and as a home has all zeros.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let Config { me, nodes, view, home, agent } = config;
+        let Config {
+            me,
+            nodes,
+            view,
+            home,
+            agent,
+        } = config;
         let grouping = Grouping::new(nodes);
         Self {
             me,
-            home: Home::new(me, view.members.clone(), grouping, view.slices.clone(), home),
+            home: Home::new(
+                me,
+                view.members.clone(),
+                grouping,
+                view.slices.clone(),
+                home,
+            ),
             agent: Agent::new(me, view.slices.clone(), agent),
             view,
             draining: BTreeSet::new(),
@@ -94,21 +106,34 @@ impl Node {
     /// Whether nothing is under way.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.home.is_quiet() && self.agent.is_quiet() && self.draining.is_empty() && self.early.is_empty()
+        self.home.is_quiet()
+            && self.agent.is_quiet()
+            && self.draining.is_empty()
+            && self.early.is_empty()
     }
 
     /// Takes note of an event, and adds what is to be done for it.
     pub fn handle(&mut self, now: Time, event: Event, actions: &mut Vec<Action>) {
         let mut out = Outbox::new(self.me, self.view.epoch, actions);
         match event {
-            Event::Fault { token, page, access } => self.agent.fault(now, token, page, access, &mut out),
+            Event::Fault {
+                token,
+                page,
+                access,
+            } => self.agent.fault(now, token, page, access, &mut out),
             Event::Received { from, packet } => self.received(now, from, packet, &mut out),
             Event::Protected { page, dirt } => self.agent.protected(now, page, dirt, &mut out),
             Event::TimeOver { page } => self.agent.time_over(now, page, &mut out),
             Event::Pressure { pages } => self.agent.relieve(now, pages, &mut out),
             Event::Evict { page } => self.agent.evict(now, page, &mut out),
-            Event::Discard { token, first, pages } => self.agent.discard(now, token, first, pages, &mut out),
-            Event::MoveHome { first, pages, to } => self.home.move_range(first, pages, to, &mut out),
+            Event::Discard {
+                token,
+                first,
+                pages,
+            } => self.agent.discard(now, token, first, pages, &mut out),
+            Event::MoveHome { first, pages, to } => {
+                self.home.move_range(first, pages, to, &mut out)
+            }
             Event::View(view) => self.view_changed(now, view, &mut out),
         }
         self.run_local(now, &mut out);

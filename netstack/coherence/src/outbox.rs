@@ -26,7 +26,12 @@ pub(crate) struct Outbox<'a> {
 
 impl<'a> Outbox<'a> {
     pub(crate) fn new(me: NodeId, epoch: Epoch, actions: &'a mut Vec<Action>) -> Self {
-        Self { me, epoch, actions, local: VecDeque::new() }
+        Self {
+            me,
+            epoch,
+            actions,
+            local: VecDeque::new(),
+        }
     }
 
     pub(crate) fn set_epoch(&mut self, epoch: Epoch) {
@@ -41,7 +46,13 @@ impl<'a> Outbox<'a> {
         if to == self.me {
             self.local.push_back(Local::Message(message));
         } else {
-            self.actions.push(Action::Send { to, packet: Packet { epoch: self.epoch, message } });
+            self.actions.push(Action::Send {
+                to,
+                packet: Packet {
+                    epoch: self.epoch,
+                    message,
+                },
+            });
         }
     }
 

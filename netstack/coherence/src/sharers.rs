@@ -16,7 +16,10 @@ impl Grouping {
     /// The grouping for nodes 0 to `nodes` − 1.
     #[must_use]
     pub fn new(nodes: u16) -> Self {
-        Self { nodes, group: nodes.div_ceil(64).max(1) }
+        Self {
+            nodes,
+            group: nodes.div_ceil(64).max(1),
+        }
     }
 
     /// Whether a set names exactly the nodes that were put into it.
@@ -59,7 +62,11 @@ impl SharerSet {
     /// The set with `node` removed, if that takes out no other.
     #[must_use]
     pub fn without(self, node: NodeId, grouping: Grouping) -> Self {
-        if grouping.exact() { Self(self.0 & !grouping.bit(node)) } else { self }
+        if grouping.exact() {
+            Self(self.0 & !grouping.bit(node))
+        } else {
+            self
+        }
     }
 
     /// Those in either.
@@ -76,7 +83,9 @@ impl SharerSet {
 
     /// All nodes it names.
     pub fn iter(self, grouping: Grouping) -> impl Iterator<Item = NodeId> {
-        (0..grouping.nodes).map(NodeId).filter(move |&node| self.contains(node, grouping))
+        (0..grouping.nodes)
+            .map(NodeId)
+            .filter(move |&node| self.contains(node, grouping))
     }
 }
 
@@ -89,7 +98,11 @@ mod tests {
         let grouping = Grouping::new(64);
         let set = SharerSet::of(NodeId(63), grouping).with(NodeId(0), grouping);
         assert!(set.iter(grouping).eq([NodeId(0), NodeId(63)]));
-        assert!(set.without(NodeId(0), grouping).iter(grouping).eq([NodeId(63)]));
+        assert!(
+            set.without(NodeId(0), grouping)
+                .iter(grouping)
+                .eq([NodeId(63)])
+        );
     }
 
     #[test]
@@ -100,7 +113,10 @@ mod tests {
             let named = set.iter(grouping).count();
             assert!(set.contains(NodeId(node), grouping));
             assert!((1..=16).contains(&named), "node {node} names {named}");
-            assert!(set.without(NodeId(node), grouping).contains(NodeId(node), grouping));
+            assert!(
+                set.without(NodeId(node), grouping)
+                    .contains(NodeId(node), grouping)
+            );
         }
     }
 }

@@ -11,7 +11,10 @@ fn explore(name: &str, cluster: Cluster) -> usize {
     let start = Instant::now();
     let checker = cluster.checker().threads(1).spawn_dfs().join();
     let states = checker.unique_state_count();
-    println!("{name}: {states} unique states, {:.1} s", start.elapsed().as_secs_f64());
+    println!(
+        "{name}: {states} unique states, {:.1} s",
+        start.elapsed().as_secs_f64()
+    );
     checker.assert_properties();
     states
 }

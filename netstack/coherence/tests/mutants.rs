@@ -17,7 +17,10 @@ use std::time::Instant;
 const SCHEDULES: u32 = 30_000;
 
 fn runner() -> TestRunner {
-    TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]))
+    TestRunner::new_with_rng(
+        Config::default(),
+        TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]),
+    )
 }
 
 fn rows_notice() -> Option<String> {
@@ -28,16 +31,30 @@ fn rows_notice() -> Option<String> {
 fn schedules_notice(what: &str, scenarios: impl Strategy<Value = Scenario>) -> Option<String> {
     let mut runner = runner();
     (0..SCHEDULES).find_map(|number| {
-        let scenario = scenarios.new_tree(&mut runner).expect("a scenario").current();
-        let wrong = catch_unwind(AssertUnwindSafe(|| play(&scenario).err())).unwrap_or_else(|_| Some("a panic".into()))?;
-        Some(format!("{what} {number}: {}", wrong.chars().take(90).collect::<String>()))
+        let scenario = scenarios
+            .new_tree(&mut runner)
+            .expect("a scenario")
+            .current();
+        let wrong = catch_unwind(AssertUnwindSafe(|| play(&scenario).err()))
+            .unwrap_or_else(|_| Some("a panic".into()))?;
+        Some(format!(
+            "{what} {number}: {}",
+            wrong.chars().take(90).collect::<String>()
+        ))
     })
 }
 
 fn model_notices(name: &str, cluster: Cluster) -> Option<String> {
-    let checker = cluster.checker().finish_when(HasDiscoveries::AnyFailures).spawn_dfs().join();
+    let checker = cluster
+        .checker()
+        .finish_when(HasDiscoveries::AnyFailures)
+        .spawn_dfs()
+        .join();
     let properties = ["many read", "a third node writes"];
-    let found = checker.discoveries().into_keys().find(|property| !properties.contains(property));
+    let found = checker
+        .discoveries()
+        .into_keys()
+        .find(|property| !properties.contains(property));
     found.map(|property| format!("{name}: {property}"))
 }
 
@@ -52,13 +69,18 @@ fn noticed() -> Option<String> {
 #[test]
 fn every_guard_is_needed() {
     std::panic::set_hook(Box::new(|_| {}));
+    assert_eq!(noticed(), None, "with all guards in place");
     let mut missed = Vec::new();
     for &mutant in Mutant::ALL {
         let start = Instant::now();
         take_out(Some(mutant));
         let by = noticed();
         take_out(None);
-        println!("{mutant:?}: {} ({:.2} s)", by.as_deref().unwrap_or("NOT NOTICED"), start.elapsed().as_secs_f64());
+        println!(
+            "{mutant:?}: {} ({:.2} s)",
+            by.as_deref().unwrap_or("NOT NOTICED"),
+            start.elapsed().as_secs_f64()
+        );
         if by.is_none() {
             missed.push(mutant);
         }

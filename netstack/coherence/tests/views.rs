@@ -7,7 +7,10 @@ use common::schedule::{explain, play, scenario_with_deaths};
 use proptest::prelude::*;
 
 fn cases() -> u32 {
-    std::env::var("COHERENCE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(20_000)
+    std::env::var("COHERENCE_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(20_000)
 }
 
 proptest! {

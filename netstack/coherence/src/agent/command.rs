@@ -3,7 +3,9 @@
 use super::{Agent, Copy, Page};
 use crate::event::{Action, Dirt, Violation};
 use crate::ids::{Access, NodeId, PageIndex, RequestId, Rights, Serial, Time};
-use crate::message::{Advice, Backing, Collector, Content, Grant, Message, Outcome, Purpose, Written};
+use crate::message::{
+    Advice, Backing, Collector, Content, Grant, Message, Outcome, Purpose, Written,
+};
 use crate::mutants::{guard, mutated};
 use crate::outbox::Outbox;
 
@@ -11,8 +13,16 @@ use crate::outbox::Outbox;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Command {
     Forward(Forward),
-    Invalidate { home: NodeId, collector: Collector, seen: RequestId },
-    Recall { home: NodeId, purpose: Purpose, seen: RequestId },
+    Invalidate {
+        home: NodeId,
+        collector: Collector,
+        seen: RequestId,
+    },
+    Recall {
+        home: NodeId,
+        purpose: Purpose,
+        seen: RequestId,
+    },
     Evict,
     Discard,
     /// Nothing any more: the view in which it was to be done is over.
@@ -46,7 +56,11 @@ impl Command {
     /// What rights remain while and after it is done.
     fn leaves(&self, copy: Copy) -> Rights {
         match *self {
-            Self::Forward(Forward { access: Access::Read, advice, .. }) => match (copy, advice) {
+            Self::Forward(Forward {
+                access: Access::Read,
+                advice,
+                ..
+            }) => match (copy, advice) {
                 (Copy::Exclusive { .. }, Advice::Migrate) => Rights::None,
                 _ => Rights::Read,
             },
@@ -75,8 +89,18 @@ impl Page {
 }
 
 impl Agent {
-    pub(super) fn command(&mut self, now: Time, index: PageIndex, command: Command, out: &mut Outbox) {
-        self.pages.entry(index).or_default().commands.push_back(command);
+    pub(super) fn command(
+        &mut self,
+        now: Time,
+        index: PageIndex,
+        command: Command,
+        out: &mut Outbox,
+    ) {
+        self.pages
+            .entry(index)
+            .or_default()
+            .commands
+            .push_back(command);
         self.advance(now, index, out);
     }
 
@@ -86,7 +110,9 @@ impl Agent {
             if page.protecting {
                 return;
             }
-            let Some(&command) = page.commands.front() else { return };
+            let Some(&command) = page.commands.front() else {
+                return;
+            };
             if page.defers(now, &command) {
                 return self.arm(now, index, out);
             }
@@ -94,7 +120,7 @@ impl Agent {
             if page.mapped > rights && !self.is_answered(index) {
                 return self.protect(index, rights, out);
             }
-            self.finish(now, index, command, Dirt::Clean, out);
+            self.finish(index, command, Dirt::Clean, out);
         }
     }
 
@@ -107,25 +133,32 @@ impl Agent {
         if let Some(page) = self.pages.get_mut(&index) {
             page.protecting = true;
             page.mapped = rights;
-            out.push(Action::Protect { page: index, rights });
+            out.push(Action::Protect {
+                page: index,
+                rights,
+            });
         }
     }
 
     pub(crate) fn protected(&mut self, now: Time, index: PageIndex, dirt: Dirt, out: &mut Outbox) {
-        let Some(page) = self.pages.get_mut(&index) else { return };
+        let Some(page) = self.pages.get_mut(&index) else {
+            return;
+        };
         if !page.protecting {
             return;
         }
         page.protecting = false;
         if let Some(&command) = page.commands.front() {
-            self.finish(now, index, command, dirt, out);
+            self.finish(index, command, dirt, out);
         }
         self.advance(now, index, out);
     }
 
     /// Does the first command, now that the rights that it takes are gone.
-    fn finish(&mut self, now: Time, index: PageIndex, command: Command, dirt: Dirt, out: &mut Outbox) {
-        let Some(page) = self.pages.get_mut(&index) else { return };
+    fn finish(&mut self, index: PageIndex, command: Command, dirt: Dirt, out: &mut Outbox) {
+        let Some(page) = self.pages.get_mut(&index) else {
+            return;
+        };
         page.commands.pop_front();
         let answered = page.leaving && !mutated!(LeavingAnswersTwice) || page.discarding.is_some();
         match command {
@@ -133,13 +166,21 @@ impl Agent {
             Command::Forward(forward) => self.serve(index, forward, dirt, out),
             Command::Invalidate { collector, .. } => {
                 self.drop_copy(index, out);
-                out.send(collector.node, Message::Acked { page: index, id: collector.id });
+                out.send(
+                    collector.node,
+                    Message::Acked {
+                        page: index,
+                        id: collector.id,
+                    },
+                );
             }
-            Command::Recall { home, purpose, .. } => self.give_back(index, home, purpose, dirt, out),
+            Command::Recall { home, purpose, .. } => {
+                self.give_back(index, home, purpose, dirt, out)
+            }
             Command::Evict => self.evict_now(index, dirt, out),
             Command::Discard => {
                 self.drop_copy(index, out);
-                self.dropped(now, index, out);
+                self.dropped(index, out);
             }
             Command::Cancelled => self.inherit(index, dirt),
         }
@@ -147,7 +188,9 @@ impl Agent {
 
     /// Serves a request in the home's place.
     fn serve(&mut self, index: PageIndex, forward: Forward, dirt: Dirt, out: &mut Outbox) {
-        let Some(page) = self.pages.get(&index) else { return };
+        let Some(page) = self.pages.get(&index) else {
+            return;
+        };
         let copy = page.copy;
         let backing = self.newer(index, copy.backing(), dirt);
         let written = match (dirt, backing) {
@@ -155,25 +198,62 @@ impl Agent {
             (Dirt::Clean, Backing::Older) => Written::Before,
             (Dirt::Clean, Backing::Current) => Written::Never,
         };
-        let whole = forward.access == Access::Write || forward.advice == Advice::Migrate && written == Written::Here;
+        let whole = forward.access == Access::Write
+            || forward.advice == Advice::Migrate && written == Written::Here;
         match copy {
             Copy::None | Copy::Kept { .. } => {
-                out.send(forward.home, Message::Note { page: index, outcome: Outcome::NotHeld });
+                out.send(
+                    forward.home,
+                    Message::Note {
+                        page: index,
+                        outcome: Outcome::NotHeld,
+                    },
+                );
             }
-            Copy::Shared { .. } | Copy::Exclusive { .. } if whole => self.hand_over(index, forward, backing, written, out),
-            Copy::Shared { .. } | Copy::Exclusive { .. } => self.share(index, forward, backing, written, out),
+            Copy::Shared { .. } | Copy::Exclusive { .. } if whole => {
+                self.hand_over(index, forward, backing, written, out)
+            }
+            Copy::Shared { .. } | Copy::Exclusive { .. } => {
+                self.share(index, forward, backing, written, out)
+            }
         }
     }
 
-    fn hand_over(&mut self, index: PageIndex, forward: Forward, backing: Backing, written: Written, out: &mut Outbox) {
+    fn hand_over(
+        &mut self,
+        index: PageIndex,
+        forward: Forward,
+        backing: Backing,
+        written: Written,
+        out: &mut Outbox,
+    ) {
         self.answer(index, forward, Rights::Write, backing, out);
-        out.send(forward.home, Message::Note { page: index, outcome: Outcome::Gave { written } });
+        out.send(
+            forward.home,
+            Message::Note {
+                page: index,
+                outcome: Outcome::Gave { written },
+            },
+        );
         self.drop_copy(index, out);
     }
 
-    fn share(&mut self, index: PageIndex, forward: Forward, backing: Backing, written: Written, out: &mut Outbox) {
+    fn share(
+        &mut self,
+        index: PageIndex,
+        forward: Forward,
+        backing: Backing,
+        written: Written,
+        out: &mut Outbox,
+    ) {
         self.answer(index, forward, Rights::Read, Backing::Current, out);
-        out.send(forward.home, Message::Note { page: index, outcome: Outcome::Shared { written } });
+        out.send(
+            forward.home,
+            Message::Note {
+                page: index,
+                outcome: Outcome::Shared { written },
+            },
+        );
         if let Some(page) = self.pages.get_mut(&index) {
             let serial = forward.serial;
             page.copy = Copy::Shared { serial, backing };
@@ -181,7 +261,14 @@ impl Agent {
         self.map(index, Rights::Read, out);
     }
 
-    fn answer(&mut self, index: PageIndex, forward: Forward, rights: Rights, backing: Backing, out: &mut Outbox) {
+    fn answer(
+        &mut self,
+        index: PageIndex,
+        forward: Forward,
+        rights: Rights,
+        backing: Backing,
+        out: &mut Outbox,
+    ) {
         let grant = Grant {
             page: index,
             mask: 1,
@@ -195,13 +282,32 @@ impl Agent {
         out.send(forward.requester, Message::Grant(grant));
     }
 
-    fn give_back(&mut self, index: PageIndex, home: NodeId, purpose: Purpose, dirt: Dirt, out: &mut Outbox) {
-        let Some(page) = self.pages.get(&index) else { return };
+    fn give_back(
+        &mut self,
+        index: PageIndex,
+        home: NodeId,
+        purpose: Purpose,
+        dirt: Dirt,
+        out: &mut Outbox,
+    ) {
+        let Some(page) = self.pages.get(&index) else {
+            return;
+        };
         let copy = page.copy;
         let newer = self.newer(index, copy.backing(), dirt) == Backing::Older;
         let returns = purpose == Purpose::Return && newer && !mutated!(RecalledBytesDropped);
-        let content = if returns { Content::Bytes } else { Content::Nothing };
-        out.send(home, Message::Recalled { page: index, content });
+        let content = if returns {
+            Content::Bytes
+        } else {
+            Content::Nothing
+        };
+        out.send(
+            home,
+            Message::Recalled {
+                page: index,
+                content,
+            },
+        );
         match (purpose, copy.serial()) {
             (Purpose::Return, Some(serial)) => {
                 self.release(index);
@@ -214,7 +320,9 @@ impl Agent {
     }
 
     fn evict_now(&mut self, index: PageIndex, dirt: Dirt, out: &mut Outbox) {
-        let Some(page) = self.pages.get(&index) else { return };
+        let Some(page) = self.pages.get(&index) else {
+            return;
+        };
         let copy = page.copy;
         let newer = self.newer(index, copy.backing(), dirt) == Backing::Older;
         let keeps = matches!(copy, Copy::Shared { .. } | Copy::Exclusive { .. });
@@ -230,7 +338,9 @@ impl Agent {
 
     fn drop_copy(&mut self, index: PageIndex, out: &mut Outbox) {
         self.release(index);
-        let Some(page) = self.pages.get_mut(&index) else { return };
+        let Some(page) = self.pages.get_mut(&index) else {
+            return;
+        };
         let had = page.copy != Copy::None;
         page.copy = Copy::None;
         if had && !page.leaving {
@@ -240,7 +350,9 @@ impl Agent {
 
     /// What was written stays written, though nobody asks for it any more.
     fn inherit(&mut self, index: PageIndex, dirt: Dirt) {
-        let Some(page) = self.pages.get(&index) else { return };
+        let Some(page) = self.pages.get(&index) else {
+            return;
+        };
         let newer = self.newer(index, page.copy.backing(), dirt);
         if let Some(page) = self.pages.get_mut(&index) {
             match &mut page.copy {
@@ -250,10 +362,19 @@ impl Agent {
         }
     }
 
-    pub(super) fn keep(&mut self, from: NodeId, index: PageIndex, serial: Serial, out: &mut Outbox) {
+    pub(super) fn keep(
+        &mut self,
+        from: NodeId,
+        index: PageIndex,
+        serial: Serial,
+        out: &mut Outbox,
+    ) {
         match self.pages.get_mut(&index) {
             Some(page) if page.copy.rights() == Rights::Read => {
-                page.copy = Copy::Shared { serial, backing: Backing::Older };
+                page.copy = Copy::Shared {
+                    serial,
+                    backing: Backing::Older,
+                };
             }
             _ => out.refuse(from, Violation::Unasked),
         }

@@ -35,16 +35,36 @@ enum Piece {
 }
 
 impl Agent {
-    pub(crate) fn discard(&mut self, now: Time, token: Token, first: PageIndex, pages: u64, out: &mut Outbox) {
-        self.discards.push(DiscardOp { token, first, pages, piece: Piece::Next });
+    pub(crate) fn discard(
+        &mut self,
+        now: Time,
+        token: Token,
+        first: PageIndex,
+        pages: u64,
+        out: &mut Outbox,
+    ) {
+        self.discards.push(DiscardOp {
+            token,
+            first,
+            pages,
+            piece: Piece::Next,
+        });
         self.start_discards(now, out);
     }
 
     /// Begins the pieces that can begin.
     pub(super) fn start_discards(&mut self, now: Time, out: &mut Outbox) {
-        let next = |op: &DiscardOp| op.piece == Piece::Next && (op.pages == 0 || self.is_settled(op));
-        let Some(position) = self.discards.iter().position(next) else { return };
-        let DiscardOp { token, first, pages, .. } = self.discards[position];
+        let next =
+            |op: &DiscardOp| op.piece == Piece::Next && (op.pages == 0 || self.is_settled(op));
+        let Some(position) = self.discards.iter().position(next) else {
+            return;
+        };
+        let DiscardOp {
+            token,
+            first,
+            pages,
+            ..
+        } = self.discards[position];
         if pages == 0 {
             self.discards.remove(position);
             out.wake(token, Ok(()));
@@ -54,7 +74,8 @@ impl Agent {
         self.discards[position].piece = Piece::Dropping { run, left: run };
         let piece = (0..run).map(|distance| first.plus(distance.into()));
         for index in piece.clone() {
-            self.pages.entry(index).or_default().discarding = Some(Discarding { token, sent: None });
+            self.pages.entry(index).or_default().discarding =
+                Some(Discarding { token, sent: None });
         }
         for index in piece {
             self.command(now, index, Command::Discard, out);
@@ -73,27 +94,38 @@ impl Agent {
         let end = op.first.plus(self.piece(op.first, op.pages).into());
         !self.rebuilding.contains(&self.homes.home(op.first))
             && self.pages.range(op.first..end).all(|(_, page)| {
-                page.pending.is_none() && page.commands.is_empty() && !page.leaving && page.discarding.is_none()
+                page.pending.is_none()
+                    && page.commands.is_empty()
+                    && !page.leaving
+                    && page.discarding.is_none()
             })
     }
 
     /// A copy that is to be discarded is gone.
-    pub(super) fn dropped(&mut self, now: Time, index: PageIndex, out: &mut Outbox) {
-        let token = self.pages.get(&index).and_then(|page| page.discarding).map(|discarding| discarding.token);
-        let op = self.discards.iter_mut().find(|op| Some(op.token) == token && op.covers(index));
+    pub(super) fn dropped(&mut self, index: PageIndex, out: &mut Outbox) {
+        let token = self
+            .pages
+            .get(&index)
+            .and_then(|page| page.discarding)
+            .map(|discarding| discarding.token);
+        let op = self
+            .discards
+            .iter_mut()
+            .find(|op| Some(op.token) == token && op.covers(index));
         let Some(op) = op else { return };
-        let Piece::Dropping { run, left } = op.piece else { return };
-        op.piece = Piece::Dropping { run, left: left - 1 };
+        let Piece::Dropping { run, left } = op.piece else {
+            return;
+        };
+        op.piece = Piece::Dropping {
+            run,
+            left: left - 1,
+        };
         let first = op.first;
         if left == 1 {
             op.piece = Piece::Sent { run, left: run };
-            self.resend_discard(now, first, run, out);
-        }
-    }
-
-    fn resend_discard(&mut self, _now: Time, first: PageIndex, run: u8, out: &mut Outbox) {
-        if !self.rebuilding.contains(&self.homes.home(first)) {
-            self.send_discard(first, run, out);
+            if !self.rebuilding.contains(&self.homes.home(first)) {
+                self.send_discard(first, run, out);
+            }
         }
     }
 
@@ -106,23 +138,51 @@ impl Agent {
                 discarding.sent = Some(id);
             }
         }
-        out.send(home, Message::Discard { page: first, run, id });
+        out.send(
+            home,
+            Message::Discard {
+                page: first,
+                run,
+                id,
+            },
+        );
     }
 
-    pub(super) fn discarded(&mut self, now: Time, from: NodeId, first: PageIndex, mask: u64, id: RequestId, out: &mut Outbox) {
-        let pages = (0..u64::from(LONGEST_SPAN)).filter(|distance| mask >> distance & 1 == 1).map(|distance| first.plus(distance));
+    pub(super) fn discarded(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        first: PageIndex,
+        mask: u64,
+        id: RequestId,
+        out: &mut Outbox,
+    ) {
+        let pages = (0..u64::from(LONGEST_SPAN))
+            .filter(|distance| mask >> distance & 1 == 1)
+            .map(|distance| first.plus(distance));
         for index in pages {
-            let Some(page) = self.pages.get_mut(&index) else { continue };
-            let Some(discarding) = page.discarding.filter(|discarding| discarding.sent == Some(id)) else {
+            let Some(page) = self.pages.get_mut(&index) else {
+                continue;
+            };
+            let Some(discarding) = page
+                .discarding
+                .filter(|discarding| discarding.sent == Some(id))
+            else {
                 out.refuse(from, Violation::Unasked);
                 continue;
             };
             page.discarding = None;
-            let op = self.discards.iter_mut().find(|op| op.token == discarding.token && op.covers(index));
+            let op = self
+                .discards
+                .iter_mut()
+                .find(|op| op.token == discarding.token && op.covers(index));
             if let Some(op) = op
                 && let Piece::Sent { run, left } = op.piece
             {
-                op.piece = Piece::Sent { run, left: left - 1 };
+                op.piece = Piece::Sent {
+                    run,
+                    left: left - 1,
+                };
                 if left == 1 {
                     op.first = op.first.plus(run.into());
                     op.pages -= u64::from(run);
@@ -136,9 +196,24 @@ impl Agent {
     /// Sends again, to a home that has rebuilt its directory, what it was not told or may not
     /// have heard.
     pub(super) fn resume_discards(&mut self, home: NodeId, out: &mut Outbox) {
-        let pages = self.pages.iter().filter(|(_, page)| page.discarding.is_some()).map(|(&index, _)| index);
-        let sent = |&index: &PageIndex| self.discards.iter().any(|op| matches!(op.piece, Piece::Sent { .. }) && op.covers(index));
-        let again: alloc::vec::Vec<PageIndex> = pages.filter(sent).filter(|&index| self.homes.home(index) == home).collect();
+        let unsent = |page: &super::Page| {
+            page.discarding
+                .is_some_and(|discarding| discarding.sent.is_none())
+        };
+        let pages = self
+            .pages
+            .iter()
+            .filter(|(_, page)| unsent(page))
+            .map(|(&index, _)| index);
+        let sent = |&index: &PageIndex| {
+            self.discards
+                .iter()
+                .any(|op| matches!(op.piece, Piece::Sent { .. }) && op.covers(index))
+        };
+        let again: alloc::vec::Vec<PageIndex> = pages
+            .filter(sent)
+            .filter(|&index| self.homes.home(index) == home)
+            .collect();
         for index in again {
             self.send_discard(index, 1, out);
         }

@@ -58,7 +58,11 @@ impl Recent {
     }
 
     fn pages_of(&self, token: Token) -> Vec<PageIndex> {
-        self.0.iter().filter(|&&(noted, _)| noted == token).map(|&(_, index)| index).collect()
+        self.0
+            .iter()
+            .filter(|&&(noted, _)| noted == token)
+            .map(|&(_, index)| index)
+            .collect()
     }
 
     fn forget(&mut self, index: PageIndex) {
@@ -78,11 +82,15 @@ impl Agent {
 
     /// Pins the pages that a thread needs together with one it begins to wait for.
     pub(super) fn pin(&mut self, now: Time, token: Token, wanted: PageIndex) -> Vec<PageIndex> {
-        let below = |index: PageIndex| index < wanted || mutated!(PinsInAnyOrder) && index != wanted;
+        let below =
+            |index: PageIndex| index < wanted || mutated!(PinsInAnyOrder) && index != wanted;
         let mut pinned = self.recent.pages_of(token);
         pinned.retain(|&index| below(index) && !mutated!(NothingPinned));
         pinned.retain(|index| {
-            let held = self.pages.get_mut(index).filter(|page| page.hold.lasts(now));
+            let held = self
+                .pages
+                .get_mut(index)
+                .filter(|page| page.hold.lasts(now));
             held.is_some_and(|page| {
                 page.hold.pins.push(token);
                 true
@@ -94,7 +102,9 @@ impl Agent {
     /// Lets go of what was pinned for a thread, but for one more hold.
     pub(super) fn unpin(&mut self, now: Time, waiter: &Waiter, out: &mut Outbox) {
         for &index in &waiter.pinned {
-            let Some(page) = self.pages.get_mut(&index) else { continue };
+            let Some(page) = self.pages.get_mut(&index) else {
+                continue;
+            };
             let pins = page.hold.pins.len();
             page.hold.pins.retain(|&pinned| pinned != waiter.token);
             if page.hold.pins.len() < pins {
@@ -106,7 +116,9 @@ impl Agent {
 
     /// Has the timer go off when a hold is over that something waits for.
     pub(super) fn arm(&mut self, now: Time, index: PageIndex, out: &mut Outbox) {
-        let Some(page) = self.pages.get_mut(&index) else { return };
+        let Some(page) = self.pages.get_mut(&index) else {
+            return;
+        };
         if page.commands.is_empty() || page.hold.timer {
             return;
         }
@@ -117,7 +129,9 @@ impl Agent {
     }
 
     pub(crate) fn time_over(&mut self, now: Time, index: PageIndex, out: &mut Outbox) {
-        let Some(page) = self.pages.get_mut(&index) else { return };
+        let Some(page) = self.pages.get_mut(&index) else {
+            return;
+        };
         page.hold.timer = false;
         if page.hold.is_timed(now) {
             return self.arm(now, index, out);

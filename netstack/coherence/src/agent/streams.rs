@@ -23,8 +23,13 @@ impl Streams {
     pub(super) fn run(&mut self, index: PageIndex, most: u8) -> u8 {
         let known = self.0.iter().position(|stream| stream.next == index);
         let stream = known.and_then(|position| self.0.remove(position));
-        let run = stream.map_or(1, |stream| stream.run.saturating_mul(2)).clamp(1, most.max(1));
-        self.0.push_front(Stream { next: index.plus(run.into()), run });
+        let run = stream
+            .map_or(1, |stream| stream.run.saturating_mul(2))
+            .clamp(1, most.max(1));
+        self.0.push_front(Stream {
+            next: index.plus(run.into()),
+            run,
+        });
         self.0.truncate(FOLLOWED);
         run
     }

@@ -29,7 +29,10 @@ impl Agent {
     /// A message of the old view: what was granted is taken, what is asked is not done.
     pub(crate) fn drain(&mut self, now: Time, from: NodeId, message: Message, out: &mut Outbox) {
         match message {
-            Message::Grant(_) | Message::Acked { .. } | Message::WrittenBack { .. } | Message::Discarded { .. } => {
+            Message::Grant(_)
+            | Message::Acked { .. }
+            | Message::WrittenBack { .. }
+            | Message::Discarded { .. } => {
                 self.receive(now, from, message, out);
             }
             _ => {}
@@ -43,13 +46,21 @@ impl Agent {
     pub(crate) fn report(&mut self, members: &[NodeId], out: &mut Outbox) {
         let indices: Vec<PageIndex> = self.pages.keys().copied().collect();
         for &index in &indices {
+            self.own_up(index, out);
             self.settle_copy(index, out);
         }
         for (&index, page) in &self.pages {
             let rights = page.copy.rights();
             if let (Some(serial), true) = (page.copy.serial(), rights != Rights::None) {
-                let copy = Reported { rights, serial, backing: page.copy.backing() };
-                out.send(self.homes.home(index), Message::Report { page: index, copy });
+                let copy = Reported {
+                    rights,
+                    serial,
+                    backing: page.copy.backing(),
+                };
+                out.send(
+                    self.homes.home(index),
+                    Message::Report { page: index, copy },
+                );
             }
         }
         for &member in members {
@@ -57,12 +68,37 @@ impl Agent {
         }
     }
 
+    /// Tells a page's home of a request that got no answer.
+    fn own_up(&mut self, index: PageIndex, out: &mut Outbox) {
+        let pending = self.pages.get(&index).and_then(|page| page.pending);
+        if let Some(pending) =
+            pending.filter(|pending| pending.granted.is_none() && pending.run > 0)
+            && pending.home == self.homes.home(index)
+        {
+            out.send(
+                pending.home,
+                Message::Unserved {
+                    page: index,
+                    id: pending.id,
+                },
+            );
+        }
+    }
+
     /// Decides what this node has of a page, now that nothing more will come.
     fn settle_copy(&mut self, index: PageIndex, out: &mut Outbox) {
-        let Some(page) = self.pages.get_mut(&index) else { return };
+        let Some(page) = self.pages.get_mut(&index) else {
+            return;
+        };
+        if let Some(discarding) = &mut page.discarding {
+            discarding.sent = None;
+        }
         let granted = page.pending.take().and_then(|pending| pending.granted);
         if let (Some(granted), Rights::None) = (granted, page.copy.rights()) {
-            page.copy = Copy::Shared { serial: granted.serial, backing: granted.backing };
+            page.copy = Copy::Shared {
+                serial: granted.serial,
+                backing: granted.backing,
+            };
         }
         match &mut page.copy {
             Copy::Exclusive { backing, .. } => *backing = Backing::Older,

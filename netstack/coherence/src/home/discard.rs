@@ -11,14 +11,25 @@ impl Home {
     /// A node has dropped its copies of these pages, and nobody needs their bytes.
     ///
     /// For pages that the sender held, this is the answer to whatever was asked of it.
-    pub(super) fn discard(&mut self, page: PageIndex, run: u8, request: DiscardRequest, out: &mut Outbox) {
+    pub(super) fn discard(
+        &mut self,
+        page: PageIndex,
+        run: u8,
+        request: DiscardRequest,
+        out: &mut Outbox,
+    ) {
         if !(1..=LONGEST_SPAN).contains(&run) {
             return out.refuse(request.node, Violation::BadRun);
         }
         self.seen.insert(request.node, request.id);
         let pages = (0..u64::from(run)).map(|distance| page.plus(distance));
         let mask = u64::MAX >> (64 - u32::from(run));
-        self.discards.push(DiscardInProgress { request, page, mask, left: run.into() });
+        self.discards.push(DiscardInProgress {
+            request,
+            page,
+            mask,
+            left: run.into(),
+        });
         for page in pages {
             if !self.owns(page) {
                 self.redirect(page, Request::Discard(request), out);
@@ -37,14 +48,18 @@ impl Home {
 
     /// The sender of a discard has no copy of this page.
     pub(super) fn dropped(&mut self, page: PageIndex, node: NodeId, out: &mut Outbox) {
-        if matches!(self.stage(page), Some(Stage::Adopting { .. } | Stage::Announcing { .. })) {
+        if matches!(
+            self.stage(page),
+            Some(Stage::Adopting { .. } | Stage::Announcing { .. })
+        ) {
             return;
         }
         if self.holds(node, page) {
             let rest = match self.directory.get(page).state {
-                State::Owned { sharers, holder } => {
-                    State::Shared { sharers: sharers.without(holder, self.grouping), writer: None }
-                }
+                State::Owned { sharers, holder } => State::Shared {
+                    sharers: sharers.without(holder, self.grouping),
+                    writer: None,
+                },
                 _ => State::Idle,
             };
             self.zero(page, rest, out);
@@ -67,8 +82,19 @@ impl Home {
     }
 
     /// One page of a discard is done, or is another home's.
-    pub(super) fn discard_done(&mut self, page: PageIndex, request: DiscardRequest, out: &mut Outbox) {
-        let Some(position) = self.discards.iter().position(|discard| discard.request == request) else { return };
+    pub(super) fn discard_done(
+        &mut self,
+        page: PageIndex,
+        request: DiscardRequest,
+        out: &mut Outbox,
+    ) {
+        let Some(position) = self
+            .discards
+            .iter()
+            .position(|discard| discard.request == request)
+        else {
+            return;
+        };
         let owned = self.owns(page);
         let discard = &mut self.discards[position];
         discard.left -= 1;
@@ -76,8 +102,20 @@ impl Home {
             discard.mask &= !(1 << (page.0 - discard.page.0));
         }
         if discard.left == 0 {
-            let DiscardInProgress { request, page, mask, .. } = self.discards.swap_remove(position);
-            out.send(request.node, Message::Discarded { page, mask, id: request.id });
+            let DiscardInProgress {
+                request,
+                page,
+                mask,
+                ..
+            } = self.discards.swap_remove(position);
+            out.send(
+                request.node,
+                Message::Discarded {
+                    page,
+                    mask,
+                    id: request.id,
+                },
+            );
         }
     }
 }

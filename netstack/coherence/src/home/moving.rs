@@ -13,13 +13,23 @@ use crate::message::{Content, Message};
 use crate::outbox::{Local, Outbox};
 
 impl Home {
-    pub(crate) fn move_range(&mut self, first: PageIndex, pages: u64, to: NodeId, out: &mut Outbox) {
+    pub(crate) fn move_range(
+        &mut self,
+        first: PageIndex,
+        pages: u64,
+        to: NodeId,
+        out: &mut Outbox,
+    ) {
         for distance in 0..pages {
             let page = first.plus(distance);
             match self.refusal(page, to) {
                 Some(why) => out.push(Action::NotMoved { page, why }),
                 None => {
-                    self.busy.entry(page).or_default().waiting.push_back(Request::Move { to });
+                    self.busy
+                        .entry(page)
+                        .or_default()
+                        .waiting
+                        .push_back(Request::Move { to });
                     self.settle(page, out);
                 }
             }
@@ -30,12 +40,20 @@ impl Home {
     #[must_use]
     pub fn is_moving(&self, page: PageIndex) -> bool {
         let moving = |request: &Request| matches!(request, Request::Move { .. });
-        self.is_leaving(page) || self.busy.get(&page).is_some_and(|busy| busy.waiting.iter().any(moving))
+        self.is_leaving(page)
+            || self
+                .busy
+                .get(&page)
+                .is_some_and(|busy| busy.waiting.iter().any(moving))
     }
 
     fn refusal(&self, page: PageIndex, to: NodeId) -> Option<MoveRefusal> {
         let moving = |request: &Request| matches!(request, Request::Move { .. });
-        let under_way = self.busy.values().filter(|busy| busy.waiting.iter().any(moving)).count();
+        let under_way = self
+            .busy
+            .values()
+            .filter(|busy| busy.waiting.iter().any(moving))
+            .count();
         let table = self.away.len() + under_way;
         if !self.owns(page) {
             Some(MoveRefusal::NotHome)
@@ -53,7 +71,14 @@ impl Home {
     fn is_leaving(&self, page: PageIndex) -> bool {
         matches!(
             self.stage(page),
-            Some(Stage::Adopting { .. } | Stage::Announcing { .. } | Stage::Recalling { then: super::Then::Move { .. }, .. })
+            Some(
+                Stage::Adopting { .. }
+                    | Stage::Announcing { .. }
+                    | Stage::Recalling {
+                        then: super::Then::Move { .. },
+                        ..
+                    }
+            )
         )
     }
 
@@ -61,21 +86,52 @@ impl Home {
     pub(super) fn hand_on(&mut self, page: PageIndex, to: NodeId, out: &mut Outbox) {
         let record = self.directory.get(page);
         if record.state == State::Lost {
-            return out.push(Action::NotMoved { page, why: MoveRefusal::NotHome });
+            return out.push(Action::NotMoved {
+                page,
+                why: MoveRefusal::NotHome,
+            });
         }
         self.directory.forget(page);
         let (serial, clock, content) = (record.serial, self.tick(), Content::Bytes);
-        out.send(to, Message::Adopt { page, serial, clock, content });
+        out.send(
+            to,
+            Message::Adopt {
+                page,
+                serial,
+                clock,
+                content,
+            },
+        );
         out.tell(Local::HomeLeft { page, to });
         self.begin(page, Stage::Adopting { to, stamp: clock });
     }
 
-    pub(super) fn adopt(&mut self, from: NodeId, page: PageIndex, serial: Serial, clock: Serial, out: &mut Outbox) {
+    pub(super) fn adopt(
+        &mut self,
+        from: NodeId,
+        page: PageIndex,
+        serial: Serial,
+        clock: Serial,
+        out: &mut Outbox,
+    ) {
+        out.push(Action::Store { page });
+        self.adopt_stored(from, page, serial, clock, out);
+    }
+
+    /// Adopts a page whose bytes were stored when they came.
+    pub(super) fn adopt_stored(
+        &mut self,
+        from: NodeId,
+        page: PageIndex,
+        serial: Serial,
+        clock: Serial,
+        out: &mut Outbox,
+    ) {
         let returned = matches!(self.stage(page), Some(Stage::Announcing { .. }));
         if self.owns(page) && !returned {
             return out.refuse(from, Violation::Unasked);
         }
-        self.take_in(page, serial, clock, out);
+        self.take_in(page, serial, clock);
         out.tell(Local::HomeCame { page });
         out.send(from, Message::Adopted { page });
         if returned {
@@ -84,7 +140,7 @@ impl Home {
         }
     }
 
-    pub(super) fn take_in(&mut self, page: PageIndex, serial: Serial, clock: Serial, out: &mut Outbox) {
+    pub(super) fn take_in(&mut self, page: PageIndex, serial: Serial, clock: Serial) {
         self.clock = self.clock.max(clock);
         self.directory.raise_floor(serial);
         self.directory.forget(page);
@@ -93,7 +149,6 @@ impl Home {
         } else {
             self.adopted.insert(page);
         }
-        out.push(Action::Store { page });
     }
 
     /// The new home has the page.
@@ -117,8 +172,18 @@ impl Home {
     }
 
     /// A page of this home's slices has moved on, if this is not older than what is known.
-    pub(super) fn slice_moved(&mut self, from: NodeId, page: PageIndex, moved: Away, out: &mut Outbox) {
-        if let Some(known) = self.away.get_mut(&page).filter(|known| known.stamp < moved.stamp) {
+    pub(super) fn slice_moved(
+        &mut self,
+        from: NodeId,
+        page: PageIndex,
+        moved: Away,
+        out: &mut Outbox,
+    ) {
+        if let Some(known) = self
+            .away
+            .get_mut(&page)
+            .filter(|known| known.stamp < moved.stamp)
+        {
             *known = moved;
         }
         out.send(from, Message::MovedKnown { page });

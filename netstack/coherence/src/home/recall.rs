@@ -19,18 +19,31 @@ impl Home {
         let from: Vec<NodeId> = match self.directory.get(page).state {
             State::Idle | State::Lost => Vec::new(),
             State::Exclusive { owner } => [owner].into(),
-            State::Shared { sharers, .. } | State::Owned { sharers, .. } => sharers.iter(self.grouping).collect(),
+            State::Shared { sharers, .. } | State::Owned { sharers, .. } => {
+                sharers.iter(self.grouping).collect()
+            }
         };
         let from: Vec<NodeId> = from
             .into_iter()
-            .filter(|&node| Some(node) != asker && self.members.contains(&node) && !self.has_discarded(node, page))
+            .filter(|&node| {
+                Some(node) != asker
+                    && self.members.contains(&node)
+                    && !self.has_discarded(node, page)
+            })
             .collect();
         let purpose = match then {
             Then::Forget | Then::Move { .. } => Purpose::Return,
             Then::Discard(_) => Purpose::Drop,
         };
         for &node in &from {
-            out.send(node, Message::Recall { page, purpose, seen: self.seen_by(node, page) });
+            out.send(
+                node,
+                Message::Recall {
+                    page,
+                    purpose,
+                    seen: self.seen_by(node, page),
+                },
+            );
         }
         if from.is_empty() || mutated!(RecallNotAwaited) {
             self.recall_done(page, then, out);
@@ -39,7 +52,13 @@ impl Home {
         }
     }
 
-    pub(super) fn recalled(&mut self, from: NodeId, page: PageIndex, content: Content, out: &mut Outbox) {
+    pub(super) fn recalled(
+        &mut self,
+        from: NodeId,
+        page: PageIndex,
+        content: Content,
+        out: &mut Outbox,
+    ) {
         match self.stage(page) {
             Some(&Stage::Clearing { get }) if from == self.me => {
                 self.end(page);
@@ -58,7 +77,13 @@ impl Home {
 
     /// A node has no copy any more.
     pub(super) fn recall_answered(&mut self, node: NodeId, page: PageIndex, out: &mut Outbox) {
-        let Some(Busy { stage: Some(Stage::Recalling { from, then }), .. }) = self.busy.get_mut(&page) else { return };
+        let Some(Busy {
+            stage: Some(Stage::Recalling { from, then }),
+            ..
+        }) = self.busy.get_mut(&page)
+        else {
+            return;
+        };
         from.retain(|&waited| waited != node);
         if from.is_empty() {
             let then = *then;
@@ -95,12 +120,24 @@ impl Home {
 
     /// Begins to recall a page, so that there will be room.
     pub(super) fn reclaim(&mut self, out: &mut Outbox) {
-        let recalling = |busy: &Busy| matches!(busy.stage, Some(Stage::Recalling { then: Then::Forget, .. }));
+        let recalling = |busy: &Busy| {
+            matches!(
+                busy.stage,
+                Some(Stage::Recalling {
+                    then: Then::Forget,
+                    ..
+                })
+            )
+        };
         if self.busy.values().any(recalling) {
             return;
         }
         if let Some(victim) = self.directory.victim(|page| !self.busy.contains_key(&page)) {
-            self.busy.entry(victim).or_default().waiting.push_back(Request::Recall);
+            self.busy
+                .entry(victim)
+                .or_default()
+                .waiting
+                .push_back(Request::Recall);
             self.settle(victim, out);
         }
     }
@@ -116,7 +153,11 @@ impl Home {
                 return self.reclaim(out);
             }
             self.parked.pop_front();
-            self.busy.entry(page).or_default().waiting.push_back(request);
+            self.busy
+                .entry(page)
+                .or_default()
+                .waiting
+                .push_back(request);
             self.settle_page(page, out);
         }
     }

@@ -27,6 +27,8 @@ mutants! {
     InheritedDirtForgotten,
     /// A write-back under way does not count as the answer to a forward.
     LeavingAnswersTwice,
+    /// A page that was given away by a node that died counts as one that nobody has.
+    LossOnTheWayNotNoticed,
     /// A page whose owner died counts as one that nobody has.
     LossNotNoticed,
     /// A page that has just arrived is not held.

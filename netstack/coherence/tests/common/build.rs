@@ -1,7 +1,9 @@
 //! Making clusters.
 
 use super::{Shootdown, World};
-use darner_coherence::{AgentLimits, Config, Epoch, HomeLimits, Node, NodeId, PageIndex, Slices, View};
+use darner_coherence::{
+    AgentLimits, Config, Epoch, HomeLimits, Node, NodeId, PageIndex, Slices, View,
+};
 
 /// What a cluster is made with.
 #[derive(Clone, Copy, Debug)]
@@ -19,18 +21,31 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { nodes: 3, slice: 64, records: 1024, run: 1, numbers: 0, shootdown: Shootdown::AtOnce, hold: 1 }
+        Self {
+            nodes: 3,
+            slice: 64,
+            records: 1024,
+            run: 1,
+            numbers: 0,
+            shootdown: Shootdown::AtOnce,
+            hold: 1,
+        }
     }
 }
 
 impl Plan {
     pub fn slices(&self) -> Slices {
-        let starts = (0..self.nodes).map(|node| (PageIndex(u64::from(node) * self.slice), NodeId(node)));
+        let starts =
+            (0..self.nodes).map(|node| (PageIndex(u64::from(node) * self.slice), NodeId(node)));
         Slices::new(starts.collect()).expect("slices in order")
     }
 
     pub fn view(&self) -> View {
-        View { epoch: Epoch(1), members: (0..self.nodes).map(NodeId).collect(), slices: self.slices() }
+        View {
+            epoch: Epoch(1),
+            members: (0..self.nodes).map(NodeId).collect(),
+            slices: self.slices(),
+        }
     }
 
     pub fn build(&self) -> World {
@@ -39,8 +54,15 @@ impl Plan {
                 me: NodeId(me),
                 nodes: self.numbers.max(self.nodes),
                 view: self.view(),
-                home: HomeLimits { records: self.records, moved: 256 },
-                agent: AgentLimits { hold: self.hold, run: self.run, moved: 256 },
+                home: HomeLimits {
+                    records: self.records,
+                    moved: 256,
+                },
+                agent: AgentLimits {
+                    hold: self.hold,
+                    run: self.run,
+                    moved: 256,
+                },
             })
         });
         let mut world = World::from_nodes(nodes.collect(), self.shootdown);

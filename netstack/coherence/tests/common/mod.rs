@@ -11,8 +11,8 @@ pub mod threads;
 pub mod views;
 
 use darner_coherence::{
-    Access, Action, Content, Dirt, Event, Failure, Grant, Message, MoveRefusal, Node, NodeId, PageIndex, Packet, Rights,
-    Time, Token, View, Violation,
+    Access, Action, Content, Dirt, Event, Failure, Grant, Message, MoveRefusal, Node, NodeId,
+    Packet, PageIndex, Rights, Time, Token, View, Violation,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use threads::Thread;
@@ -115,7 +115,11 @@ impl World {
     }
 
     pub fn rights(&self, node: NodeId, page: PageIndex) -> Rights {
-        self.machines[usize::from(node.0)].rights.get(&page).copied().unwrap_or_default()
+        self.machines[usize::from(node.0)]
+            .rights
+            .get(&page)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Has something happen at a node, and everything done that it wants done.
@@ -134,7 +138,9 @@ impl World {
             self.act(node, action, came.as_ref());
         }
         while self.shootdown == Shootdown::AtOnce {
-            let Some(&page) = self.machine(node).protects.keys().next() else { break };
+            let Some(&page) = self.machine(node).protects.keys().next() else {
+                break;
+            };
             self.protected(node, page);
         }
     }
@@ -167,16 +173,35 @@ impl World {
     fn send(&mut self, from: NodeId, to: NodeId, mut packet: Packet) {
         let frames = &self.machines[usize::from(from.0)].frames;
         let pages: Vec<PageIndex> = match &packet.message {
-            Message::Grant(Grant { page, mask, content: Content::Bytes, .. }) => {
-                (0..16).filter(|bit| mask >> bit & 1 == 1).map(|bit| page.plus(bit)).collect()
+            Message::Grant(Grant {
+                page,
+                mask,
+                content: Content::Bytes,
+                ..
+            }) => (0..16)
+                .filter(|bit| mask >> bit & 1 == 1)
+                .map(|bit| page.plus(bit))
+                .collect(),
+            Message::WriteBack {
+                page,
+                content: Content::Bytes,
             }
-            Message::WriteBack { page, content: Content::Bytes }
-            | Message::Recalled { page, content: Content::Bytes }
-            | Message::Adopt { page, content: Content::Bytes, .. } => vec![*page],
+            | Message::Recalled {
+                page,
+                content: Content::Bytes,
+            }
+            | Message::Adopt {
+                page,
+                content: Content::Bytes,
+                ..
+            } => vec![*page],
             _ => Vec::new(),
         };
         let zero = pages.iter().all(|page| !frames.contains_key(page));
-        let bytes = pages.iter().map(|&page| (page, frames.get(&page).copied().unwrap_or(0))).collect();
+        let bytes = pages
+            .iter()
+            .map(|&page| (page, frames.get(&page).copied().unwrap_or(0)))
+            .collect();
         if zero {
             match &mut packet.message {
                 Message::Grant(Grant { content, .. })
@@ -196,13 +221,24 @@ impl World {
             self.counts.pages += packet.message.pages();
         }
         if !self.machine(to).dead {
-            self.links.entry((from, to)).or_default().push_back(InFlight { packet, bytes, depth });
+            self.links
+                .entry((from, to))
+                .or_default()
+                .push_back(InFlight {
+                    packet,
+                    bytes,
+                    depth,
+                });
         }
     }
 
     fn store(&mut self, node: NodeId, page: PageIndex, came: Option<&InFlight>) {
         let Some(came) = came else { return };
-        let value = came.bytes.iter().find(|&&(stored, _)| stored == page).map(|&(_, value)| value);
+        let value = came
+            .bytes
+            .iter()
+            .find(|&&(stored, _)| stored == page)
+            .map(|&(_, value)| value);
         match value {
             Some(value) => {
                 self.machine(node).frames.insert(page, value);
@@ -217,7 +253,9 @@ impl World {
 
     /// Delivers the next packet of a link.
     pub fn deliver(&mut self, from: NodeId, to: NodeId) {
-        let Some(link) = self.links.get_mut(&(from, to)) else { return };
+        let Some(link) = self.links.get_mut(&(from, to)) else {
+            return;
+        };
         let came = link.pop_front();
         if link.is_empty() {
             self.links.remove(&(from, to));
@@ -233,15 +271,23 @@ impl World {
     /// The CPUs of a node have all given up the rights that are being taken.
     pub fn protected(&mut self, node: NodeId, page: PageIndex) {
         let machine = self.machine(node);
-        let Some(rights) = machine.protects.remove(&page) else { return };
+        let Some(rights) = machine.protects.remove(&page) else {
+            return;
+        };
         machine.rights.insert(page, rights);
-        let dirt = if machine.written.remove(&page) { Dirt::Dirty } else { Dirt::Clean };
+        let dirt = if machine.written.remove(&page) {
+            Dirt::Dirty
+        } else {
+            Dirt::Clean
+        };
         self.event(node, Event::Protected { page, dirt });
     }
 
     /// The time of a page's timer comes; for other pages, and afterwards, it is early still.
     pub fn time_over(&mut self, node: NodeId, page: PageIndex) {
-        let Some(at) = self.machine(node).timers.remove(&page) else { return };
+        let Some(at) = self.machine(node).timers.remove(&page) else {
+            return;
+        };
         let now = self.now;
         self.now = at;
         self.event(node, Event::TimeOver { page });
@@ -249,7 +295,14 @@ impl World {
     }
 
     pub fn fault(&mut self, node: NodeId, token: Token, page: PageIndex, access: Access) {
-        self.event(node, Event::Fault { token, page, access });
+        self.event(
+            node,
+            Event::Fault {
+                token,
+                page,
+                access,
+            },
+        );
     }
 
     fn wake(&mut self, token: Token, result: Result<(), Failure>) {
@@ -262,10 +315,29 @@ impl World {
 
     /// All that can happen next, apart from what threads do.
     pub fn ready(&self) -> Vec<Step> {
-        let mut steps: Vec<Step> = self.links.keys().map(|&(from, to)| Step::Deliver(from, to)).collect();
-        for (machine, node) in self.machines.iter().zip(0..).map(|(machine, node)| (machine, NodeId(node))) {
-            steps.extend(machine.protects.keys().map(|&page| Step::Protected(node, page)));
-            steps.extend(machine.timers.keys().map(|&page| Step::TimeOver(node, page)));
+        let mut steps: Vec<Step> = self
+            .links
+            .keys()
+            .map(|&(from, to)| Step::Deliver(from, to))
+            .collect();
+        for (machine, node) in self
+            .machines
+            .iter()
+            .zip(0..)
+            .map(|(machine, node)| (machine, NodeId(node)))
+        {
+            steps.extend(
+                machine
+                    .protects
+                    .keys()
+                    .map(|&page| Step::Protected(node, page)),
+            );
+            steps.extend(
+                machine
+                    .timers
+                    .keys()
+                    .map(|&page| Step::TimeOver(node, page)),
+            );
         }
         steps
     }
@@ -285,7 +357,11 @@ impl World {
             self.step(step);
             self.check();
             steps += 1;
-            assert!(steps < 100_000, "it does not come to an end: {:?}", self.ready());
+            assert!(
+                steps < 100_000,
+                "it does not come to an end: {:?}",
+                self.ready()
+            );
         }
     }
 }

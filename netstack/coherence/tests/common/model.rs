@@ -18,7 +18,8 @@ pub struct Cluster {
     /// What may happen from outside, each at any time, and how many of them.
     pub outside: Vec<Outside>,
     pub happened: u8,
-    /// The most faults that one instruction may take.
+    /// The most faults that one instruction may take: one for each page, one more if they are
+    /// not in order, and again for both whenever pages are taken from under it.
     pub most_faults: u32,
 }
 
@@ -55,8 +56,25 @@ pub fn both(first: PageIndex, second: PageIndex) -> Op {
 impl Cluster {
     /// Three nodes, of which the first two are home to a page each.
     pub fn new(ops: Vec<Op>, begun: u8, outside: Vec<Outside>, happened: u8) -> Self {
-        let plan = Plan { slice: 1, shootdown: Shootdown::AtOnce, ..Plan::default() };
-        Self { plan, ops, begun, outside, happened, most_faults: 3 + 2 * u32::from(happened) }
+        let plan = Plan {
+            slice: 1,
+            shootdown: Shootdown::AtOnce,
+            ..Plan::default()
+        };
+        let takes = u32::from(happened)
+            + if ops.iter().any(|op| matches!(op, Op::Discard(..))) {
+                u32::from(begun)
+            } else {
+                0
+            };
+        Self {
+            plan,
+            ops,
+            begun,
+            outside,
+            happened,
+            most_faults: 3 + 2 * takes,
+        }
     }
 
     /// Reads, writes, instructions that write both pages, discards, evictions and moves.
@@ -70,11 +88,18 @@ impl Cluster {
 
     /// Reads and writes of one page, evictions and moves.
     pub fn one_page(begun: u8, happened: u8) -> Self {
-        let outside = evictions_and_moves().into_iter().filter(|outside| match *outside {
-            Outside::Evict { page, .. } | Outside::MoveHome { page, .. } => page == 0,
-            Outside::Pressure { .. } | Outside::Kill { .. } => false,
-        });
-        Self::new(vec![touch(P0, Access::Read), touch(P0, Access::Write)], begun, outside.collect(), happened)
+        let outside = evictions_and_moves()
+            .into_iter()
+            .filter(|outside| match *outside {
+                Outside::Evict { page, .. } | Outside::MoveHome { page, .. } => page == 0,
+                Outside::Pressure { .. } | Outside::Kill { .. } => false,
+            });
+        Self::new(
+            vec![touch(P0, Access::Read), touch(P0, Access::Write)],
+            begun,
+            outside.collect(),
+            happened,
+        )
     }
 }
 
@@ -83,7 +108,11 @@ fn evictions_and_moves() -> Vec<Outside> {
     for node in 0..3 {
         for page in 0..2 {
             all.push(Outside::Evict { node, page });
-            all.push(Outside::MoveHome { page, pages: 1, to: node });
+            all.push(Outside::MoveHome {
+                page,
+                pages: 1,
+                to: node,
+            });
         }
     }
     all
@@ -107,7 +136,11 @@ impl Model for Cluster {
         for node in 0..self.plan.nodes {
             world.spawn(NodeId(node), Vec::new());
         }
-        vec![State { world, begun: 0, happened: 0 }]
+        vec![State {
+            world,
+            begun: 0,
+            happened: 0,
+        }]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -115,8 +148,13 @@ impl Model for Cluster {
         actions.extend(world.ready_in_time().into_iter().map(Action::Step));
         actions.extend(world.runnable().into_iter().map(Action::Execute));
         if state.begun < self.begun {
-            let idle = (0..world.threads.len()).filter(|&thread| world.threads[thread].at == At::Done);
-            actions.extend(idle.flat_map(|thread| (0..self.ops.len()).map(move |op| Action::Begin(thread, op))));
+            let idle =
+                (0..world.threads.len()).filter(|&thread| world.threads[thread].at == At::Done);
+            actions.extend(
+                idle.flat_map(|thread| {
+                    (0..self.ops.len()).map(move |op| Action::Begin(thread, op))
+                }),
+            );
         }
         if state.happened < self.happened {
             actions.extend((0..self.outside.len()).map(Action::Outside));
@@ -148,17 +186,32 @@ impl Model for Cluster {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("one writer or many readers", |_, state| is_safe(state, World::one_writer_or_many_readers)),
+            Property::always("one writer or many readers", |_, state| {
+                is_safe(state, World::one_writer_or_many_readers)
+            }),
             Property::always("every read returns the last write", |_, state: &State| {
                 state.world.wrong.is_none() && is_safe(state, World::copies_are_current)
             }),
-            Property::always("directory covers caches", |_, state| is_safe(state, World::directory_covers_caches)),
-            Property::always("nothing is said that was not asked", |_, state: &State| state.world.refused.is_empty()),
-            Property::always("no instruction faults again and again", |model: &Self, state: &State| {
-                state.world.threads.iter().all(|thread| thread.faults <= model.most_faults)
+            Property::always("directory covers caches", |_, state| {
+                is_safe(state, World::directory_covers_caches)
             }),
+            Property::always("nothing is said that was not asked", |_, state: &State| {
+                state.world.refused.is_empty()
+            }),
+            Property::always(
+                "no instruction faults again and again",
+                |model: &Self, state: &State| {
+                    state
+                        .world
+                        .threads
+                        .iter()
+                        .all(|thread| thread.faults <= model.most_faults)
+                },
+            ),
             Property::always("nothing waits for ever", |_, state: &State| {
-                !is_over(state) || state.world.all_done() && state.world.nodes.iter().all(|node| node.is_quiet())
+                !is_over(state)
+                    || state.world.all_done()
+                        && state.world.nodes.iter().all(|node| node.is_quiet())
             }),
             Property::eventually("every fault completes", |model: &Self, state: &State| {
                 state.begun == model.begun && state.world.all_done()
@@ -167,7 +220,9 @@ impl Model for Cluster {
                 let reads = |&node: &u16| state.world.rights(NodeId(node), P0) == Rights::Read;
                 (0..3).filter(reads).count() > 1
             }),
-            Property::sometimes("a third node writes", |_, state: &State| state.world.rights(NodeId(2), P0) == Rights::Write),
+            Property::sometimes("a third node writes", |_, state: &State| {
+                state.world.rights(NodeId(2), P0) == Rights::Write
+            }),
         ]
     }
 }

@@ -14,7 +14,12 @@ const OWNER: NodeId = NodeId(2);
 const PAGE: PageIndex = PageIndex(5);
 
 fn cluster(nodes: u16) -> World {
-    Plan { nodes, hold: 0, ..Plan::default() }.build()
+    Plan {
+        nodes,
+        hold: 0,
+        ..Plan::default()
+    }
+    .build()
 }
 
 fn touch(world: &mut World, node: NodeId, access: Access) {
@@ -105,7 +110,11 @@ pub fn row_04_write_miss_with_sharers() {
     for k in 2..8 {
         let mut world = filled(10);
         sharers(&mut world, k);
-        assert_eq!(access(&mut world, READER, Access::Write), (2 * u32::from(k) + 2, 3, 1), "{k} sharers");
+        assert_eq!(
+            access(&mut world, READER, Access::Write),
+            (2 * u32::from(k) + 2, 3, 1),
+            "{k} sharers"
+        );
     }
 }
 
@@ -120,7 +129,11 @@ pub fn row_06_upgrade_with_sharers() {
         let mut world = filled(10);
         sharers(&mut world, k);
         touch(&mut world, READER, Access::Read);
-        assert_eq!(access(&mut world, READER, Access::Write), (2 * u32::from(k) + 2, 3, 0), "{k} others");
+        assert_eq!(
+            access(&mut world, READER, Access::Write),
+            (2 * u32::from(k) + 2, 3, 0),
+            "{k} others"
+        );
     }
 }
 
@@ -129,7 +142,11 @@ pub fn row_07_upgrade_at_home() {
         let mut world = filled(10);
         sharers(&mut world, k);
         touch(&mut world, HOME, Access::Read);
-        assert_eq!(access(&mut world, HOME, Access::Write), (2 * u32::from(k), 2, 0), "{k} others");
+        assert_eq!(
+            access(&mut world, HOME, Access::Write),
+            (2 * u32::from(k), 2, 0),
+            "{k} others"
+        );
     }
 }
 
@@ -153,37 +170,70 @@ pub fn row_10_page_homed_here_and_never_shared() {
     let mut world = cluster(3);
     assert_eq!(access(&mut world, HOME, Access::Read), (0, 0, 0));
     assert_eq!(access(&mut world, HOME, Access::Write), (0, 0, 0));
-    assert_eq!(cost(&mut world, |world| world.event(HOME, Event::Evict { page: PAGE })), (0, 0, 0));
+    assert_eq!(
+        cost(&mut world, |world| world
+            .event(HOME, Event::Evict { page: PAGE })),
+        (0, 0, 0)
+    );
     assert_eq!(access(&mut world, HOME, Access::Write), (0, 0, 0));
 }
 
 pub fn row_11_evict_clean() {
     let mut world = filled(3);
     touch(&mut world, READER, Access::Read);
-    assert_eq!(cost(&mut world, |world| world.event(READER, Event::Evict { page: PAGE })), (0, 0, 0));
+    assert_eq!(
+        cost(&mut world, |world| world
+            .event(READER, Event::Evict { page: PAGE })),
+        (0, 0, 0)
+    );
     assert_eq!(world.rights(READER, PAGE), Rights::None);
 }
 
 pub fn row_12_evict_dirty() {
     let mut world = filled(3);
     touch(&mut world, READER, Access::Write);
-    assert_eq!(cost(&mut world, |world| world.event(READER, Event::Evict { page: PAGE })), (2, 0, 1));
+    assert_eq!(
+        cost(&mut world, |world| world
+            .event(READER, Event::Evict { page: PAGE })),
+        (2, 0, 1)
+    );
     assert_eq!(world.rights(READER, PAGE), Rights::None);
 }
 
 /// All of them.
 pub const ROWS: &[(&str, fn())] = &[
-    ("row_01_read_miss_clean_at_home", row_01_read_miss_clean_at_home),
-    ("row_02_read_miss_held_elsewhere", row_02_read_miss_held_elsewhere),
-    ("row_02_read_miss_held_elsewhere_unwritten", row_02_read_miss_held_elsewhere_unwritten),
+    (
+        "row_01_read_miss_clean_at_home",
+        row_01_read_miss_clean_at_home,
+    ),
+    (
+        "row_02_read_miss_held_elsewhere",
+        row_02_read_miss_held_elsewhere,
+    ),
+    (
+        "row_02_read_miss_held_elsewhere_unwritten",
+        row_02_read_miss_held_elsewhere_unwritten,
+    ),
     ("row_03_write_miss_unshared", row_03_write_miss_unshared),
-    ("row_04_write_miss_with_sharers", row_04_write_miss_with_sharers),
-    ("row_05_write_miss_held_elsewhere", row_05_write_miss_held_elsewhere),
+    (
+        "row_04_write_miss_with_sharers",
+        row_04_write_miss_with_sharers,
+    ),
+    (
+        "row_05_write_miss_held_elsewhere",
+        row_05_write_miss_held_elsewhere,
+    ),
     ("row_06_upgrade_with_sharers", row_06_upgrade_with_sharers),
     ("row_07_upgrade_at_home", row_07_upgrade_at_home),
-    ("row_08_private_page_read_then_written", row_08_private_page_read_then_written),
+    (
+        "row_08_private_page_read_then_written",
+        row_08_private_page_read_then_written,
+    ),
     ("row_09_migratory_hand_off", row_09_migratory_hand_off),
-    ("row_10_page_homed_here_and_never_shared", row_10_page_homed_here_and_never_shared),
+    (
+        "row_10_page_homed_here_and_never_shared",
+        row_10_page_homed_here_and_never_shared,
+    ),
     ("row_11_evict_clean", row_11_evict_clean),
     ("row_12_evict_dirty", row_12_evict_dirty),
 ];

@@ -9,11 +9,23 @@ use proptest::prelude::*;
 /// What happens to a node from outside.
 #[derive(Clone, Copy, Debug)]
 pub enum Outside {
-    Evict { node: u16, page: u64 },
-    Pressure { node: u16, pages: usize },
-    MoveHome { page: u64, pages: u64, to: u16 },
+    Evict {
+        node: u16,
+        page: u64,
+    },
+    Pressure {
+        node: u16,
+        pages: usize,
+    },
+    MoveHome {
+        page: u64,
+        pages: u64,
+        to: u16,
+    },
     /// The node dies; the others learn of it, each when its turn comes.
-    Kill { node: u16 },
+    Kill {
+        node: u16,
+    },
 }
 
 /// A cluster, what it is to do, and in which order.
@@ -55,9 +67,22 @@ fn plan() -> impl Strategy<Value = Plan> {
     let records = prop_oneof![Just(8_usize), Just(1024)];
     let numbers = prop_oneof![Just(0_u16), Just(200)];
     let shootdown = prop_oneof![Just(Shootdown::AtOnce), Just(Shootdown::Later)];
-    (2..5_u16, prop_oneof![Just(1_u8), Just(4)], records, numbers, shootdown).prop_map(
-        |(nodes, run, records, numbers, shootdown)| Plan { nodes, slice: PAGES / 2, records, run, numbers, shootdown, hold: 1 },
+    (
+        2..5_u16,
+        prop_oneof![Just(1_u8), Just(4)],
+        records,
+        numbers,
+        shootdown,
     )
+        .prop_map(|(nodes, run, records, numbers, shootdown)| Plan {
+            nodes,
+            slice: PAGES / 2,
+            records,
+            run,
+            numbers,
+            shootdown,
+            hold: 1,
+        })
 }
 
 /// Any scenario.
@@ -67,8 +92,12 @@ pub fn scenario() -> impl Strategy<Value = Scenario> {
         let threads = prop::collection::vec((0..nodes, prop::collection::vec(op(), 1..6)), 1..7);
         let outside = prop::collection::vec(outside(nodes), 0..12);
         let order = prop::collection::vec(any::<u16>(), 0..400);
-        (Just(plan), threads, outside, order)
-            .prop_map(|(plan, threads, outside, order)| Scenario { plan, threads, outside, order })
+        (Just(plan), threads, outside, order).prop_map(|(plan, threads, outside, order)| Scenario {
+            plan,
+            threads,
+            outside,
+            order,
+        })
     })
 }
 
@@ -79,7 +108,12 @@ pub fn scenario_with_deaths() -> impl Strategy<Value = Scenario> {
         scenario.plan.nodes = scenario.plan.nodes.max(3);
         for (at, node) in deaths {
             let at = at.index(scenario.outside.len() + 1);
-            scenario.outside.insert(at, Outside::Kill { node: node % scenario.plan.nodes });
+            scenario.outside.insert(
+                at,
+                Outside::Kill {
+                    node: node % scenario.plan.nodes,
+                },
+            );
         }
         scenario
     })
@@ -106,16 +140,35 @@ impl World {
 
     pub fn outside(&mut self, what: Outside) {
         match what {
-            Outside::Evict { node, page } => self.event(NodeId(node), Event::Evict { page: PageIndex(page) }),
-            Outside::Pressure { node, pages } => self.event(NodeId(node), Event::Pressure { pages }),
+            Outside::Evict { node, page } => self.event(
+                NodeId(node),
+                Event::Evict {
+                    page: PageIndex(page),
+                },
+            ),
+            Outside::Pressure { node, pages } => {
+                self.event(NodeId(node), Event::Pressure { pages })
+            }
             Outside::MoveHome { page, pages, to } => {
                 let page = PageIndex(page);
-                let home = self.nodes.iter().find(|node| !self.dead(node.id()) && node.home().owns(page)).map(|node| node.id());
+                let home = self
+                    .nodes
+                    .iter()
+                    .find(|node| !self.dead(node.id()) && node.home().owns(page))
+                    .map(|node| node.id());
                 if self.dead(NodeId(to)) {
-                    self.lost.extend((0..pages).map(|distance| page.plus(distance)));
+                    self.lost
+                        .extend((0..pages).map(|distance| page.plus(distance)));
                 }
                 if let Some(home) = home {
-                    self.event(home, Event::MoveHome { first: page, pages, to: NodeId(to) });
+                    self.event(
+                        home,
+                        Event::MoveHome {
+                            first: page,
+                            pages,
+                            to: NodeId(to),
+                        },
+                    );
                 }
             }
             Outside::Kill { node } => self.kill_and_tell(NodeId(node)),
@@ -157,7 +210,10 @@ fn play_logged(scenario: &Scenario, mut log: Option<&mut Vec<String>>) -> Result
         let pick = order.next().map_or(step, usize::from) % choices.len();
         if let Some(log) = &mut log {
             let message = match choices[pick] {
-                Choice::Step(Step::Deliver(from, to)) => world.links.get(&(from, to)).map(|link| &link[0].packet.message),
+                Choice::Step(Step::Deliver(from, to)) => world
+                    .links
+                    .get(&(from, to))
+                    .map(|link| &link[0].packet.message),
                 _ => None,
             };
             log.push(format!("{:?} {message:?}", choices[pick]));

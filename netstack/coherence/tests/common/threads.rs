@@ -40,13 +40,22 @@ impl World {
         ops.reverse();
         let token = Token(self.threads.len() as u64 + 1);
         let at = if ops.is_empty() { At::Done } else { At::Runs };
-        self.threads.push(Thread { node, token, ops, at, faults: 0, most_faults: 0 });
+        self.threads.push(Thread {
+            node,
+            token,
+            ops,
+            at,
+            faults: 0,
+            most_faults: 0,
+        });
         self.threads.len() - 1
     }
 
     /// Threads that can execute.
     pub fn runnable(&self) -> Vec<usize> {
-        (0..self.threads.len()).filter(|&thread| self.threads[thread].at == At::Runs).collect()
+        (0..self.threads.len())
+            .filter(|&thread| self.threads[thread].at == At::Runs)
+            .collect()
     }
 
     pub fn all_done(&self) -> bool {
@@ -57,16 +66,28 @@ impl World {
     ///
     /// The hold time is long enough for that.
     pub fn holds_for_thread(&self, node: NodeId) -> bool {
-        self.threads.iter().any(|thread| thread.node == node && thread.at == At::Runs && thread.faults > 0)
+        self.threads
+            .iter()
+            .any(|thread| thread.node == node && thread.at == At::Runs && thread.faults > 0)
     }
 
     /// A thread executes its instruction, or faults.
     pub fn execute(&mut self, index: usize) {
-        let Thread { node, token, ref ops, .. } = self.threads[index];
-        let Some(op) = ops.last().cloned() else { return };
+        let Thread {
+            node,
+            token,
+            ref ops,
+            ..
+        } = self.threads[index];
+        let Some(op) = ops.last().cloned() else {
+            return;
+        };
         match op {
             Op::Touch(pages) => {
-                let missing = pages.iter().find(|&&(page, access)| self.rights(node, page) < needs(access)).copied();
+                let missing = pages
+                    .iter()
+                    .find(|&&(page, access)| self.rights(node, page) < needs(access))
+                    .copied();
                 match missing {
                     Some((page, access)) => {
                         let thread = &mut self.threads[index];
@@ -88,7 +109,14 @@ impl World {
                 for distance in 0..pages {
                     self.discarding.entry(first.plus(distance)).or_default().0 += 1;
                 }
-                self.event(node, Event::Discard { token, first, pages });
+                self.event(
+                    node,
+                    Event::Discard {
+                        token,
+                        first,
+                        pages,
+                    },
+                );
             }
         }
     }
@@ -97,12 +125,21 @@ impl World {
         let thread = &mut self.threads[index];
         thread.ops.pop();
         thread.faults = 0;
-        thread.at = if thread.ops.is_empty() { At::Done } else { At::Runs };
+        thread.at = if thread.ops.is_empty() {
+            At::Done
+        } else {
+            At::Runs
+        };
     }
 
     fn touch(&mut self, node: NodeId, page: PageIndex, access: Access) {
-        let frame = self.machines[usize::from(node.0)].frames.get(&page).copied();
-        let Some(value) = frame else { return self.complain(format!("{page:?} is mapped at {node:?} without a frame")) };
+        let frame = self.machines[usize::from(node.0)]
+            .frames
+            .get(&page)
+            .copied();
+        let Some(value) = frame else {
+            return self.complain(format!("{page:?} is mapped at {node:?} without a frame"));
+        };
         if !self.discarding.contains_key(&page) {
             self.check_read(node, page, value);
         }
@@ -122,10 +159,14 @@ impl World {
     fn check_read(&mut self, node: NodeId, page: PageIndex, value: u64) {
         match self.expect(page) {
             Expected::Known(expected) if expected != value => {
-                self.complain(format!("{node:?} reads {value} in {page:?}, last written was {expected}"));
+                self.complain(format!(
+                    "{node:?} reads {value} in {page:?}, last written was {expected}"
+                ));
             }
             Expected::ZeroOr(expected) if value != 0 && value != expected => {
-                self.complain(format!("{node:?} reads {value} in {page:?}, not 0 or {expected}"));
+                self.complain(format!(
+                    "{node:?} reads {value} in {page:?}, not 0 or {expected}"
+                ));
             }
             _ => {
                 self.expected.insert(page, Expected::Known(value));
@@ -134,11 +175,16 @@ impl World {
     }
 
     pub fn expect(&self, page: PageIndex) -> Expected {
-        self.expected.get(&page).copied().unwrap_or(Expected::Known(0))
+        self.expected
+            .get(&page)
+            .copied()
+            .unwrap_or(Expected::Known(0))
     }
 
     pub(super) fn woken(&mut self, token: Token, result: Result<(), Failure>) {
-        let Some(index) = self.threads.iter().position(|thread| thread.token == token) else { return };
+        let Some(index) = self.threads.iter().position(|thread| thread.token == token) else {
+            return;
+        };
         if self.threads[index].at != At::Waits {
             return self.complain(format!("{token:?} is woken, and did not wait"));
         }
@@ -152,8 +198,13 @@ impl World {
             }
             (Some(Op::Touch(pages)), Err(Failure::Lost)) => {
                 let node = self.threads[index].node;
-                if !pages.iter().any(|(page, _)| self.lost.contains(page)) {
-                    self.complain(format!("{node:?} is told that one of {pages:?} is lost; none is"));
+                if !pages
+                    .iter()
+                    .any(|(page, _)| self.lost.contains(page) || self.discarding.contains_key(page))
+                {
+                    self.complain(format!(
+                        "{node:?} is told that one of {pages:?} is lost; none is"
+                    ));
                 }
                 self.next_op(index);
             }
@@ -162,13 +213,17 @@ impl World {
     }
 
     fn discard_over(&mut self, page: PageIndex) {
-        let Some((count, written)) = self.discarding.get_mut(&page) else { return };
+        let Some((count, written)) = self.discarding.get_mut(&page) else {
+            return;
+        };
         *count -= 1;
         let written = *written;
         if *count == 0 {
             self.discarding.remove(&page);
             let after = match self.expect(page) {
-                Expected::Known(value) | Expected::ZeroOr(value) if written => Expected::ZeroOr(value),
+                Expected::Known(value) | Expected::ZeroOr(value) if written => {
+                    Expected::ZeroOr(value)
+                }
                 _ => Expected::Known(0),
             };
             self.expected.insert(page, after);
