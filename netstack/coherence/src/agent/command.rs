@@ -376,6 +376,8 @@ impl Agent {
                     backing: Backing::Older,
                 };
             }
+            // A discard under way drops it, and will say so.
+            Some(page) if page.discarding.is_some() => {}
             _ => out.refuse(from, Violation::Unasked),
         }
     }

@@ -123,9 +123,7 @@ impl Agent {
         let first = op.first;
         if left == 1 {
             op.piece = Piece::Sent { run, left: run };
-            if !self.rebuilding.contains(&self.homes.home(first)) {
-                self.send_discard(first, run, out);
-            }
+            self.send_piece(first, run, out);
         }
     }
 
@@ -193,29 +191,32 @@ impl Agent {
         }
     }
 
-    /// Sends again, to a home that has rebuilt its directory, what it was not told or may not
-    /// have heard.
-    pub(super) fn resume_discards(&mut self, home: NodeId, out: &mut Outbox) {
-        let unsent = |page: &super::Page| {
-            page.discarding
-                .is_some_and(|discarding| discarding.sent.is_none())
-        };
-        let pages = self
-            .pages
-            .iter()
-            .filter(|(_, page)| unsent(page))
-            .map(|(&index, _)| index);
-        let sent = |&index: &PageIndex| {
-            self.discards
-                .iter()
-                .any(|op| matches!(op.piece, Piece::Sent { .. }) && op.covers(index))
-        };
-        let again: alloc::vec::Vec<PageIndex> = pages
-            .filter(sent)
-            .filter(|&index| self.homes.home(index) == home)
-            .collect();
-        for index in again {
-            self.send_discard(index, 1, out);
+    /// Tells homes of a piece what they have not been told in this view, as far as they can be asked.
+    fn send_piece(&mut self, first: PageIndex, run: u8, out: &mut Outbox) {
+        let mut distance = 0;
+        while distance < run {
+            let start = first.plus(distance.into());
+            let home = self.homes.home(start);
+            let untold = |index: PageIndex| {
+                let discarding = self.pages.get(&index).and_then(|page| page.discarding);
+                discarding.is_some_and(|discarding| discarding.sent.is_none())
+                    && self.homes.home(index) == home
+                    && !self.rebuilding.contains(&home)
+            };
+            let together = (distance..run).take_while(|&next| untold(first.plus(next.into()))).count() as u8;
+            if together > 0 {
+                self.send_discard(start, together, out);
+            }
+            distance += together.max(1);
+        }
+    }
+
+    /// Tells homes again, or for the first time, when one of them has rebuilt its directory.
+    pub(super) fn resume_discards(&mut self, out: &mut Outbox) {
+        for op in self.discards.clone() {
+            if let Piece::Sent { run, .. } = op.piece {
+                self.send_piece(op.first, run, out);
+            }
         }
     }
 }

@@ -129,7 +129,7 @@ impl Agent {
     /// A home has rebuilt its directory, and may be asked again.
     pub(super) fn resume(&mut self, now: Time, home: NodeId, out: &mut Outbox) {
         self.rebuilding.remove(&home);
-        self.resume_discards(home, out);
+        self.resume_discards(out);
         let indices: Vec<PageIndex> = self.pages.keys().copied().collect();
         for index in indices {
             if self.homes.home(index) == home {
