@@ -203,7 +203,9 @@ impl Agent {
                     && self.homes.home(index) == home
                     && !self.rebuilding.contains(&home)
             };
-            let together = (distance..run).take_while(|&next| untold(first.plus(next.into()))).count() as u8;
+            let together = (distance..run)
+                .take_while(|&next| untold(first.plus(next.into())))
+                .count() as u8;
             if together > 0 {
                 self.send_discard(start, together, out);
             }

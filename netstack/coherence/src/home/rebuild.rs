@@ -74,7 +74,8 @@ impl Home {
                 serial,
                 clock,
                 ..
-            } if !self.owns(page) => {
+            } if !self.owns(page) || self.has_left(page) => {
+                self.end(page);
                 out.push(Action::Store { page });
                 self.take_in(page, serial, clock);
             }
@@ -195,17 +196,18 @@ impl Home {
 
     /// Pages that have left, and may not have arrived.
     fn under_way(&self) -> Vec<PageIndex> {
-        let left = |stage: &Option<Stage>| {
-            matches!(
-                stage,
-                Some(Stage::Adopting { .. } | Stage::Announcing { .. })
-            )
-        };
         self.busy
-            .iter()
-            .filter(|(_, busy)| left(&busy.stage))
-            .map(|(&page, _)| page)
+            .keys()
+            .copied()
+            .filter(|&page| self.has_left(page))
             .collect()
+    }
+
+    fn has_left(&self, page: PageIndex) -> bool {
+        matches!(
+            self.stage(page),
+            Some(Stage::Adopting { .. } | Stage::Announcing { .. })
+        )
     }
 
     pub(super) fn receive_rebuilding(&mut self, from: NodeId, message: Message, out: &mut Outbox) {
