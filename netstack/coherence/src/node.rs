@@ -204,11 +204,16 @@ impl Node {
         if !self.draining.is_empty() {
             return;
         }
-        for (page, serial) in self.home.drained() {
-            match serial {
-                Some(serial) => self.agent.take_over(page, serial, out),
-                None if self.agent.has_bytes(page) => {}
-                None => out.push(Action::Free { page }),
+        let adopted = self.home.drained();
+        for &(page, serial) in &adopted {
+            if let Some(serial) = serial {
+                self.agent.take_over(page, serial, out);
+            }
+        }
+        self.agent.settle_copies(out);
+        for (page, _) in adopted {
+            if !self.agent.has_bytes(page) && !self.home.owns(page) {
+                out.push(Action::Free { page });
             }
         }
         self.agent.report(&self.view.members, out);

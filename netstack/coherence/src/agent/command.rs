@@ -79,6 +79,7 @@ impl Page {
             })
         });
         let held = self.copy.rights() != Rights::None
+            && !self.leaving
             && match command {
                 Command::Forward(_) | Command::Invalidate { .. } => self.hold.lasts(now),
                 Command::Recall { .. } => self.hold.is_timed(now),

@@ -39,16 +39,20 @@ impl Agent {
         }
     }
 
-    /// All of the old view's messages have come: tells each home what this node has.
+    /// All of the old view's messages have come: decides what this node has.
     ///
     /// A page whose write-back was under way is the home's now, or lost with it: if the old home
     /// took it, others may have written since.
-    pub(crate) fn report(&mut self, members: &[NodeId], out: &mut Outbox) {
+    pub(crate) fn settle_copies(&mut self, out: &mut Outbox) {
         let indices: Vec<PageIndex> = self.pages.keys().copied().collect();
-        for &index in &indices {
+        for index in indices {
             self.own_up(index, out);
             self.settle_copy(index, out);
         }
+    }
+
+    /// Tells each home what this node has.
+    pub(crate) fn report(&mut self, members: &[NodeId], out: &mut Outbox) {
         for (&index, page) in &self.pages {
             let rights = page.copy.rights();
             if let (Some(serial), true) = (page.copy.serial(), rights != Rights::None) {

@@ -3,7 +3,7 @@
 use super::build::Plan;
 use super::threads::Op;
 use super::{Shootdown, Step, World};
-use darner_coherence::{Access, Event, NodeId, PageIndex};
+use darner_coherence::{Access, Event, NodeId, PageIndex, Time};
 use proptest::prelude::*;
 
 /// What happens to a node from outside.
@@ -138,16 +138,26 @@ impl World {
         self.ready().into_iter().filter(in_time).collect()
     }
 
+    /// Has something happen when all holds are over, if no thread is to have its instruction before.
+    fn later(&mut self, node: NodeId, event: Event) {
+        if !self.holds_for_thread(node) {
+            let now = self.now;
+            self.now = Time(1 << 40);
+            self.event(node, event);
+            self.now = now;
+        }
+    }
+
     pub fn outside(&mut self, what: Outside) {
         match what {
-            Outside::Evict { node, page } => self.event(
+            Outside::Evict { node, page } => self.later(
                 NodeId(node),
                 Event::Evict {
                     page: PageIndex(page),
                 },
             ),
             Outside::Pressure { node, pages } => {
-                self.event(NodeId(node), Event::Pressure { pages })
+                self.later(NodeId(node), Event::Pressure { pages })
             }
             Outside::MoveHome { page, pages, to } => {
                 let page = PageIndex(page);
