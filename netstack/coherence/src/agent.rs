@@ -213,6 +213,12 @@ impl Agent {
             .is_some_and(|page| page.pending.is_some())
     }
 
+    /// Whether the node has asked for a page, and no grant has come.
+    pub(crate) fn awaits_bytes(&self, page: PageIndex) -> bool {
+        let pending = self.pages.get(&page).and_then(|page| page.pending);
+        pending.is_some_and(|pending| pending.granted.is_none())
+    }
+
     /// Whether something is to be done with a page because others want it.
     #[must_use]
     pub fn is_asked(&self, page: PageIndex) -> bool {

@@ -204,7 +204,7 @@ impl Node {
         if !self.draining.is_empty() {
             return;
         }
-        let adopted = self.home.drained();
+        let adopted = self.home.drained(|page| self.agent.awaits_bytes(page));
         for &(page, serial) in &adopted {
             if let Some(serial) = serial {
                 self.agent.take_over(page, serial, out);

@@ -226,7 +226,11 @@ impl Home {
         out: &mut Outbox,
     ) {
         let whole = matches!(record.state, State::Exclusive { .. }) || get.access == Access::Write;
-        let serial = record.serial;
+        let serial = if whole && !mutated!(ForwardKeepsSerial) {
+            self.tick()
+        } else {
+            record.serial
+        };
         let migrates = get.access == Access::Read && record.pattern.migrates() && whole;
         self.directory.set(page, record);
         self.begin(

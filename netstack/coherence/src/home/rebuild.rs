@@ -142,8 +142,12 @@ impl Home {
 
     /// All of the old view's messages have come. Pages that had moved go back to the homes of
     /// their slices: those that moved here are returned, with a serial if their bytes are
-    /// current here and are to be kept as copies of this node's.
-    pub(crate) fn drained(&mut self) -> Vec<(PageIndex, Option<Serial>)> {
+    /// current here and are to be kept as copies of this node's. `awaits` tells of pages
+    /// that this node's agent has asked for, and not got.
+    pub(crate) fn drained(
+        &mut self,
+        awaits: impl Fn(PageIndex) -> bool,
+    ) -> Vec<(PageIndex, Option<Serial>)> {
         for page in self.under_way() {
             self.adopted.remove(&page);
             if self.slices.home(page) == self.me {
@@ -162,9 +166,17 @@ impl Home {
         self.parked.clear();
         self.discards.clear();
         let adopted = core::mem::take(&mut self.adopted);
+        let asked = self
+            .rebuild
+            .as_ref()
+            .and_then(|rebuild| rebuild.asked.as_ref());
+        let waits = |page| asked.is_some_and(|asked| asked.ungranted.contains(&(page, self.me)));
         let current = |page: PageIndex| {
-            let record = self.directory.get(page);
-            let here = matches!(record.state, State::Idle | State::Shared { .. });
+            let here = match self.directory.get(page).state {
+                State::Idle | State::Shared { .. } => true,
+                State::Exclusive { owner } => owner == self.me && (!awaits(page) || waits(page)),
+                State::Owned { .. } | State::Lost => false,
+            };
             (page, here.then_some(self.clock))
         };
         adopted.into_iter().map(current).collect()

@@ -15,6 +15,8 @@ mutants! {
     DiscardKeepsBytes,
     /// Each fault on a page sends a request.
     FollowersAskToo,
+    /// The serial is not raised when an owner is asked to share or give.
+    ForwardKeepsSerial,
     /// The serial is not raised at an exclusive grant.
     GrantKeepsSerial,
     /// What overtakes a grant is done before the grant has arrived.

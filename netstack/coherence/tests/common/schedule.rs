@@ -166,10 +166,9 @@ impl World {
                     .iter()
                     .find(|node| !self.dead(node.id()) && node.home().owns(page))
                     .map(|node| node.id());
-                if self.dead(NodeId(to)) {
-                    self.lost
-                        .extend((0..pages).map(|distance| page.plus(distance)));
-                }
+                // A page that is between homes when the view changes may be lost.
+                self.lost
+                    .extend((0..pages).map(|distance| page.plus(distance)));
                 if let Some(home) = home {
                     self.event(
                         home,
