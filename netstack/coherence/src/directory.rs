@@ -196,10 +196,12 @@ impl Directory {
     }
 
     /// The page to recall when shrinking was not enough: the first one of the shortest entry
-    /// that `may` be recalled.
-    pub fn victim(&self, may: impl Fn(PageIndex) -> bool) -> Option<PageIndex> {
-        self.runs
-            .iter()
+    /// that `may` be recalled, and of several, of the first from `hand` on, going round.
+    ///
+    /// So what was granted a moment ago is not the first to go.
+    pub fn victim(&self, hand: PageIndex, may: impl Fn(PageIndex) -> bool) -> Option<PageIndex> {
+        let round = self.runs.range(hand..).chain(self.runs.range(..hand));
+        round
             .filter(|&(&start, run)| run.record.state != State::Lost && may(start))
             .min_by_key(|&(_, run)| run.pages)
             .map(|(&start, _)| start)

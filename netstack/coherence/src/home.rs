@@ -51,6 +51,8 @@ pub struct Home {
     /// Requests that wait for room in the directory.
     parked: VecDeque<(PageIndex, Request)>,
     discards: Vec<DiscardInProgress>,
+    /// Where the search for pages to recall goes on.
+    hand: PageIndex,
     rebuild: Option<Rebuild>,
 }
 
@@ -175,6 +177,7 @@ impl Home {
             busy: BTreeMap::new(),
             parked: VecDeque::new(),
             discards: Vec::new(),
+            hand: PageIndex(0),
             rebuild: None,
         }
     }

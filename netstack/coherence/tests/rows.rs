@@ -68,3 +68,8 @@ fn row_11_evict_clean() {
 fn row_12_evict_dirty() {
     rows::row_12_evict_dirty();
 }
+
+#[test]
+fn race_upgrade_of_a_holder_that_gave_the_page_away() {
+    rows::race_upgrade_of_a_holder_that_gave_the_page_away();
+}

@@ -132,7 +132,11 @@ impl Home {
         if self.busy.values().any(recalling) {
             return;
         }
-        if let Some(victim) = self.directory.victim(|page| !self.busy.contains_key(&page)) {
+        if let Some(victim) = self
+            .directory
+            .victim(self.hand, |page| !self.busy.contains_key(&page))
+        {
+            self.hand = victim.plus(1);
             self.busy
                 .entry(victim)
                 .or_default()
@@ -148,7 +152,8 @@ impl Home {
     /// and one request more is let in.
     pub(super) fn unpark(&mut self, out: &mut Outbox) {
         while let Some(&(page, request)) = self.parked.front() {
-            let stuck = self.busy.is_empty() && self.directory.victim(|_| true).is_none();
+            let stuck =
+                self.busy.is_empty() && self.directory.victim(self.hand, |_| true).is_none();
             if !self.make_room(1) && !stuck {
                 return self.reclaim(out);
             }

@@ -200,6 +200,41 @@ pub fn row_12_evict_dirty() {
     assert_eq!(world.rights(READER, PAGE), Rights::None);
 }
 
+/// A holder asks to write, gives the page away before that is heard, and others share what the
+/// next writer made of it: the holder's bytes are old.
+pub fn race_upgrade_of_a_holder_that_gave_the_page_away() {
+    let mut world = cluster(3);
+    touch(&mut world, READER, Access::Write);
+    touch(&mut world, OWNER, Access::Read);
+    world.event(OWNER, Event::Evict { page: PAGE });
+    let write = || vec![Op::Touch(vec![(PAGE, Access::Write)])];
+    let upgrade = world.spawn(READER, write());
+    let writer = world.spawn(OWNER, write());
+    let reader = world.spawn(HOME, vec![Op::Touch(vec![(PAGE, Access::Read)])]);
+    world.execute(upgrade);
+    world.execute(writer);
+    world.deliver(OWNER, HOME);
+    world.execute(reader);
+    world.deliver(HOME, READER);
+    world.deliver(READER, OWNER);
+    world.execute(writer);
+    while !world.all_done() {
+        match world.runnable().first() {
+            Some(&thread) => world.execute(thread),
+            None => {
+                let step = *world
+                    .ready()
+                    .first()
+                    .expect("something happens until all are done");
+                world.step(step);
+            }
+        }
+        world.check();
+    }
+    world.run();
+    assert_eq!(world.wrong, None);
+}
+
 /// All of them.
 pub const ROWS: &[(&str, fn())] = &[
     (
@@ -236,4 +271,8 @@ pub const ROWS: &[(&str, fn())] = &[
     ),
     ("row_11_evict_clean", row_11_evict_clean),
     ("row_12_evict_dirty", row_12_evict_dirty),
+    (
+        "race_upgrade_of_a_holder_that_gave_the_page_away",
+        race_upgrade_of_a_holder_that_gave_the_page_away,
+    ),
 ];
