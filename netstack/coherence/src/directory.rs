@@ -327,3 +327,97 @@ fn merged(a: Record, b: Record) -> Option<Record> {
         pattern: a.pattern.min(b.pattern),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sharers::Grouping;
+    use proptest::prelude::*;
+
+    fn record() -> impl Strategy<Value = Record> {
+        let grouping = Grouping::new(3);
+        let node = (0..3_u16).prop_map(NodeId);
+        let state = prop_oneof![
+            Just(State::Idle),
+            Just(State::Lost),
+            node.clone().prop_map(|owner| State::Exclusive { owner }),
+            node.clone().prop_map(move |node| State::Shared {
+                sharers: SharerSet::of(node, grouping),
+                writer: None
+            }),
+            node.prop_map(move |holder| State::Owned {
+                sharers: SharerSet::of(holder, grouping),
+                holder
+            }),
+        ];
+        (state, 1..4_u64).prop_map(|(state, serial)| Record {
+            state,
+            serial: Serial(serial),
+            pattern: Pattern::default(),
+        })
+    }
+
+    /// Whether a record may stand for what is true of a page.
+    fn covers(kept: Record, truth: Record) -> bool {
+        let grouping = Grouping::new(3);
+        let state = match (kept.state, truth.state) {
+            (State::Shared { sharers: kept, .. }, State::Shared { sharers: truth, .. }) => truth
+                .iter(grouping)
+                .all(|node| kept.contains(node, grouping)),
+            (kept, truth) => kept == truth,
+        };
+        state && kept.serial >= truth.serial
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_covers_what_is_true(
+            changes in prop::collection::vec((0..24_u64, 1..5_u64, record(), any::<bool>()), 1..60),
+        ) {
+            let mut directory = Directory::new(16);
+            let mut truth: [Option<Record>; 32] = [None; 32];
+            for (first, pages, record, shrinks) in changes {
+                if shrinks {
+                    directory.shrink();
+                }
+                if !directory.has_room(1) {
+                    directory.shrink();
+                    while let Some(victim) = directory.victim(PageIndex(first), |_| true).filter(|_| !directory.has_room(1)) {
+                        directory.forget(victim);
+                        truth[victim.0 as usize] = None;
+                    }
+                }
+                if directory.has_room(1) {
+                    directory.set_range(PageIndex(first), pages, record);
+                    truth[first as usize..(first + pages) as usize].fill(Some(record));
+                }
+                prop_assert!(directory.entries() <= 16);
+                for (page, truth) in truth.iter().enumerate() {
+                    let kept = directory.get(PageIndex(page as u64));
+                    match truth {
+                        Some(truth) => prop_assert!(covers(kept, *truth), "{kept:?} for {truth:?}"),
+                        None => prop_assert_eq!(kept.state, State::Idle),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn neighbours_of_one_owner_are_one_entry() {
+        let mut directory = Directory::new(16);
+        for page in [3, 5, 4] {
+            let state = State::Exclusive { owner: NodeId(1) };
+            directory.set(
+                PageIndex(page),
+                Record {
+                    state,
+                    serial: Serial(page),
+                    pattern: Pattern::default(),
+                },
+            );
+        }
+        assert_eq!(directory.entries(), 1);
+        assert_eq!(directory.get(PageIndex(3)).serial, Serial(5));
+    }
+}
