@@ -1,7 +1,7 @@
 //! Guards that tests take out, to see that it is noticed.
 //!
-//! With the feature `mutants` one guard of [`Mutant`] can be switched off for the whole
-//! process. Without it, [`guard!`] is its condition, and nothing of this is compiled.
+//! With the feature `mutants` one guard of `Mutant` can be switched off for the whole
+//! process. Without it, `guard!` is its condition, and nothing of this is compiled.
 
 /// A condition, or true if the guard is taken out.
 macro_rules! guard {
