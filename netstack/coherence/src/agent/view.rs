@@ -120,7 +120,10 @@ impl Agent {
     pub(crate) fn take_over(&mut self, index: PageIndex, serial: Serial, out: &mut Outbox) {
         let page = self.pages.entry(index).or_default();
         if page.discarding.is_some() {
-            return self.free(index, out);
+            if page.copy == Copy::None {
+                self.free(index, out);
+            }
+            return;
         }
         let backing = Backing::Older;
         page.copy = match page.copy {
