@@ -127,7 +127,7 @@ impl Home {
         clock: Serial,
         out: &mut Outbox,
     ) {
-        let returned = matches!(self.stage(page), Some(Stage::Announcing { .. }));
+        let returned = self.has_left(page);
         if self.owns(page) && !returned {
             return out.refuse(from, Violation::Unasked);
         }
@@ -167,7 +167,8 @@ impl Home {
                 self.end(page);
                 self.settle(page, out);
             }
-            _ => out.refuse(from, Violation::Unasked),
+            // It has come back by way of others before this was heard.
+            _ => {}
         }
     }
 

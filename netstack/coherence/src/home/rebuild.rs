@@ -215,7 +215,7 @@ impl Home {
             .collect()
     }
 
-    fn has_left(&self, page: PageIndex) -> bool {
+    pub(super) fn has_left(&self, page: PageIndex) -> bool {
         matches!(
             self.stage(page),
             Some(Stage::Adopting { .. } | Stage::Announcing { .. })
