@@ -335,7 +335,8 @@ extern "C" fn kernel_main() -> ! {
     if cfg!(feature = "net") {
         diag::start(params);
     } else if params.network != Default::default() {
-        log::warn!(
+        // No warning: xtask sets up the network of all that it starts.
+        log::info!(
             "the command line sets up a network, and the program was built without one: it names no feature of \
              `hermit` among `net`, `tcp` and `udp`"
         );

@@ -45,6 +45,11 @@ pub fn cases() -> Vec<Case> {
                 &["--package", "darner-netstack", "--profile", "checked"],
             )
         }),
+        // The model check, many schedules, and all mutants: with optimisation, a minute.
+        Case::alone("host/coherence", |suite| {
+            let package = ["--package", "darner-coherence", "--profile", "checked"];
+            cargo_test(suite, &[&package[..], &["--features", "mutants"]].concat())
+        }),
         Case::alone("host/apps", |suite| {
             let apps = crate::app::list(&suite.set.root)?;
             let packages: Vec<&str> = apps

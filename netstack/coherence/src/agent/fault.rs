@@ -1,0 +1,227 @@
+//! Faults: threads that wait for pages, and the requests made for them.
+
+use super::{Agent, Copy, Pending, Waiter};
+use crate::event::{Failure, Violation};
+use crate::ids::{Access, NodeId, PageIndex, RequestId, Rights, Time, Token};
+use crate::message::Message;
+use crate::mutants::mutated;
+use crate::outbox::Outbox;
+use alloc::vec::Vec;
+
+impl Agent {
+    pub(crate) fn fault(
+        &mut self,
+        now: Time,
+        token: Token,
+        index: PageIndex,
+        access: Access,
+        out: &mut Outbox,
+    ) {
+        if self.mapped(index) >= access.needs() {
+            return out.wake(token, Ok(()));
+        }
+        let pinned = if self.waits_in_order(index) {
+            self.pin(now, token, index)
+        } else {
+            Vec::new()
+        };
+        self.pages.entry(index).or_default().waiters.push(Waiter {
+            token,
+            access,
+            pinned,
+        });
+        self.advance(now, index, out);
+    }
+
+    /// Whether what a page may wait for are only pages above it.
+    fn waits_in_order(&self, index: PageIndex) -> bool {
+        let page = self.pages.get(&index);
+        page.is_none_or(|page| {
+            page.discarding.is_none() && page.pending.is_none_or(|pending| !pending.parked)
+        })
+    }
+
+    /// A request waits for any other pages: so nothing may wait for those who made it.
+    ///
+    /// A holder's grant may have overtaken this.
+    pub(super) fn parked(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        index: PageIndex,
+        id: RequestId,
+        out: &mut Outbox,
+    ) {
+        let pending = self
+            .pages
+            .get_mut(&index)
+            .and_then(|page| page.pending.as_mut());
+        let Some(pending) = pending.filter(|pending| pending.id == id && pending.home == from)
+        else {
+            return;
+        };
+        pending.parked = true;
+        let Some(page) = self.pages.get_mut(&index) else {
+            return;
+        };
+        let mut waiters = core::mem::take(&mut page.waiters);
+        for waiter in &mut waiters {
+            self.unpin(now, waiter, out);
+            waiter.pinned.clear();
+        }
+        if let Some(page) = self.pages.get_mut(&index) {
+            page.waiters = waiters;
+        }
+    }
+
+    /// Asks for a page if threads wait for it, and nothing is under way that may bring it.
+    pub(super) fn want(&mut self, index: PageIndex, out: &mut Outbox) {
+        let Some(page) = self.pages.get(&index) else {
+            return;
+        };
+        let busy =
+            page.pending.is_some() || page.protecting || page.leaving || page.discarding.is_some();
+        let Some(access) = page.waiters.iter().map(|waiter| waiter.access).max() else {
+            return;
+        };
+        let home = self.homes.home(index);
+        if busy && !mutated!(FollowersAskToo) || self.rebuilding.contains(&home) {
+            return;
+        }
+        let have = page.copy.serial();
+        let most = if have.is_some() {
+            1
+        } else {
+            self.free_run(index, home)
+        };
+        let run = if self.limits.run > 1 {
+            self.streams.run(index, most)
+        } else {
+            1
+        };
+        let id = self.next_request(home);
+        for distance in 0..u64::from(run) {
+            let run = if distance == 0 { run } else { 0 };
+            let page = self.pages.entry(index.plus(distance)).or_default();
+            page.pending = Some(Pending {
+                home,
+                id,
+                access,
+                run,
+                granted: None,
+                acks: 0,
+                parked: false,
+            });
+        }
+        out.send(
+            home,
+            Message::Get {
+                page: index,
+                run,
+                access,
+                have,
+                id,
+            },
+        );
+    }
+
+    /// How many pages from this one on have the same home, and nothing known of them here.
+    fn free_run(&self, index: PageIndex, home: NodeId) -> u8 {
+        let unknown = |distance: u8| {
+            let next = index.plus(distance.into());
+            !self.pages.contains_key(&next) && self.homes.home(next) == home
+        };
+        1 + (1..self.limits.run)
+            .take_while(|&distance| unknown(distance))
+            .count() as u8
+    }
+
+    /// Wakes the threads that have what they wait for.
+    pub(super) fn satisfy(&mut self, now: Time, index: PageIndex, out: &mut Outbox) {
+        let Some(page) = self.pages.get_mut(&index) else {
+            return;
+        };
+        let rights = page.copy.rights();
+        if page.protecting || page.leaving || page.discarding.is_some() {
+            return;
+        }
+        let woken: Vec<Waiter> = page
+            .waiters
+            .extract_if(.., |waiter| waiter.access.needs() <= rights)
+            .collect();
+        if woken.is_empty() {
+            return;
+        }
+        self.map(index, rights, out);
+        for waiter in woken {
+            self.hold(now, index, waiter.token);
+            self.unpin(now, &waiter, out);
+            out.wake(waiter.token, Ok(()));
+        }
+    }
+
+    pub(super) fn map(&mut self, index: PageIndex, rights: Rights, out: &mut Outbox) {
+        let Some(page) = self.pages.get_mut(&index) else {
+            return;
+        };
+        if page.mapped < rights {
+            page.mapped = rights;
+            out.push(crate::event::Action::Map {
+                page: index,
+                rights,
+            });
+        }
+    }
+
+    /// The request for a page has ended without a grant; pages that were to come along have not.
+    pub(super) fn ended(&mut self, index: PageIndex) -> Vec<PageIndex> {
+        let Some(pending) = self
+            .pages
+            .get_mut(&index)
+            .and_then(|page| page.pending.take())
+        else {
+            return Vec::new();
+        };
+        let along = (1..u64::from(pending.run)).map(|distance| index.plus(distance));
+        let along: Vec<PageIndex> = along
+            .filter(|next| {
+                let asked = self.pages.get(next).and_then(|page| page.pending);
+                asked.is_some_and(|asked| {
+                    asked.run == 0 && asked.id == pending.id && asked.home == pending.home
+                })
+            })
+            .collect();
+        for next in &along {
+            if let Some(page) = self.pages.get_mut(next) {
+                page.pending = None;
+            }
+        }
+        along
+    }
+
+    pub(super) fn lost(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        index: PageIndex,
+        id: RequestId,
+        out: &mut Outbox,
+    ) {
+        let asked = self.pages.get(&index).and_then(|page| page.pending);
+        if asked.is_none_or(|pending| pending.id != id || pending.home != from) {
+            return out.refuse(from, Violation::Unasked);
+        }
+        let along = self.ended(index);
+        let Some(page) = self.pages.get_mut(&index) else {
+            return;
+        };
+        page.copy = Copy::None;
+        for waiter in core::mem::take(&mut page.waiters) {
+            self.unpin(now, &waiter, out);
+            out.wake(waiter.token, Err(Failure::Lost));
+        }
+        for next in along.into_iter().chain([index]) {
+            self.advance(now, next, out);
+        }
+    }
+}

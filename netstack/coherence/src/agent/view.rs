@@ -1,0 +1,148 @@
+//! A change of view, as an agent sees it.
+
+use super::command::Command;
+use super::{Agent, Copy};
+use crate::event::View;
+use crate::ids::{NodeId, PageIndex, Rights, Serial, Time};
+use crate::message::{Backing, Message, Reported};
+use crate::outbox::Outbox;
+use alloc::vec::Vec;
+
+impl Agent {
+    /// The view has changed: nothing that others asked for in the old one is done any more.
+    pub(crate) fn view_changed(&mut self, view: &View) {
+        self.rebuilding = view.members.iter().copied().collect();
+        self.sent.clear();
+        self.homes.reset(view.slices.clone());
+        for page in self.pages.values_mut() {
+            let discard = page.commands.contains(&Command::Discard);
+            page.commands.clear();
+            if discard {
+                page.commands.push_back(Command::Discard);
+            } else if page.protecting {
+                page.commands.push_back(Command::Cancelled);
+            }
+            page.hold.unpin_all();
+        }
+    }
+
+    /// A message of the old view: what was granted is taken, what is asked is not done.
+    pub(crate) fn drain(&mut self, now: Time, from: NodeId, message: Message, out: &mut Outbox) {
+        match message {
+            Message::Grant(_)
+            | Message::Acked { .. }
+            | Message::WrittenBack { .. }
+            | Message::Discarded { .. } => {
+                self.receive(now, from, message, out);
+            }
+            _ => {}
+        }
+    }
+
+    /// All of the old view's messages have come: decides what this node has.
+    ///
+    /// A page whose write-back was under way is the home's now, or lost with it: if the old home
+    /// took it, others may have written since.
+    pub(crate) fn settle_copies(&mut self, out: &mut Outbox) {
+        let indices: Vec<PageIndex> = self.pages.keys().copied().collect();
+        for index in indices {
+            self.own_up(index, out);
+            self.settle_copy(index, out);
+        }
+    }
+
+    /// Tells each home what this node has.
+    pub(crate) fn report(&mut self, members: &[NodeId], out: &mut Outbox) {
+        for (&index, page) in &self.pages {
+            let rights = page.copy.rights();
+            if let (Some(serial), true) = (page.copy.serial(), rights != Rights::None) {
+                let copy = Reported {
+                    rights,
+                    serial,
+                    backing: page.copy.backing(),
+                };
+                out.send(
+                    self.homes.home(index),
+                    Message::Report { page: index, copy },
+                );
+            }
+        }
+        for &member in members {
+            out.send(member, Message::ReportsEnd);
+        }
+    }
+
+    /// Tells a page's home of a request that got no answer.
+    fn own_up(&mut self, index: PageIndex, out: &mut Outbox) {
+        let pending = self.pages.get(&index).and_then(|page| page.pending);
+        if let Some(pending) =
+            pending.filter(|pending| pending.granted.is_none() && pending.run > 0)
+            && pending.home == self.homes.home(index)
+        {
+            out.send(
+                pending.home,
+                Message::Unserved {
+                    page: index,
+                    id: pending.id,
+                },
+            );
+        }
+    }
+
+    /// Decides what this node has of a page, now that nothing more will come.
+    fn settle_copy(&mut self, index: PageIndex, out: &mut Outbox) {
+        let Some(page) = self.pages.get_mut(&index) else {
+            return;
+        };
+        if let Some(discarding) = &mut page.discarding {
+            discarding.sent = None;
+        }
+        let granted = page.pending.take().and_then(|pending| pending.granted);
+        if let (Some(granted), Rights::None) = (granted, page.copy.rights()) {
+            page.copy = Copy::Shared {
+                serial: granted.serial,
+                backing: granted.backing,
+            };
+        }
+        match &mut page.copy {
+            Copy::Exclusive { backing, .. } => *backing = Backing::Older,
+            Copy::Kept { .. } => page.leaving = true,
+            Copy::None | Copy::Shared { .. } => {}
+        }
+        if page.leaving {
+            page.leaving = false;
+            page.copy = Copy::None;
+            self.free(index, out);
+        }
+    }
+
+    /// Keeps bytes that this node has as a page's home no longer as its own copy.
+    pub(crate) fn take_over(&mut self, index: PageIndex, serial: Serial, out: &mut Outbox) {
+        let page = self.pages.entry(index).or_default();
+        if page.discarding.is_some() {
+            if page.copy == Copy::None {
+                self.free(index, out);
+            }
+            return;
+        }
+        let backing = Backing::Older;
+        page.copy = match page.copy {
+            Copy::None | Copy::Kept { .. } => Copy::Shared { serial, backing },
+            Copy::Shared { serial, .. } => Copy::Shared { serial, backing },
+            Copy::Exclusive { serial, .. } => Copy::Exclusive { serial, backing },
+        };
+    }
+
+    /// A home has rebuilt its directory, and may be asked again.
+    pub(super) fn resume(&mut self, now: Time, home: NodeId, out: &mut Outbox) {
+        self.rebuilding.remove(&home);
+        self.resume_discards(out);
+        let indices: Vec<PageIndex> = self.pages.keys().copied().collect();
+        for index in indices {
+            if self.homes.home(index) == home {
+                self.advance(now, index, out);
+            }
+        }
+        self.start_discards(now, out);
+    }
+}

@@ -1,0 +1,204 @@
+//! Moving: another node becomes a page's home.
+//!
+//! All copies are recalled first. So nobody is owed anything when the page leaves, and no
+//! message of the old home can meet one of the new home on its way to the same node.
+//! Requests that come meanwhile wait, and are redirected when the new home has the page.
+//! The home of the page's slice always knows where it is, or learns before anybody else is told.
+
+use super::{Away, Home, Request, Stage};
+use crate::directory::State;
+use crate::event::{Action, MoveRefusal, Violation};
+use crate::ids::{NodeId, PageIndex, Serial};
+use crate::message::{Content, Message};
+use crate::outbox::{Local, Outbox};
+
+impl Home {
+    pub(crate) fn move_range(
+        &mut self,
+        first: PageIndex,
+        pages: u64,
+        to: NodeId,
+        out: &mut Outbox,
+    ) {
+        for distance in 0..pages {
+            let page = first.plus(distance);
+            match self.refusal(page, to) {
+                Some(why) => out.push(Action::NotMoved { page, why }),
+                None => {
+                    self.busy
+                        .entry(page)
+                        .or_default()
+                        .waiting
+                        .push_back(Request::Move { to });
+                    self.settle(page, out);
+                }
+            }
+        }
+    }
+
+    /// Whether a page is to move, or moves.
+    #[must_use]
+    pub fn is_moving(&self, page: PageIndex) -> bool {
+        let moving = |request: &Request| matches!(request, Request::Move { .. });
+        self.is_leaving(page)
+            || self
+                .busy
+                .get(&page)
+                .is_some_and(|busy| busy.waiting.iter().any(moving))
+    }
+
+    fn refusal(&self, page: PageIndex, to: NodeId) -> Option<MoveRefusal> {
+        let moving = |request: &Request| matches!(request, Request::Move { .. });
+        let under_way = self
+            .busy
+            .values()
+            .filter(|busy| busy.waiting.iter().any(moving))
+            .count();
+        let table = self.away.len() + under_way;
+        if !self.owns(page) {
+            Some(MoveRefusal::NotHome)
+        } else if !self.members.contains(&to) {
+            Some(MoveRefusal::Stranger)
+        } else if to == self.me || self.is_moving(page) || self.rebuild.is_some() {
+            Some(MoveRefusal::Moving)
+        } else if table >= self.limits.moved {
+            Some(MoveRefusal::TableFull)
+        } else {
+            None
+        }
+    }
+
+    fn is_leaving(&self, page: PageIndex) -> bool {
+        matches!(
+            self.stage(page),
+            Some(
+                Stage::Adopting { .. }
+                    | Stage::Announcing { .. }
+                    | Stage::Recalling {
+                        then: super::Then::Move { .. },
+                        ..
+                    }
+            )
+        )
+    }
+
+    /// Gives a page of which nobody has a copy to its new home.
+    pub(super) fn hand_on(&mut self, page: PageIndex, to: NodeId, out: &mut Outbox) {
+        let record = self.directory.get(page);
+        if record.state == State::Lost {
+            return out.push(Action::NotMoved {
+                page,
+                why: MoveRefusal::NotHome,
+            });
+        }
+        self.directory.forget(page);
+        let (serial, clock, content) = (record.serial, self.tick(), Content::Bytes);
+        out.send(
+            to,
+            Message::Adopt {
+                page,
+                serial,
+                clock,
+                content,
+            },
+        );
+        out.tell(Local::HomeLeft { page, to });
+        self.begin(page, Stage::Adopting { to, stamp: clock });
+    }
+
+    pub(super) fn adopt(
+        &mut self,
+        from: NodeId,
+        page: PageIndex,
+        serial: Serial,
+        clock: Serial,
+        out: &mut Outbox,
+    ) {
+        out.push(Action::Store { page });
+        self.adopt_stored(from, page, serial, clock, out);
+    }
+
+    /// Adopts a page whose bytes were stored when they came.
+    pub(super) fn adopt_stored(
+        &mut self,
+        from: NodeId,
+        page: PageIndex,
+        serial: Serial,
+        clock: Serial,
+        out: &mut Outbox,
+    ) {
+        let returned = self.has_left(page);
+        if self.owns(page) && !returned {
+            return out.refuse(from, Violation::Unasked);
+        }
+        self.take_in(page, serial, clock);
+        out.tell(Local::HomeCame { page });
+        out.send(from, Message::Adopted { page });
+        if returned {
+            self.end(page);
+            self.settle(page, out);
+        }
+    }
+
+    pub(super) fn take_in(&mut self, page: PageIndex, serial: Serial, clock: Serial) {
+        self.clock = self.clock.max(clock);
+        self.directory.raise_floor(serial);
+        self.directory.forget(page);
+        if self.slices.home(page) == self.me {
+            self.away.remove(&page);
+        } else {
+            self.adopted.insert(page);
+        }
+    }
+
+    /// The new home has the page.
+    pub(super) fn moved_in(&mut self, from: NodeId, page: PageIndex, out: &mut Outbox) {
+        match self.stage(page) {
+            Some(&Stage::Adopting { to, stamp }) if to == from => {
+                let slice = self.slices.home(page);
+                if slice == self.me {
+                    self.away.insert(page, Away { to, stamp });
+                } else if slice != to {
+                    self.begin(page, Stage::Announcing { to });
+                    return out.send(slice, Message::Moved { page, to, stamp });
+                } else {
+                    self.adopted.remove(&page);
+                }
+                self.end(page);
+                self.settle(page, out);
+            }
+            // It has come back by way of others before this was heard.
+            _ => {}
+        }
+    }
+
+    /// A page of this home's slices has moved on, if this is not older than what is known.
+    pub(super) fn slice_moved(
+        &mut self,
+        from: NodeId,
+        page: PageIndex,
+        moved: Away,
+        out: &mut Outbox,
+    ) {
+        if let Some(known) = self
+            .away
+            .get_mut(&page)
+            .filter(|known| known.stamp < moved.stamp)
+        {
+            *known = moved;
+        }
+        out.send(from, Message::MovedKnown { page });
+    }
+
+    pub(super) fn move_known(&mut self, from: NodeId, page: PageIndex, out: &mut Outbox) {
+        match self.stage(page) {
+            Some(Stage::Announcing { .. }) if self.slices.home(page) == from => {
+                self.adopted.remove(&page);
+                self.end(page);
+                self.settle(page, out);
+            }
+            // It has come back before its leaving was known.
+            _ => {}
+        }
+    }
+}

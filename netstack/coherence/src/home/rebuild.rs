@@ -1,0 +1,377 @@
+//! Rebuilding the directory from the agents' reports, when the view has changed.
+
+use super::{Away, Home, Request, Stage};
+use crate::directory::{Directory, Record, State};
+use crate::event::{Action, View, Violation};
+use crate::homes::Slices;
+use crate::ids::{Epoch, NodeId, PageIndex, RequestId, Rights, Serial};
+use crate::message::{Content, Message, Outcome, Reported, Written};
+use crate::mutants::mutated;
+use crate::outbox::Outbox;
+use crate::sharers::SharerSet;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+/// A directory that is being rebuilt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Rebuild {
+    epoch: Epoch,
+    /// Members whose reports are not complete.
+    awaited: BTreeSet<NodeId>,
+    reports: BTreeMap<PageIndex, Vec<(NodeId, Reported)>>,
+    /// Requests that got no answer.
+    unserved: Vec<(PageIndex, NodeId, RequestId)>,
+    /// What had been asked, once the old view's messages have come.
+    asked: Option<Asked>,
+    /// The slices before.
+    before: Slices,
+    /// What came early.
+    early: Vec<(NodeId, Message)>,
+}
+
+/// What had been asked in the view in which this home last served requests.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Asked {
+    /// The last request of each node that was received.
+    seen: BTreeMap<NodeId, RequestId>,
+    /// Those who waited for a page.
+    ungranted: BTreeSet<(PageIndex, NodeId)>,
+}
+
+impl Home {
+    /// The view has changed: what comes until [`Home::drained`] was sent in the old one.
+    pub(crate) fn view_changed(&mut self, view: &View) {
+        let slices = core::mem::replace(&mut self.slices, view.slices.clone());
+        let (before, unserved, asked) = match self.rebuild.take() {
+            Some(interrupted) => (interrupted.before, interrupted.unserved, interrupted.asked),
+            None => (slices, Vec::new(), None),
+        };
+        self.members = view.members.clone();
+        self.rebuild = Some(Rebuild {
+            epoch: view.epoch,
+            awaited: view.members.iter().copied().collect(),
+            reports: BTreeMap::new(),
+            unserved,
+            asked,
+            before,
+            early: Vec::new(),
+        });
+    }
+
+    /// A message of the old view: what it says of bytes still counts, what it asks for does not.
+    pub(crate) fn drain(&mut self, from: NodeId, message: Message, out: &mut Outbox) {
+        match message {
+            Message::Note { page, outcome } => self.drain_note(from, page, outcome),
+            Message::Unserved { page, id } => {
+                if let Some(rebuild) = &mut self.rebuild {
+                    rebuild.unserved.push((page, from, id));
+                }
+            }
+            Message::WriteBack { page, .. } => self.drain_return(from, page, Content::Bytes, out),
+            Message::Recalled { page, content } => self.drain_return(from, page, content, out),
+            Message::Adopt {
+                page,
+                serial,
+                clock,
+                ..
+            } if !self.owns(page) || self.has_left(page) => {
+                self.end(page);
+                out.push(Action::Store { page });
+                self.take_in(page, serial, clock);
+            }
+            _ => {}
+        }
+    }
+
+    fn drain_note(&mut self, from: NodeId, page: PageIndex, outcome: Outcome) {
+        let Some(&Stage::Forwarded {
+            to, get, serial, ..
+        }) = self.stage(page)
+        else {
+            return;
+        };
+        if to != from {
+            return;
+        }
+        self.end(page);
+        let record = self.directory.get(page);
+        let pair = SharerSet::of(from, self.grouping).with(get.node, self.grouping);
+        let current = from == self.me || get.node == self.me;
+        let state = match outcome {
+            Outcome::Shared { written } if current || written == Written::Never => State::Shared {
+                sharers: pair,
+                writer: None,
+            },
+            Outcome::Shared { .. } => State::Owned {
+                sharers: pair,
+                holder: from,
+            },
+            Outcome::Gave { .. } => State::Exclusive { owner: get.node },
+            Outcome::NotHeld => State::Idle,
+        };
+        self.directory.set(
+            page,
+            Record {
+                state,
+                serial,
+                ..record
+            },
+        );
+    }
+
+    fn drain_return(&mut self, from: NodeId, page: PageIndex, content: Content, out: &mut Outbox) {
+        let record = self.directory.get(page);
+        let holds = match record.state {
+            State::Exclusive { owner } => owner == from,
+            State::Owned { holder, .. } => holder == from,
+            _ => false,
+        };
+        if holds && self.owns(page) {
+            if content != Content::Nothing {
+                out.push(Action::Store { page });
+            }
+            self.directory.set(
+                page,
+                Record {
+                    state: State::Idle,
+                    ..record
+                },
+            );
+        }
+    }
+
+    /// All of the old view's messages have come. Pages that had moved go back to the homes of
+    /// their slices: those that moved here are returned, with a serial if their bytes are
+    /// current here and are to be kept as copies of this node's. `awaits` tells of pages
+    /// that this node's agent has asked for, and not got.
+    pub(crate) fn drained(
+        &mut self,
+        awaits: impl Fn(PageIndex) -> bool,
+    ) -> Vec<(PageIndex, Option<Serial>)> {
+        for page in self.under_way() {
+            self.adopted.remove(&page);
+            if self.slices.home(page) == self.me {
+                self.away.entry(page).or_insert(Away {
+                    to: self.me,
+                    stamp: self.clock,
+                });
+            }
+        }
+        let ungranted = self.ungranted();
+        let seen = core::mem::take(&mut self.seen);
+        if let Some(rebuild) = &mut self.rebuild {
+            rebuild.asked.get_or_insert(Asked { seen, ungranted });
+        }
+        self.busy.clear();
+        self.parked.clear();
+        self.discards.clear();
+        let adopted = core::mem::take(&mut self.adopted);
+        let asked = self
+            .rebuild
+            .as_ref()
+            .and_then(|rebuild| rebuild.asked.as_ref());
+        let waits = |page| asked.is_some_and(|asked| asked.ungranted.contains(&(page, self.me)));
+        let current = |page: PageIndex| {
+            let here = match self.directory.get(page).state {
+                State::Idle | State::Shared { .. } => true,
+                State::Exclusive { owner } => owner == self.me && (!awaits(page) || waits(page)),
+                State::Owned { .. } | State::Lost => false,
+            };
+            (page, here.then_some(self.clock))
+        };
+        adopted.into_iter().map(current).collect()
+    }
+
+    /// Who waits for which page.
+    fn ungranted(&self) -> BTreeSet<(PageIndex, NodeId)> {
+        let getter = |request: &Request| match request {
+            Request::Get(get) => Some(get.node),
+            _ => None,
+        };
+        let parked = self
+            .parked
+            .iter()
+            .filter_map(|(page, request)| Some((*page, getter(request)?)));
+        let queued = self.busy.iter().flat_map(|(&page, busy)| {
+            let served = match busy.stage {
+                Some(Stage::Forwarded { get, .. } | Stage::Clearing { get }) => Some(get.node),
+                _ => None,
+            };
+            busy.waiting
+                .iter()
+                .filter_map(getter)
+                .chain(served)
+                .map(move |node| (page, node))
+        });
+        parked.chain(queued).collect()
+    }
+
+    /// Pages that have left, and may not have arrived.
+    fn under_way(&self) -> Vec<PageIndex> {
+        self.busy
+            .keys()
+            .copied()
+            .filter(|&page| self.has_left(page))
+            .collect()
+    }
+
+    pub(super) fn has_left(&self, page: PageIndex) -> bool {
+        matches!(
+            self.stage(page),
+            Some(Stage::Adopting { .. } | Stage::Announcing { .. })
+        )
+    }
+
+    pub(super) fn receive_rebuilding(&mut self, from: NodeId, message: Message, out: &mut Outbox) {
+        let Some(rebuild) = &mut self.rebuild else {
+            return;
+        };
+        match message {
+            Message::Report { page, copy } => {
+                rebuild.reports.entry(page).or_default().push((from, copy))
+            }
+            Message::Unserved { page, id } => rebuild.unserved.push((page, from, id)),
+            Message::ReportsEnd => {
+                rebuild.awaited.remove(&from);
+                if rebuild.awaited.is_empty() {
+                    self.rebuild(out);
+                }
+            }
+            Message::Get { .. } | Message::Discard { .. } | Message::WriteBack { .. } => {
+                out.refuse(from, Violation::OutOfPlace);
+            }
+            Message::Adopt { page, .. } => {
+                rebuild.early.push((from, message));
+                out.push(Action::Store { page });
+            }
+            other => rebuild.early.push((from, other)),
+        }
+    }
+
+    fn rebuild(&mut self, out: &mut Outbox) {
+        let Some(rebuild) = self.rebuild.take() else {
+            return;
+        };
+        let reported = rebuild
+            .reports
+            .values()
+            .flatten()
+            .map(|(_, copy)| copy.serial)
+            .max()
+            .unwrap_or_default();
+        self.clock = self
+            .clock
+            .max(reported)
+            .max(Serial(u64::from(rebuild.epoch.0) << 32));
+        let old = core::mem::replace(&mut self.directory, Directory::new(self.limits.records));
+        self.directory.reset(self.clock);
+        self.unreported(&old, &rebuild.before);
+        self.died_on_the_way(&old, &rebuild);
+        for (&page, reports) in &rebuild.reports {
+            self.reported(page, reports, &old, out);
+        }
+        for &member in &self.members {
+            out.send(member, Message::Resume);
+        }
+        for (from, message) in rebuild.early {
+            match message {
+                Message::Adopt {
+                    page,
+                    serial,
+                    clock,
+                    ..
+                } => self.adopt_stored(from, page, serial, clock, out),
+                other => self.receive(from, other, out),
+            }
+        }
+    }
+
+    /// What is to be thought of pages that nobody reports.
+    fn unreported(&mut self, old: &Directory, before: &Slices) {
+        let lost = Record {
+            state: State::Lost,
+            serial: self.clock,
+            pattern: Default::default(),
+        };
+        for (first, pages, record) in old.iter() {
+            let gone = match record.state {
+                State::Exclusive { owner } => !self.members.contains(&owner),
+                State::Owned { .. } | State::Lost => true,
+                State::Idle | State::Shared { .. } => false,
+            };
+            if gone && !mutated!(LossNotNoticed) {
+                self.directory.set_range(first, pages, lost);
+            }
+        }
+        for (first, pages) in self.slices.gained(self.me, before) {
+            self.directory.set_range(first, pages, lost);
+        }
+        for (page, _) in core::mem::take(&mut self.away) {
+            self.directory.set(page, lost);
+        }
+    }
+
+    /// Pages that were given to nodes that live, by nodes that died before the bytes had arrived.
+    fn died_on_the_way(&mut self, old: &Directory, rebuild: &Rebuild) {
+        for &(page, node, id) in &rebuild.unserved {
+            let Some(asked) = &rebuild.asked else { return };
+            let seen = asked
+                .seen
+                .get(&node)
+                .is_some_and(|&seen| id.at_or_before(seen));
+            let granted = seen && !asked.ungranted.contains(&(page, node));
+            if granted
+                && old.get(page).state == (State::Exclusive { owner: node })
+                && !mutated!(LossOnTheWayNotNoticed)
+            {
+                let lost = Record {
+                    state: State::Lost,
+                    serial: self.clock,
+                    pattern: Default::default(),
+                };
+                self.directory.set(page, lost);
+            }
+        }
+    }
+
+    /// What is to be thought of a page of which these copies are reported.
+    fn reported(
+        &mut self,
+        page: PageIndex,
+        reports: &[(NodeId, Reported)],
+        old: &Directory,
+        out: &mut Outbox,
+    ) {
+        let serial = self.clock;
+        let owner = reports
+            .iter()
+            .find(|(_, copy)| copy.rights == Rights::Write);
+        let sharers = reports.iter().fold(SharerSet::EMPTY, |set, &(node, _)| {
+            set.with(node, self.grouping)
+        });
+        let unreported = self.directory.get(page).state == State::Idle;
+        let was_current = matches!(old.get(page).state, State::Idle | State::Shared { .. });
+        let state = match owner {
+            Some(&(owner, _)) => State::Exclusive { owner },
+            None if unreported && was_current => State::Shared {
+                sharers,
+                writer: None,
+            },
+            None => {
+                let Some(&(holder, _)) = reports.first() else {
+                    return;
+                };
+                out.send(holder, Message::Keep { page, serial });
+                State::Owned { sharers, holder }
+            }
+        };
+        self.directory.set(
+            page,
+            Record {
+                state,
+                serial,
+                pattern: Default::default(),
+            },
+        );
+    }
+}

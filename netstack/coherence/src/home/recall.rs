@@ -1,0 +1,169 @@
+//! Recalls: all copies of a page come back, or are dropped.
+
+use super::{Busy, Home, Request, Stage, Then};
+use crate::directory::State;
+use crate::event::{Action, Violation};
+use crate::ids::{NodeId, PageIndex};
+use crate::message::{Content, Message, Purpose};
+use crate::mutants::mutated;
+use crate::outbox::Outbox;
+use alloc::vec::Vec;
+
+impl Home {
+    /// Takes all copies of a page back.
+    pub(super) fn recall(&mut self, page: PageIndex, then: Then, out: &mut Outbox) {
+        let asker = match then {
+            Then::Forget | Then::Move { .. } => None,
+            Then::Discard(discard) => Some(discard.node),
+        };
+        let from: Vec<NodeId> = match self.directory.get(page).state {
+            State::Idle | State::Lost => Vec::new(),
+            State::Exclusive { owner } => [owner].into(),
+            State::Shared { sharers, .. } | State::Owned { sharers, .. } => {
+                sharers.iter(self.grouping).collect()
+            }
+        };
+        let from: Vec<NodeId> = from
+            .into_iter()
+            .filter(|&node| {
+                Some(node) != asker
+                    && self.members.contains(&node)
+                    && !self.has_discarded(node, page)
+            })
+            .collect();
+        let purpose = match then {
+            Then::Forget | Then::Move { .. } => Purpose::Return,
+            Then::Discard(_) => Purpose::Drop,
+        };
+        for &node in &from {
+            out.send(
+                node,
+                Message::Recall {
+                    page,
+                    purpose,
+                    seen: self.seen_by(node, page),
+                },
+            );
+        }
+        if from.is_empty() || mutated!(RecallNotAwaited) {
+            self.recall_done(page, then, out);
+        } else {
+            self.begin(page, Stage::Recalling { from, then });
+        }
+    }
+
+    pub(super) fn recalled(
+        &mut self,
+        from: NodeId,
+        page: PageIndex,
+        content: Content,
+        out: &mut Outbox,
+    ) {
+        match self.stage(page) {
+            Some(&Stage::Clearing { get }) if from == self.me => {
+                self.end(page);
+                self.cleared(page, get, out);
+                self.settle(page, out);
+            }
+            Some(Stage::Recalling { from: nodes, .. }) if nodes.contains(&from) => {
+                if content != Content::Nothing {
+                    out.push(Action::Store { page });
+                }
+                self.recall_answered(from, page, out);
+            }
+            _ => out.refuse(from, Violation::Unasked),
+        }
+    }
+
+    /// A node has no copy any more.
+    pub(super) fn recall_answered(&mut self, node: NodeId, page: PageIndex, out: &mut Outbox) {
+        let Some(Busy {
+            stage: Some(Stage::Recalling { from, then }),
+            ..
+        }) = self.busy.get_mut(&page)
+        else {
+            return;
+        };
+        from.retain(|&waited| waited != node);
+        if from.is_empty() {
+            let then = *then;
+            self.end(page);
+            self.recall_done(page, then, out);
+            self.settle(page, out);
+        }
+    }
+
+    fn recall_done(&mut self, page: PageIndex, then: Then, out: &mut Outbox) {
+        match then {
+            Then::Forget => {
+                if self.directory.get(page).state != State::Lost {
+                    self.directory.forget(page);
+                }
+            }
+            Then::Discard(discard) => {
+                self.zero(page, State::Idle, out);
+                self.discard_done(page, discard, out);
+            }
+            Then::Move { to } => self.hand_on(page, to, out),
+        }
+    }
+
+    /// Whether the directory has room for changes of `pages` pages, perhaps after it has
+    /// forgotten what can be known again.
+    pub(super) fn make_room(&mut self, pages: usize) -> bool {
+        let changes = self.busy.len() + pages;
+        if !self.directory.has_room(changes) {
+            self.directory.shrink();
+        }
+        self.directory.has_room(changes)
+    }
+
+    /// Begins to recall a page, so that there will be room.
+    pub(super) fn reclaim(&mut self, out: &mut Outbox) {
+        let recalling = |busy: &Busy| {
+            matches!(
+                busy.stage,
+                Some(Stage::Recalling {
+                    then: Then::Forget,
+                    ..
+                })
+            )
+        };
+        if self.busy.values().any(recalling) {
+            return;
+        }
+        if let Some(victim) = self
+            .directory
+            .victim(self.hand, |page| !self.busy.contains_key(&page))
+        {
+            self.hand = victim.plus(1);
+            self.busy
+                .entry(victim)
+                .or_default()
+                .waiting
+                .push_back(Request::Recall);
+            self.settle(victim, out);
+        }
+    }
+
+    /// Takes up requests that waited for room.
+    ///
+    /// If nothing is under way and nothing can be recalled, the table is full of lost pages,
+    /// and one request more is let in.
+    pub(super) fn unpark(&mut self, out: &mut Outbox) {
+        while let Some(&(page, request)) = self.parked.front() {
+            let stuck =
+                self.busy.is_empty() && self.directory.victim(self.hand, |_| true).is_none();
+            if !self.make_room(1) && !stuck {
+                return self.reclaim(out);
+            }
+            self.parked.pop_front();
+            self.busy
+                .entry(page)
+                .or_default()
+                .waiting
+                .push_back(request);
+            self.settle_page(page, out);
+        }
+    }
+}

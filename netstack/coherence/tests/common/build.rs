@@ -1,0 +1,77 @@
+//! Making clusters.
+
+use super::{Shootdown, World};
+use darner_coherence::{
+    AgentLimits, Config, Epoch, HomeLimits, Node, NodeId, PageIndex, Slices, View,
+};
+
+/// What a cluster is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    pub nodes: u16,
+    /// Pages of each node's slice.
+    pub slice: u64,
+    pub records: usize,
+    pub run: u8,
+    /// One more than the highest number of a node, as far as the nodes know.
+    pub numbers: u16,
+    pub shootdown: Shootdown,
+    pub hold: u64,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            nodes: 3,
+            slice: 64,
+            records: 1024,
+            run: 1,
+            numbers: 0,
+            shootdown: Shootdown::AtOnce,
+            hold: 1,
+        }
+    }
+}
+
+impl Plan {
+    pub fn slices(&self) -> Slices {
+        let starts =
+            (0..self.nodes).map(|node| (PageIndex(u64::from(node) * self.slice), NodeId(node)));
+        Slices::new(starts.collect()).expect("slices in order")
+    }
+
+    pub fn view(&self) -> View {
+        View {
+            epoch: Epoch(1),
+            members: (0..self.nodes).map(NodeId).collect(),
+            slices: self.slices(),
+        }
+    }
+
+    pub fn build(&self) -> World {
+        let nodes = (0..self.nodes).map(|me| {
+            Node::new(Config {
+                me: NodeId(me),
+                nodes: self.numbers.max(self.nodes),
+                view: self.view(),
+                home: HomeLimits {
+                    records: self.records,
+                    moved: 256,
+                },
+                agent: AgentLimits {
+                    hold: self.hold,
+                    run: self.run,
+                    moved: 256,
+                },
+            })
+        });
+        let mut world = World::from_nodes(nodes.collect(), self.shootdown);
+        world.latest = Some(self.view());
+        world
+    }
+
+    /// The first page of a node's slice.
+    pub fn first(&self, node: u16) -> PageIndex {
+        PageIndex(u64::from(node) * self.slice)
+    }
+}

@@ -1,0 +1,278 @@
+//! Exactly how many messages, hops and copies of pages each operation takes.
+
+use super::build::Plan;
+use super::threads::Op;
+use super::{Counts, World};
+use darner_coherence::{Access, Event, NodeId, PageIndex, Rights};
+
+/// Messages, hops until the thread goes on, copies of pages on the wire.
+type Cost = (u32, u32, u32);
+
+const HOME: NodeId = NodeId(0);
+const READER: NodeId = NodeId(1);
+const OWNER: NodeId = NodeId(2);
+const PAGE: PageIndex = PageIndex(5);
+
+fn cluster(nodes: u16) -> World {
+    Plan {
+        nodes,
+        hold: 0,
+        ..Plan::default()
+    }
+    .build()
+}
+
+fn touch(world: &mut World, node: NodeId, access: Access) {
+    let thread = world.spawn(node, vec![Op::Touch(vec![(PAGE, access)])]);
+    while !world.all_done() {
+        if world.runnable().contains(&thread) {
+            world.execute(thread);
+        }
+        if let Some(&step) = world.ready().first() {
+            world.step(step);
+            world.check();
+        }
+    }
+    world.run();
+    assert_eq!(world.wrong, None);
+}
+
+/// Puts bytes other than zeros into the page at its home.
+fn filled(nodes: u16) -> World {
+    let mut world = cluster(nodes);
+    touch(&mut world, HOME, Access::Write);
+    world.event(HOME, Event::Evict { page: PAGE });
+    world.run();
+    world
+}
+
+fn cost(world: &mut World, what: impl FnOnce(&mut World)) -> Cost {
+    for machine in &mut world.machines {
+        machine.depth = 0;
+    }
+    world.counts = Counts::default();
+    world.counting = true;
+    what(world);
+    world.run();
+    world.counting = false;
+    assert_eq!(world.wrong, None);
+    (world.counts.messages, 0, world.counts.pages)
+}
+
+/// What an access costs. Hops are those until the thread has its rights.
+fn access(world: &mut World, node: NodeId, access: Access) -> Cost {
+    let mut hops = 0;
+    let (messages, _, pages) = cost(world, |world| {
+        let thread = world.spawn(node, vec![Op::Touch(vec![(PAGE, access)])]);
+        while !world.all_done() {
+            if world.runnable().contains(&thread) {
+                world.execute(thread);
+                hops = world.machines[usize::from(node.0)].depth;
+                continue;
+            }
+            let step = *world.ready().first().expect("the fault is not forgotten");
+            world.step(step);
+            world.check();
+        }
+    });
+    (messages, hops, pages)
+}
+
+fn sharers(world: &mut World, count: u16) {
+    for node in 2..2 + count {
+        touch(world, NodeId(node), Access::Read);
+    }
+}
+
+pub fn row_01_read_miss_clean_at_home() {
+    let mut world = filled(3);
+    assert_eq!(access(&mut world, READER, Access::Read), (2, 2, 1));
+}
+
+pub fn row_02_read_miss_held_elsewhere() {
+    let mut world = filled(3);
+    touch(&mut world, OWNER, Access::Write);
+    assert_eq!(access(&mut world, READER, Access::Read), (4, 3, 1));
+}
+
+pub fn row_02_read_miss_held_elsewhere_unwritten() {
+    let mut world = filled(3);
+    touch(&mut world, OWNER, Access::Read);
+    assert_eq!(access(&mut world, READER, Access::Read), (4, 3, 1));
+}
+
+pub fn row_03_write_miss_unshared() {
+    let mut world = filled(3);
+    assert_eq!(access(&mut world, READER, Access::Write), (2, 2, 1));
+}
+
+pub fn row_04_write_miss_with_sharers() {
+    for k in 2..8 {
+        let mut world = filled(10);
+        sharers(&mut world, k);
+        assert_eq!(
+            access(&mut world, READER, Access::Write),
+            (2 * u32::from(k) + 2, 3, 1),
+            "{k} sharers"
+        );
+    }
+}
+
+pub fn row_05_write_miss_held_elsewhere() {
+    let mut world = filled(3);
+    touch(&mut world, OWNER, Access::Write);
+    assert_eq!(access(&mut world, READER, Access::Write), (4, 3, 1));
+}
+
+pub fn row_06_upgrade_with_sharers() {
+    for k in 1..8 {
+        let mut world = filled(10);
+        sharers(&mut world, k);
+        touch(&mut world, READER, Access::Read);
+        assert_eq!(
+            access(&mut world, READER, Access::Write),
+            (2 * u32::from(k) + 2, 3, 0),
+            "{k} others"
+        );
+    }
+}
+
+pub fn row_07_upgrade_at_home() {
+    for k in 1..8 {
+        let mut world = filled(10);
+        sharers(&mut world, k);
+        touch(&mut world, HOME, Access::Read);
+        assert_eq!(
+            access(&mut world, HOME, Access::Write),
+            (2 * u32::from(k), 2, 0),
+            "{k} others"
+        );
+    }
+}
+
+pub fn row_08_private_page_read_then_written() {
+    let mut world = filled(3);
+    assert_eq!(access(&mut world, READER, Access::Read), (2, 2, 1));
+    assert_eq!(access(&mut world, READER, Access::Write), (0, 0, 0));
+}
+
+pub fn row_09_migratory_hand_off() {
+    let mut world = filled(6);
+    for node in 2..6 {
+        touch(&mut world, NodeId(node), Access::Read);
+        touch(&mut world, NodeId(node), Access::Write);
+    }
+    assert_eq!(access(&mut world, READER, Access::Read), (4, 3, 1));
+    assert_eq!(access(&mut world, READER, Access::Write), (0, 0, 0));
+}
+
+pub fn row_10_page_homed_here_and_never_shared() {
+    let mut world = cluster(3);
+    assert_eq!(access(&mut world, HOME, Access::Read), (0, 0, 0));
+    assert_eq!(access(&mut world, HOME, Access::Write), (0, 0, 0));
+    assert_eq!(
+        cost(&mut world, |world| world
+            .event(HOME, Event::Evict { page: PAGE })),
+        (0, 0, 0)
+    );
+    assert_eq!(access(&mut world, HOME, Access::Write), (0, 0, 0));
+}
+
+pub fn row_11_evict_clean() {
+    let mut world = filled(3);
+    touch(&mut world, READER, Access::Read);
+    assert_eq!(
+        cost(&mut world, |world| world
+            .event(READER, Event::Evict { page: PAGE })),
+        (0, 0, 0)
+    );
+    assert_eq!(world.rights(READER, PAGE), Rights::None);
+}
+
+pub fn row_12_evict_dirty() {
+    let mut world = filled(3);
+    touch(&mut world, READER, Access::Write);
+    assert_eq!(
+        cost(&mut world, |world| world
+            .event(READER, Event::Evict { page: PAGE })),
+        (2, 0, 1)
+    );
+    assert_eq!(world.rights(READER, PAGE), Rights::None);
+}
+
+/// A holder asks to write, gives the page away before that is heard, and others share what the
+/// next writer made of it: the holder's bytes are old.
+pub fn race_upgrade_of_a_holder_that_gave_the_page_away() {
+    let mut world = cluster(3);
+    touch(&mut world, READER, Access::Write);
+    touch(&mut world, OWNER, Access::Read);
+    world.event(OWNER, Event::Evict { page: PAGE });
+    let write = || vec![Op::Touch(vec![(PAGE, Access::Write)])];
+    let upgrade = world.spawn(READER, write());
+    let writer = world.spawn(OWNER, write());
+    let reader = world.spawn(HOME, vec![Op::Touch(vec![(PAGE, Access::Read)])]);
+    world.execute(upgrade);
+    world.execute(writer);
+    world.deliver(OWNER, HOME);
+    world.execute(reader);
+    world.deliver(HOME, READER);
+    world.deliver(READER, OWNER);
+    world.execute(writer);
+    while !world.all_done() {
+        match world.runnable().first() {
+            Some(&thread) => world.execute(thread),
+            None => {
+                let step = *world
+                    .ready()
+                    .first()
+                    .expect("something happens until all are done");
+                world.step(step);
+            }
+        }
+        world.check();
+    }
+    world.run();
+    assert_eq!(world.wrong, None);
+}
+
+/// All of them.
+pub const ROWS: &[(&str, fn())] = &[
+    (
+        "row_01_read_miss_clean_at_home",
+        row_01_read_miss_clean_at_home,
+    ),
+    (
+        "row_02_read_miss_held_elsewhere",
+        row_02_read_miss_held_elsewhere,
+    ),
+    (
+        "row_02_read_miss_held_elsewhere_unwritten",
+        row_02_read_miss_held_elsewhere_unwritten,
+    ),
+    ("row_03_write_miss_unshared", row_03_write_miss_unshared),
+    (
+        "row_04_write_miss_with_sharers",
+        row_04_write_miss_with_sharers,
+    ),
+    (
+        "row_05_write_miss_held_elsewhere",
+        row_05_write_miss_held_elsewhere,
+    ),
+    ("row_06_upgrade_with_sharers", row_06_upgrade_with_sharers),
+    ("row_07_upgrade_at_home", row_07_upgrade_at_home),
+    (
+        "row_08_private_page_read_then_written",
+        row_08_private_page_read_then_written,
+    ),
+    ("row_09_migratory_hand_off", row_09_migratory_hand_off),
+    (
+        "row_10_page_homed_here_and_never_shared",
+        row_10_page_homed_here_and_never_shared,
+    ),
+    ("row_11_evict_clean", row_11_evict_clean),
+    ("row_12_evict_dirty", row_12_evict_dirty),
+    (
+        "race_upgrade_of_a_holder_that_gave_the_page_away",
+        race_upgrade_of_a_holder_that_gave_the_page_away,
+    ),
+];

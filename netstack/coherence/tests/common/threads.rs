@@ -1,0 +1,236 @@
+//! Threads, each of which executes instructions that touch pages.
+
+use super::{Expected, World};
+use darner_coherence::{Access, Event, Failure, NodeId, PageIndex, Rights, Token};
+
+/// What a thread does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// One instruction that touches these pages, in this order, and needs all of them.
+    Touch(Vec<(PageIndex, Access)>),
+    /// Frees a range.
+    Discard(PageIndex, u64),
+}
+
+/// Where a thread is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum At {
+    /// About to execute its next instruction, for the first time or again.
+    Runs,
+    /// Waiting to be woken.
+    Waits,
+    /// Done, or given up because a page is lost.
+    Done,
+}
+
+/// A thread.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Thread {
+    pub node: NodeId,
+    pub token: Token,
+    pub ops: Vec<Op>,
+    pub at: At,
+    /// How often the current instruction has faulted.
+    pub faults: u32,
+    pub most_faults: u32,
+}
+
+impl World {
+    pub fn spawn(&mut self, node: NodeId, mut ops: Vec<Op>) -> usize {
+        ops.reverse();
+        let token = Token(self.threads.len() as u64 + 1);
+        let at = if ops.is_empty() { At::Done } else { At::Runs };
+        self.threads.push(Thread {
+            node,
+            token,
+            ops,
+            at,
+            faults: 0,
+            most_faults: 0,
+        });
+        self.threads.len() - 1
+    }
+
+    /// Threads that can execute.
+    pub fn runnable(&self) -> Vec<usize> {
+        (0..self.threads.len())
+            .filter(|&thread| self.threads[thread].at == At::Runs)
+            .collect()
+    }
+
+    pub fn all_done(&self) -> bool {
+        self.threads.iter().all(|thread| thread.at == At::Done)
+    }
+
+    /// Whether a thread at this node has been woken, and not had the time for an instruction.
+    ///
+    /// The hold time is long enough for that.
+    pub fn holds_for_thread(&self, node: NodeId) -> bool {
+        self.threads
+            .iter()
+            .any(|thread| thread.node == node && thread.at == At::Runs && thread.faults > 0)
+    }
+
+    /// A thread executes its instruction, or faults.
+    pub fn execute(&mut self, index: usize) {
+        let Thread {
+            node,
+            token,
+            ref ops,
+            ..
+        } = self.threads[index];
+        let Some(op) = ops.last().cloned() else {
+            return;
+        };
+        match op {
+            Op::Touch(pages) => {
+                let missing = pages
+                    .iter()
+                    .find(|&&(page, access)| self.rights(node, page) < needs(access))
+                    .copied();
+                match missing {
+                    Some((page, access)) => {
+                        let thread = &mut self.threads[index];
+                        thread.at = At::Waits;
+                        thread.faults += 1;
+                        thread.most_faults = thread.most_faults.max(thread.faults);
+                        self.fault(node, token, page, access);
+                    }
+                    None => {
+                        for (page, access) in pages {
+                            self.touch(node, page, access);
+                        }
+                        self.next_op(index);
+                    }
+                }
+            }
+            Op::Discard(first, pages) => {
+                self.threads[index].at = At::Waits;
+                for distance in 0..pages {
+                    self.discarding.entry(first.plus(distance)).or_default().0 += 1;
+                }
+                self.event(
+                    node,
+                    Event::Discard {
+                        token,
+                        first,
+                        pages,
+                    },
+                );
+            }
+        }
+    }
+
+    fn next_op(&mut self, index: usize) {
+        let thread = &mut self.threads[index];
+        thread.ops.pop();
+        thread.faults = 0;
+        thread.at = if thread.ops.is_empty() {
+            At::Done
+        } else {
+            At::Runs
+        };
+    }
+
+    fn touch(&mut self, node: NodeId, page: PageIndex, access: Access) {
+        let frame = self.machines[usize::from(node.0)]
+            .frames
+            .get(&page)
+            .copied();
+        let Some(value) = frame else {
+            return self.complain(format!("{page:?} is mapped at {node:?} without a frame"));
+        };
+        if !self.discarding.contains_key(&page) {
+            self.check_read(node, page, value);
+        }
+        if access == Access::Write {
+            self.last_value += 1;
+            let value = self.last_value;
+            let machine = self.machine(node);
+            machine.frames.insert(page, value);
+            machine.written.insert(page);
+            self.expected.insert(page, Expected::Known(value));
+            if let Some((_, written)) = self.discarding.get_mut(&page) {
+                *written = true;
+            }
+        }
+    }
+
+    fn check_read(&mut self, node: NodeId, page: PageIndex, value: u64) {
+        match self.expect(page) {
+            Expected::Known(expected) if expected != value => {
+                self.complain(format!(
+                    "{node:?} reads {value} in {page:?}, last written was {expected}"
+                ));
+            }
+            Expected::ZeroOr(expected) if value != 0 && value != expected => {
+                self.complain(format!(
+                    "{node:?} reads {value} in {page:?}, not 0 or {expected}"
+                ));
+            }
+            _ => {
+                self.expected.insert(page, Expected::Known(value));
+            }
+        }
+    }
+
+    pub fn expect(&self, page: PageIndex) -> Expected {
+        self.expected
+            .get(&page)
+            .copied()
+            .unwrap_or(Expected::Known(0))
+    }
+
+    pub(super) fn woken(&mut self, token: Token, result: Result<(), Failure>) {
+        let Some(index) = self.threads.iter().position(|thread| thread.token == token) else {
+            return;
+        };
+        if self.threads[index].at != At::Waits {
+            return self.complain(format!("{token:?} is woken, and did not wait"));
+        }
+        self.threads[index].at = At::Runs;
+        match (self.threads[index].ops.last().cloned(), result) {
+            (Some(Op::Discard(first, pages)), _) => {
+                for distance in 0..pages {
+                    self.discard_over(first.plus(distance));
+                }
+                self.next_op(index);
+            }
+            (Some(Op::Touch(pages)), Err(Failure::Lost)) => {
+                let node = self.threads[index].node;
+                if !pages
+                    .iter()
+                    .any(|(page, _)| self.lost.contains(page) || self.discarding.contains_key(page))
+                {
+                    self.complain(format!(
+                        "{node:?} is told that one of {pages:?} is lost; none is"
+                    ));
+                }
+                self.next_op(index);
+            }
+            _ => {}
+        }
+    }
+
+    fn discard_over(&mut self, page: PageIndex) {
+        let Some((count, written)) = self.discarding.get_mut(&page) else {
+            return;
+        };
+        *count -= 1;
+        let written = *written;
+        if *count == 0 {
+            self.discarding.remove(&page);
+            let after = match self.expect(page) {
+                Expected::Known(value) | Expected::ZeroOr(value) if written => {
+                    Expected::ZeroOr(value)
+                }
+                _ => Expected::Known(0),
+            };
+            self.expected.insert(page, after);
+        }
+    }
+}
+
+fn needs(access: Access) -> Rights {
+    access.needs()
+}

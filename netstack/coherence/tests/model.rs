@@ -1,0 +1,69 @@
+//! Every order of everything, within bounds.
+
+mod common;
+
+use common::Shootdown;
+use common::model::Cluster;
+use stateright::{Checker, Model};
+use std::time::Instant;
+
+/// Explores a part of the model, and has all its properties hold.
+fn explore(name: &str, cluster: Cluster) -> usize {
+    let start = Instant::now();
+    let checker = cluster.checker().threads(1).spawn_dfs().join();
+    let states = checker.unique_state_count();
+    println!(
+        "{name}: {states} unique states, {:.1} s",
+        start.elapsed().as_secs_f64()
+    );
+    checker.assert_properties();
+    states
+}
+
+/// With rights that are not gone at once when they are taken.
+fn slowly(cluster: Cluster) -> Cluster {
+    let plan = common::build::Plan {
+        shootdown: Shootdown::Later,
+        ..cluster.plan
+    };
+    Cluster { plan, ..cluster }
+}
+
+#[test]
+fn everything_in_every_order() {
+    let states = explore(
+        "two pages, 2 operations and 1 eviction or move",
+        Cluster::everything(2, 1),
+    ) + explore(
+        "one page, 3 operations and 2 evictions or moves",
+        Cluster::one_page(3, 2),
+    ) + explore(
+        "one page, 4 operations and 1 eviction or move",
+        Cluster::one_page(4, 1),
+    ) + explore(
+        "one page, 3 operations and 1 eviction or move, slowly",
+        slowly(Cluster::one_page(3, 1)),
+    );
+    println!("all: {states} unique states");
+    assert!(states >= 1_000_000, "{states} states");
+}
+
+#[test]
+#[ignore = "takes some minutes"]
+fn everything_in_every_order_deep() {
+    let states = explore(
+        "two pages, 2 operations and 2 evictions or moves",
+        Cluster::everything(2, 2),
+    ) + explore(
+        "two pages, 2 operations and 1 eviction or move, slowly",
+        slowly(Cluster::everything(2, 1)),
+    ) + explore(
+        "one page, 4 operations and 2 evictions or moves",
+        Cluster::one_page(4, 2),
+    ) + explore(
+        "one page, 3 operations and 2 evictions or moves, slowly",
+        slowly(Cluster::one_page(3, 2)),
+    );
+    println!("all: {states} unique states");
+    assert!(states >= 5_000_000, "{states} states");
+}
