@@ -33,7 +33,8 @@ pub fn cases() -> Vec<Case> {
                 .args(["clippy", "-Zbuild-std=core,alloc"])
                 .args(["--target", "x86_64-unknown-none"])
                 .args(["--package", "darner-kernel", "--package", "darner-loader"])
-                .args(["--package", "darner-netstack"]);
+                .args(["--package", "darner-netstack"])
+                .args(["--package", "darner-coherence"]);
             clippy(suite, &mut cargo, "kernel")
         }),
     ]
