@@ -24,7 +24,8 @@ pub fn list(root: &Path) -> Result<Vec<String>> {
     let mut names: Vec<String> = std::fs::read_dir(&folder)
         .context(|| format!("list {}", folder.display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.join("Cargo.toml").is_file())
+        // What programs share is a library.
+        .filter(|path| path.join("src/main.rs").is_file())
         .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
         .collect();
     names.sort();

@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 use mio::net::UdpSocket;
 use mio::{Interest, Poll, Token};
 
-use crate::check::{Check, Outcome, kind, same};
 use crate::until::{soon, until};
+use tour::{Check, Outcome, kind, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("there and back", there_and_back),

@@ -13,7 +13,6 @@ use std::process::ExitCode;
 #[cfg(target_os = "hermit")]
 use hermit as _;
 
-mod check;
 mod datagrams;
 mod registering;
 mod server;
@@ -21,7 +20,7 @@ mod streams;
 mod until;
 mod waking;
 
-use check::Check;
+use tour::Check;
 
 fn main() -> ExitCode {
     let parts: [(&str, &[Check]); 5] = [
@@ -31,15 +30,5 @@ fn main() -> ExitCode {
         ("datagrams", datagrams::CHECKS),
         ("server", server::CHECKS),
     ];
-    let mut failed = 0;
-    for (part, checks) in parts {
-        failed += checks.iter().filter(|check| !check.run(part)).count();
-    }
-    if failed == 0 {
-        println!("all well");
-        ExitCode::SUCCESS
-    } else {
-        println!("{failed} checks failed");
-        ExitCode::FAILURE
-    }
+    tour::end(tour::run(&parts))
 }

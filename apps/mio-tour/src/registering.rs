@@ -9,8 +9,8 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Poll, Token};
 
-use crate::check::{Check, Outcome, kind, same};
 use crate::until::{now, soon, until};
+use tour::{Check, Outcome, kind, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("twice", twice),

@@ -8,8 +8,8 @@ use std::thread;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use crate::check::{Check, Outcome, same};
 use crate::until::now;
+use tour::{Check, Outcome, same};
 
 pub const CHECKS: &[Check] = &[Check::new("gives back what comes", echo)];
 

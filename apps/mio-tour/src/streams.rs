@@ -7,8 +7,8 @@ use std::thread;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Poll, Token};
 
-use crate::check::{Check, Outcome, ensure, kind, same};
 use crate::until::{now, soon, until};
+use tour::{Check, Outcome, ensure, kind, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("begun", connect),

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 
-use crate::check::{Check, Outcome, ensure, same};
 use crate::until::{soon, until};
+use tour::{Check, Outcome, ensure, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("nothing happens", timeout),

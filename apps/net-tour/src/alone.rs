@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
-use crate::check::{Check, Outcome, kind, same};
+use tour::{Check, Outcome, kind, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("no way to connect", connect),

@@ -5,8 +5,8 @@ use std::net::Shutdown;
 use std::thread;
 use std::time::Duration;
 
-use crate::check::{Check, Outcome, ensure, same};
 use crate::pair::{pair, pattern, v4, v6};
+use tour::{Check, Outcome, ensure, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("both ways", both_ways),

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-use crate::check::{Check, Outcome, same};
 use crate::pair::v4;
+use tour::{Check, Outcome, same};
 
 pub const CHECKS: &[Check] = &[Check::new("connections at once", crowd)];
 

@@ -5,8 +5,8 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use crate::check::{Check, Outcome, kind, same};
 use crate::pair::{nobody, pair, v4};
+use tour::{Check, Outcome, kind, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("nobody listens", refused),

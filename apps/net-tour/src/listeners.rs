@@ -4,8 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use crate::check::{Check, Outcome, ensure, kind, same};
 use crate::pair::v4;
+use tour::{Check, Outcome, ensure, kind, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("an address in use", in_use),

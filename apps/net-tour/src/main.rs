@@ -18,7 +18,6 @@ use hermit as _;
 
 mod alone;
 mod bytes;
-mod check;
 mod crowd;
 mod ends;
 mod listeners;
@@ -29,7 +28,7 @@ mod threads;
 mod udp;
 mod waits;
 
-use check::Check;
+use tour::Check;
 
 fn main() -> ExitCode {
     let parts: [(&str, &[Check]); 9] = [
@@ -43,19 +42,10 @@ fn main() -> ExitCode {
         ("threads", threads::CHECKS),
         ("crowd", crowd::CHECKS),
     ];
-    let mut failed = 0;
-    for (part, checks) in parts {
-        failed += checks.iter().filter(|check| !check.run(part)).count();
-    }
+    let mut failed = tour::run(&parts);
     if std::env::args().any(|arg| arg == "--alone") {
         let checks = alone::CHECKS.iter();
         failed += checks.filter(|check| !check.run("alone")).count();
     }
-    if failed == 0 {
-        println!("all well");
-        ExitCode::SUCCESS
-    } else {
-        println!("{failed} checks failed");
-        ExitCode::FAILURE
-    }
+    tour::end(failed)
 }

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 
-use crate::check::{Check, Outcome, ensure, kind, same};
+use tour::{Check, Outcome, ensure, kind, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("addresses as text", text),

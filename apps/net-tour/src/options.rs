@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
-use crate::check::{Check, Outcome, kind, same};
 use crate::pair::{pair, v4};
+use tour::{Check, Outcome, kind, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("segments at once", nodelay),

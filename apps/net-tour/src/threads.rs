@@ -5,8 +5,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::check::{Check, Outcome, same};
 use crate::pair::{pair, v4};
+use tour::{Check, Outcome, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("many readers", readers),

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::check::{Check, Outcome, ensure, kind, same};
 use crate::pair::{pattern, v4, v6};
+use tour::{Check, Outcome, ensure, kind, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("there and back", there_and_back),

@@ -4,8 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::check::{Check, Outcome, ensure, kind, same};
 use crate::pair::{pair, v4};
+use tour::{Check, Outcome, ensure, kind, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("not at all", nonblocking),

@@ -3,7 +3,7 @@
 use std::env;
 use std::io::{Read, Write, stderr, stdin, stdout};
 
-use crate::check::{Check, Outcome, ensure, same};
+use tour::{Check, Outcome, ensure, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("arguments", arguments),

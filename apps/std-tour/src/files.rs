@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use crate::check::{Check, Outcome, ensure, same};
+use tour::{Check, Outcome, ensure, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("write and read", whole),

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::thread;
 
-use crate::check::{Check, Outcome, ensure, same};
+use tour::{Check, Outcome, ensure, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("growing and shrinking", vector),

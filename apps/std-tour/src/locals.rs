@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use crate::check::{Check, Outcome, same};
+use tour::{Check, Outcome, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("each thread has its own", own),

@@ -13,7 +13,6 @@ use std::process::ExitCode;
 #[cfg(target_os = "hermit")]
 use hermit as _;
 
-mod check;
 mod environment;
 mod files;
 mod floats;
@@ -23,7 +22,7 @@ mod sync;
 mod threads;
 mod time;
 
-use check::Check;
+use tour::Check;
 
 fn main() -> ExitCode {
     let with_stdin = std::env::args().any(|arg| arg == "--stdin");
@@ -37,18 +36,9 @@ fn main() -> ExitCode {
         ("file", files::CHECKS),
         ("float", floats::CHECKS),
     ];
-    let mut failed = 0;
-    for (part, checks) in parts {
-        failed += checks.iter().filter(|check| !check.run(part)).count();
-    }
+    let mut failed = tour::run(&parts);
     if with_stdin {
         failed += usize::from(!environment::STDIN.run("environment"));
     }
-    if failed == 0 {
-        println!("all well");
-        ExitCode::SUCCESS
-    } else {
-        println!("{failed} checks failed");
-        ExitCode::FAILURE
-    }
+    tour::end(failed)
 }

@@ -5,7 +5,7 @@ use std::sync::{Barrier, Condvar, LazyLock, Mutex, Once, OnceLock, RwLock, mpsc}
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::check::{Check, Outcome, ensure, same};
+use tour::{Check, Outcome, ensure, same};
 
 pub const CHECKS: &[Check] = &[
     Check::new("Mutex", mutex),

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::check::{Check, Outcome, ensure};
+use tour::{Check, Outcome, ensure};
 
 pub const CHECKS: &[Check] = &[
     Check::new("Instant never goes back", monotonic),

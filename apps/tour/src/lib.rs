@@ -1,7 +1,9 @@
-//! What a check is, and how its result is shown.
+//! What the tours share: programs that use each part of a library once. What a check is, how
+//! its result is shown, and how such a program ends.
 
 use std::error::Error;
 use std::io::ErrorKind;
+use std::process::ExitCode;
 
 /// How a check ends: with what it found, or with what is wrong.
 pub type Outcome = Result<String, Box<dyn Error>>;
@@ -34,6 +36,7 @@ impl Check {
 }
 
 /// Ends the check with an error unless the two are equal.
+#[macro_export]
 macro_rules! same {
     ($found:expr, $expected:expr) => {
         match (&$found, &$expected) {
@@ -51,6 +54,7 @@ macro_rules! same {
 }
 
 /// Ends the check with an error unless the condition holds.
+#[macro_export]
 macro_rules! ensure {
     ($condition:expr, $($message:tt)+) => {
         if !$condition {
@@ -59,12 +63,28 @@ macro_rules! ensure {
     };
 }
 
-pub(crate) use {ensure, same};
-
 /// The kind of error that it ended with; success is an error here.
 pub fn kind<T>(result: std::io::Result<T>) -> Result<ErrorKind, Box<dyn Error>> {
     match result {
         Ok(_) => Err("found success, expected an error".into()),
         Err(error) => Ok(error.kind()),
+    }
+}
+
+/// Runs the checks of all parts. How many have failed.
+pub fn run(parts: &[(&str, &[Check])]) -> usize {
+    let failed =
+        |(part, checks): &(&str, &[Check])| checks.iter().filter(|check| !check.run(part)).count();
+    parts.iter().map(failed).sum()
+}
+
+/// Says whether all is well; the exit code is 1 if not.
+pub fn end(failed: usize) -> ExitCode {
+    if failed == 0 {
+        println!("all well");
+        ExitCode::SUCCESS
+    } else {
+        println!("{failed} checks failed");
+        ExitCode::FAILURE
     }
 }
