@@ -242,11 +242,7 @@ impl<W: Wait> Stack<W> {
                 Reply::Done
             }
             Request::Attend(id) => {
-                match table::kind(id) {
-                    Kind::Flow => self.tcp.attend(shared, id),
-                    Kind::Datagrams => self.udp.attend(shared, id),
-                    Kind::Listener | Kind::Binding => {}
-                }
+                self.attend(id);
                 Reply::Done
             }
             Request::Close { socket, linger } => {
