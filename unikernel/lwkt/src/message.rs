@@ -131,7 +131,7 @@ impl<M: Park, Request, Reply> fmt::Debug for Message<M, Request, Reply> {
     }
 }
 
-type QueueResult<M, Request, Reply> = Result<(), Refused<Message<M, Request, Reply>>>;
+pub(crate) type QueueResult<M, Request, Reply> = Result<(), Refused<Message<M, Request, Reply>>>;
 
 impl<M: Park, Request, Reply> Message<M, Request, Reply> {
     /// A request whose answer is `reply_to`'s: to put together what

@@ -167,7 +167,7 @@ pub use source::{Readiness, Source, wait_any};
 
 use crate::critical::MayBlock;
 use crate::machine::Park;
-use crate::message::{Message, Refused, Terms};
+use crate::message::{Message, QueueResult, Refused, Terms};
 
 /// What a port's agent made of a request.
 pub enum Put<Request, Reply> {
@@ -215,12 +215,7 @@ pub trait Port<M: Park, Request, Reply> {
     /// # Errors
     /// As of [`Port::queue`], with the request.
     fn tell(&self, request: Request, terms: Terms) -> Result<(), Refused<Request>> {
-        let request = match self.put(request) {
-            Put::Done(_) => return Ok(()),
-            Put::Queue(request) => request,
-        };
-        let message = Message::unanswered(request, terms);
-        self.queue(message).map_err(Refused::request)
+        tell_by(self, request, terms, |message| self.queue(message))
     }
 
     /// As [`Port::tell`], but waits while there is no room, at most until the deadline.
@@ -234,12 +229,22 @@ pub trait Port<M: Park, Request, Reply> {
         request: Request,
         terms: Terms,
     ) -> Result<(), Refused<Request>> {
-        let request = match self.put(request) {
-            Put::Done(_) => return Ok(()),
-            Put::Queue(request) => request,
-        };
-        let message = Message::unanswered(request, terms);
-        self.queue_waiting(leave, message).map_err(Refused::request)
+        tell_by(self, request, terms, |message| {
+            self.queue_waiting(leave, message)
+        })
+    }
+}
+
+/// Sends a request that wants no answer, queueing it by `queue` unless it is done at once.
+fn tell_by<M: Park, Request, Reply>(
+    port: &(impl Port<M, Request, Reply> + ?Sized),
+    request: Request,
+    terms: Terms,
+    queue: impl FnOnce(Message<M, Request, Reply>) -> QueueResult<M, Request, Reply>,
+) -> Result<(), Refused<Request>> {
+    match port.put(request) {
+        Put::Done(_) => Ok(()),
+        Put::Queue(request) => queue(Message::unanswered(request, terms)).map_err(Refused::request),
     }
 }
 
