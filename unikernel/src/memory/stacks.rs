@@ -73,14 +73,11 @@ impl KernelStack {
 
 impl Drop for KernelStack {
     fn drop(&mut self) {
-        // A large one is as many usual ones, but for what is mapped where their guards
-        // would be.
-        let first = self.bottom + self.bytes - KERNEL_STACK_BYTES;
         debug_assert!(
-            first == self.bottom,
+            self.bytes == KERNEL_STACK_BYTES,
             "large stacks are for threads that do not end"
         );
-        FREE_SLOTS.lock().push(first);
+        FREE_SLOTS.lock().push(self.bottom);
     }
 }
 
