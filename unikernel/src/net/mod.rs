@@ -52,7 +52,6 @@ const MEMORY_SHARE: u64 = 4;
 
 static THREAD: InterruptThread = InterruptThread::new(LEVEL).named("network");
 static NETWORK: Once<Option<Network>> = Once::new();
-
 static CONFIGURED: Once<Arc<Configured<WaitPoint>>> = Once::new();
 
 /// How to reach the thread.
@@ -115,14 +114,18 @@ pub fn tell(request: Request<WaitPoint>) {
     THREAD.ask();
 }
 
-/// Waits until no interface waits for its first address, at most until `deadline`
-/// (monotonic ns). Thread context, no lock held.
-pub fn wait_configured(deadline: u64) {
+/// How long the first use of an interface may wait for its address, in ns.
+const CONFIGURATION: u64 = 15_000_000_000;
+
+/// Waits until no interface waits for its first address, but no longer than
+/// [`CONFIGURATION`]. Thread context, no lock held.
+pub fn wait_configured() {
     if let Some(configured) = CONFIGURED.get()
         && !configured.is_done()
     {
         let is_done = || configured.is_done().then_some(());
-        configured.waiters.wait_until(Some(deadline), is_done);
+        let deadline = Some(monotonic_ns() + CONFIGURATION);
+        configured.waiters.wait_until(deadline, is_done);
     }
 }
 

@@ -232,7 +232,7 @@ pub mod net {
         work()
     }
 
-    pub fn wait_configured(_deadline: u64) {}
+    pub fn wait_configured() {}
 
     struct Asked {
         request: Request<WaitPoint>,

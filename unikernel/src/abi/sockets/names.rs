@@ -21,10 +21,6 @@ use super::super::user::{self, Errno, Plain, UserSlice};
 use super::address::Raw;
 use crate::memory::program_heap;
 use crate::net;
-use crate::time::monotonic_ns;
-
-/// How long an interface may take to get its address before the first name is asked for.
-const CONFIGURATION: u64 = 15_000_000_000;
 
 // SAFETY: a structure of integers and raw pointers.
 unsafe impl Plain for addrinfo {}
@@ -72,7 +68,7 @@ fn resolve(name: &str, family: Family) -> Result<Vec<IpAddr>, Unknown> {
             false => Err(Unknown(EAI_NONAME)),
         };
     }
-    net::wait_configured(monotonic_ns() + CONFIGURATION);
+    net::wait_configured();
     let lookup = Arc::new(Lookup::new());
     net::call(Request::Resolve {
         name: String::from(name),

@@ -27,8 +27,6 @@ use crate::time::monotonic_ns;
 
 /// The most connections that may wait to be accepted.
 const BACKLOG: usize = 4096;
-/// How long the first use of an interface may wait for its address, in ns.
-const CONFIGURATION: u64 = 15_000_000_000;
 
 impl From<Error> for Errno {
     fn from(error: Error) -> Self {
@@ -440,6 +438,6 @@ impl Drop for Socket {
 fn configured_for(address: SocketAddr) {
     let ip = address.ip();
     if !ip.is_loopback() && !ip.is_unspecified() {
-        net::wait_configured(monotonic_ns() + CONFIGURATION);
+        net::wait_configured();
     }
 }
