@@ -3,15 +3,8 @@
 
 mod common;
 
-use common::schedule::{explain, play, scenario};
+use common::schedule::{cases, explain, play, scenario};
 use proptest::prelude::*;
-
-fn cases() -> u32 {
-    std::env::var("COHERENCE_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(20_000)
-}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, max_shrink_iters: 3_000, ..ProptestConfig::default() })]

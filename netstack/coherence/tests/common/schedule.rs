@@ -6,6 +6,14 @@ use super::{Shootdown, Step, World};
 use darner_coherence::{Access, Event, NodeId, PageIndex, Time};
 use proptest::prelude::*;
 
+/// How many schedules to try.
+pub fn cases() -> u32 {
+    std::env::var("COHERENCE_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(20_000)
+}
+
 /// What happens to a node from outside.
 #[derive(Clone, Copy, Debug)]
 pub enum Outside {
