@@ -76,6 +76,18 @@ pub fn with_memory<T>(len: usize, work: impl FnOnce(&mut [u8]) -> T) -> T {
     work(&mut [0; SMALL])
 }
 
+/// A copy of all that the program has there, or ENOMEM.
+#[cfg(feature = "net")]
+pub fn copied(buffer: &UserBuffer<'_>) -> Result<Vec<u8>, Errno> {
+    let len = buffer.len();
+    let mut memory = Vec::new();
+    memory.try_reserve_exact(len).map_err(|_| Errno(ENOMEM))?;
+    buffer.copy_in_uninit(0, &mut memory.spare_capacity_mut()[..len]);
+    // SAFETY: there is room for `len` bytes, which have just been written.
+    unsafe { memory.set_len(len) };
+    Ok(memory)
+}
+
 /// Memory of the kernel, or ENOMEM.
 pub fn zeroed(len: usize) -> Result<Vec<u8>, Errno> {
     let mut memory = Vec::new();

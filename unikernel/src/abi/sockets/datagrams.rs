@@ -129,11 +129,9 @@ impl DatagramSocket {
             return Err(error);
         }
         self.allow(peer)?;
-        let mut data = transfer::zeroed(buffer.len())?;
-        buffer.copy_in(0, &mut data);
         let mut unsent = Some(Datagram {
             peer,
-            data: data.into_boxed_slice(),
+            data: transfer::copied(buffer)?.into_boxed_slice(),
         });
         patience.wait(&self.state.writers, || {
             unsent = self.state.send(unsent.take()?).err();
