@@ -5,6 +5,11 @@ use std::fs;
 
 use crate::error::{Context, Error, Result};
 
+/// If others take more of the host's CPU time than this, the user is told.
+const BUSY: f64 = 0.05;
+/// What there is to do about it.
+pub const AGAIN: &str = "measure again when it is idle";
+
 /// CPU time since the host was started, in the clock ticks of `/proc`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Times {
@@ -25,9 +30,21 @@ impl Watch {
         now().map(Self)
     }
 
+    /// As [`Self::others`]; tells the user if that is more than matters, and what it `means`.
+    pub fn warn(&self, means: &str) -> Result<f64> {
+        let others = self.others()?;
+        if others > BUSY {
+            eprintln!(
+                "xtask: other work took {:.0} % of the host's CPUs meanwhile: {means}",
+                others * 100.0
+            );
+        }
+        Ok(others)
+    }
+
     /// The part of the CPUs' time since the begin that neither was idle nor taken by this
     /// process and by those that it has waited for: from 0 to 1.
-    pub fn others(&self) -> Result<f64> {
+    fn others(&self) -> Result<f64> {
         now().map(|end| others(self.0, end))
     }
 }

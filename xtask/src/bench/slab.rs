@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::figure::{Figure, Goal};
 use super::guests::Guests;
-use super::host_load::Watch;
+use super::host_load::{AGAIN, Watch};
 use super::micro;
 use crate::command;
 use crate::error::{Error, Result};
@@ -17,8 +17,6 @@ use crate::workspace;
 
 /// How often each runs.
 const ROUNDS: usize = 7;
-/// If others take more of the host's CPU time than this, the user is told.
-const BUSY: f64 = 0.05;
 
 const OURS: &str = "darner";
 /// Whom it is compared with.
@@ -73,14 +71,7 @@ pub fn measure(guests: &Guests<'_>) -> Result<Vec<Figure>> {
         figures.extend(compared(workload, goal, &against, &rounds));
     }
     figures.extend(in_guest(guests)?);
-    let others = watch.others()?;
-    if others > BUSY {
-        eprintln!(
-            "xtask: other work took {:.0} % of the host's CPUs meanwhile: measure again when it is \
-             idle",
-            others * 100.0
-        );
-    }
+    watch.warn(AGAIN)?;
     Ok(figures)
 }
 

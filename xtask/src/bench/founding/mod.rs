@@ -27,8 +27,6 @@ const ROUNDS: usize = 5;
 const CPUS: [u32; 4] = [1, 2, 4, 8];
 /// How long one machine may take for its part of a round, on a busy host.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// If others take more of the host's CPU time than this, the user is told.
-const BUSY: f64 = 0.05;
 /// A way that only counting has: every update by message, even the CPU's own.
 const ALWAYS: &str = "always";
 
@@ -44,14 +42,8 @@ pub fn measure(guests: &Guests<'_>) -> Result<Vec<Figure>> {
                 .collect()
         })
         .collect::<Result<Vec<Vec<_>>>>()?;
-    let others = watch.others()?;
-    if others > BUSY {
-        eprintln!(
-            "xtask: other work took {:.0} % of the host's CPUs meanwhile: speeds on more than one \
-             CPU mean little; measure again when it is idle",
-            others * 100.0
-        );
-    }
+    let others =
+        watch.warn("speeds on more than one CPU mean little; measure again when it is idle")?;
     eprintln!("xtask: interrupts and instructions");
     let interrupts = CPUS
         .into_iter()

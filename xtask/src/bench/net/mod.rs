@@ -23,7 +23,7 @@ mod running;
 mod segments;
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,12 +34,14 @@ use running::Running;
 
 use super::figure::{Better, Figure, Goal};
 use super::guests::{Guests, Packed};
-use super::host_load::Watch;
+use super::host_load::{AGAIN, Watch};
 use crate::app::App;
 use crate::error::{Context, Error, Result};
 use crate::initrd::Share;
 use crate::vm::Config;
-use crate::vm::network::{Addressing, Backend, Forward, Mac, Network, Nic, Protocol, Static};
+use crate::vm::network::{
+    Addressing, Backend, Forward, Mac, Network, Nic, Protocol, Static, free_port,
+};
 
 /// How often each system is measured.
 const ROUNDS: usize = 9;
@@ -51,8 +53,6 @@ const ROUND_TRIPS: &str = "3000";
 const CONNECTIONS: &str = "4";
 /// Bytes of the file that it serves.
 const FILE: usize = 1024;
-/// If others take more of the host's CPU time than this, the user is told.
-const BUSY: f64 = 0.05;
 
 /// How long a guest may run: far longer than all is measured.
 const PATIENCE: Duration = Duration::from_secs(1800);
@@ -107,14 +107,7 @@ pub fn measure(guests: &Guests<'_>) -> Result<Vec<Figure>> {
     }
     // What the guests took is known when they have ended.
     drop(standing);
-    let others = watch.others()?;
-    if others > BUSY {
-        eprintln!(
-            "xtask: other work took {:.0} % of the host's CPUs meanwhile: measure again when it is \
-             idle",
-            others * 100.0
-        );
-    }
+    watch.warn(AGAIN)?;
     let mut figures = figures(&found);
     figures.extend(segments::figures(&bench)?);
     Ok(figures)
@@ -197,7 +190,7 @@ impl<'a> Bench<'a> {
         args: &[&str],
         clock: Clock,
     ) -> Result<(Running, String)> {
-        let port = free_port()?;
+        let port = free_port()?.port();
         let config = config(port, PORTS[program], clock);
         let qemu = &self.guests.set().qemu;
         let running = match system {
@@ -264,17 +257,6 @@ fn config(host: u16, guest: u16, clock: Clock) -> Config {
         timeout: Some(PATIENCE),
         ..Config::default()
     }
-}
-
-/// A port of the host that is free for both protocols.
-fn free_port() -> Result<u16> {
-    let free = || -> std::io::Result<u16> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
-        UdpSocket::bind(address)?;
-        Ok(address.port())
-    };
-    free().context(|| "find a free port".into())
 }
 
 /// What is measured: its name, how, what it is counted in, which is better, and its goal if

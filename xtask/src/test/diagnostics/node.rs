@@ -1,6 +1,5 @@
 //! A node that runs while a test asks it.
 
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use super::client::Client;
 use crate::kernel::Profile;
 use crate::test::case::{Failure, Verdict};
 use crate::test::suite::{Given, Suite};
-use crate::vm::network::{Backend, Forward, Mac, Network, Nic, Protocol};
+use crate::vm::network::{Backend, Forward, Mac, Network, Nic, Protocol, free_port};
 use crate::vm::{Config, End, Outcome, Stop};
 
 /// The port of the diagnostics in the guest, if there are any.
@@ -132,11 +131,4 @@ fn judge(outcome: Outcome, tested: Result<(), String>) -> Verdict {
         reason,
         outcome: Some(Box::new(outcome)),
     })
-}
-
-/// A port of this machine that nobody has at the moment.
-fn free_port() -> std::io::Result<SocketAddrV4> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let port = listener.local_addr()?.port();
-    Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
 }

@@ -1,7 +1,6 @@
 //! The guest: `xtask run` as a process of its own.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use super::super::case::Failure;
 use super::super::command_line::command;
 use super::super::suite::Suite;
 use crate::command::Guarded;
+use crate::vm::network::free_port;
 
 /// How long the guest may take to be ready, and to end.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -31,7 +31,7 @@ impl Serving {
         guest_port: u16,
         ready: &str,
     ) -> Result<Self, Failure> {
-        let port = free_port()?;
+        let port = free_port()?.port();
         let forward = format!("{port}:{guest_port}");
         let words = [&["run", "-p", &forward, "--timeout", "200"], options].concat();
         let words = [&words[..], &["--"], args].concat();
@@ -107,9 +107,4 @@ impl Serving {
             ))?,
         }
     }
-}
-
-/// A port that nobody has at this moment.
-fn free_port() -> Result<u16, Failure> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

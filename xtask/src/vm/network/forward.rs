@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 
 /// What is spoken at a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +131,17 @@ pub fn check_free<'a>(forwards: impl IntoIterator<Item = &'a Forward>) -> Result
         })?);
     }
     Ok(())
+}
+
+/// A port of this machine that nobody has at this moment, for either protocol.
+pub fn free_port() -> Result<SocketAddrV4> {
+    let free = || {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = listener.local_addr()?.port();
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        UdpSocket::bind(address).map(|_| address)
+    };
+    free().context(|| "find a free port".into())
 }
 
 #[cfg(test)]

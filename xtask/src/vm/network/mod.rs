@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use address::{Addressing, Static};
-pub use forward::{Forward, Protocol, check_free};
+pub use forward::{Forward, Protocol, check_free, free_port};
 
 use super::config::Machine;
 
