@@ -71,7 +71,6 @@ fn wake(address: *mut u32, count: i32) -> Result<i32, Errno> {
 /// Blocks while the word at `address` is `expected`, until a wake-up (0) or the
 /// timeout (ETIMEDOUT): null for none, else monotonic time, or a duration with
 /// `FUTEX_RELATIVE_TIMEOUT`. EAGAIN: the word was different.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_futex_wait(
     address: *mut u32,
     expected: u32,
@@ -83,7 +82,6 @@ pub extern "C" fn sys_futex_wait(
 
 /// Wakes at most `count` threads that wait for the word at `address`. Returns how
 /// many.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_futex_wake(address: *mut u32, count: i32) -> i32 {
     answer(wake(address, count))
 }

@@ -22,8 +22,8 @@ pub use self::machine::{
     retry_soon, run_interrupt_threads,
 };
 pub use self::run::{
-    block_current, current, find, join, reap, run_idle, set_priority, sleep_until, spawn, started,
-    tid_for_report, wake_thread, yield_now,
+    block_current, current, find, join, reap, run_idle, set_priority, sleep_until, spawn,
+    spawn_kernel, started, tid_for_report, wake_thread, yield_now,
 };
 pub use self::survey::{Doing, doing, thread_count, visit_threads};
 pub use self::thread::{ThreadRef, Tid};

@@ -30,8 +30,8 @@ extern "C" fn end() -> ! {
     exit_current()
 }
 
-/// Starts a thread that calls `entry(arg)`, and ends when that returns; on CPU `cpu`
-/// if there is one of that number. Priorities above 31 are 31. Thread context (or
+/// Starts a thread of the program, which calls `entry(arg)` and ends when that returns; on CPU
+/// `cpu` if there is one of that number. Priorities above 31 are 31. Thread context (or
 /// boot), no lock held.
 pub fn spawn(
     entry: extern "C" fn(usize),
@@ -50,18 +50,53 @@ pub fn spawn(
             return Err(error);
         }
     };
+    let owned = Some(Owned { stack, tls });
+    start(Routine { entry, arg }, priority, kernel_stack, owned, cpu)
+}
+
+/// Starts a thread that runs the kernel's code only, and does not end. Else as [`spawn`].
+pub fn spawn_kernel(
+    entry: extern "C" fn(usize),
+    arg: usize,
+    priority: u8,
+    stack_bytes: u64,
+    cpu: Option<usize>,
+) -> Result<Tid, SpawnError> {
+    let kernel_stack = KernelStack::large(stack_bytes).ok_or(SpawnError::NoMemory)?;
+    start(Routine { entry, arg }, priority, kernel_stack, None, cpu)
+}
+
+/// What a thread does.
+struct Routine {
+    entry: extern "C" fn(usize),
+    arg: usize,
+}
+
+fn start(
+    routine: Routine,
+    priority: u8,
+    kernel_stack: KernelStack,
+    owned: Option<Owned>,
+    cpu: Option<usize>,
+) -> Result<Tid, SpawnError> {
     let next = |last: u32| {
         last.checked_add(1)
             .filter(|&tid| i32::try_from(tid).is_ok())
     };
     let Ok(last) = LAST_TID.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) else {
-        Owned { stack, tls }.release(&mut Discarded::new());
+        if let Some(owned) = owned {
+            owned.release(&mut Discarded::new());
+        }
         return Err(SpawnError::NoMemory);
     };
     let tid = last + 1;
-    // SAFETY: the stack is new, writable and larger than what is laid out.
-    let stack_pointer = unsafe { prepare(stack.top(), begin, entry, arg, end) };
-    let kept = Kept::new(tid, kernel_stack, Some(Owned { stack, tls }));
+    let Routine { entry, arg } = routine;
+    let program_stack = owned.as_ref().map(|owned| owned.stack.top());
+    // SAFETY: the kernel stack is new, writable and larger than what is laid out; the ends of
+    // stacks are aligned.
+    let stack_pointer =
+        unsafe { prepare(kernel_stack.top(), begin, entry, arg, end, program_stack) };
+    let kept = Kept::new(tid, kernel_stack, owned);
     let thread = Thread::new(priority_from(priority), stack_pointer as usize, kept);
     THREADS.write().insert(tid, thread.clone());
     // SAFETY: it is new.
