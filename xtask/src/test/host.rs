@@ -50,6 +50,10 @@ pub fn cases() -> Vec<Case> {
             let package = ["--package", "darner-coherence", "--profile", "checked"];
             cargo_test(suite, &[&package[..], &["--features", "mutants"]].concat())
         }),
+        // What nodes say as bytes: 10^7 inputs take seconds with optimisation.
+        Case::alone("host/wire", |suite| {
+            cargo_test(suite, &["--package", "darner-wire", "--profile", "checked"])
+        }),
         Case::alone("host/apps", |suite| {
             let apps = crate::app::list(&suite.set.root)?;
             let packages: Vec<&str> = apps
