@@ -12,6 +12,7 @@ use spin::Once;
 use super::entry::on_kernel_stack;
 use crate::arch::cpu::tsc;
 use crate::arch::percpu;
+use crate::cluster;
 use crate::control::STD_TSC;
 use crate::layout::PAGE;
 use crate::memory::{frames, program_heap};
@@ -65,6 +66,10 @@ pub fn main_thread() -> Option<Tid> {
 
 /// Makes the thread that enters std. Called once, at boot.
 pub fn start_program(params: &'static Params) {
+    if cluster::is_guest() {
+        // The first node has it; here only threads come up that it starts.
+        return;
+    }
     let stack = (frames::total() / 16).clamp(LEAST_MAIN_STACK, MOST_MAIN_STACK);
     let started = sched::spawn(
         enter_std,
@@ -104,6 +109,9 @@ extern "C" fn vectors() -> Vectors {
 }
 
 extern "C" fn make_vectors() -> Vectors {
+    if cluster::is_active() {
+        cluster::wait_formed();
+    }
     let params = params::get().expect("parsed at boot");
     let (Some(argv), Some(env)) = (string_vector(&params.args), string_vector(&params.env)) else {
         panic::refuse(format_args!(
@@ -170,12 +178,16 @@ pub extern "C" fn sys_getpagesize() -> i32 {
 
 /// How many CPUs run the program's threads.
 pub extern "C" fn sys_available_parallelism() -> usize {
-    percpu::online()
+    if cluster::is_active() {
+        cluster::cpus()
+    } else {
+        percpu::online()
+    }
 }
 
 /// The former name of [`sys_available_parallelism`].
 pub extern "C" fn sys_get_processor_count() -> usize {
-    percpu::online()
+    sys_available_parallelism()
 }
 
 /// The error number of the calling thread's last failed call.

@@ -6,6 +6,7 @@ use super::memory::with_reclaim;
 use super::time::duration_ns;
 use super::user::{self, Errno, answer};
 use crate::arch::percpu::current_tid;
+use crate::cluster;
 use crate::sched;
 use crate::time::monotonic_ns;
 
@@ -25,7 +26,14 @@ fn spawn(
     }
     let cpu = usize::try_from(core_id).ok();
     let stack_bytes = stack_size as u64;
-    let thread = with_reclaim(|| sched::spawn(func, arg, prio, stack_bytes, cpu).ok());
+    let thread = with_reclaim(|| {
+        let spawned = if cluster::is_active() && cpu.is_none() {
+            cluster::calls::spawn(func, arg, prio, stack_bytes)
+        } else {
+            sched::spawn(func, arg, prio, stack_bytes, cpu)
+        };
+        spawned.ok()
+    });
     thread.ok_or(Errno(ENOMEM))
 }
 
@@ -33,7 +41,11 @@ fn join(tid: Tid) -> Result<i32, Errno> {
     if tid == current_tid() {
         return Err(Errno(EDEADLK));
     }
-    sched::join(tid);
+    if cluster::is_active() {
+        cluster::calls::join(tid);
+    } else {
+        sched::join(tid);
+    }
     Ok(0)
 }
 

@@ -11,6 +11,7 @@ use super::machine::{Kernel, leave, scheduler};
 use super::thread::{Kept, Owned, SpawnError, ThreadRef, Tid, Tls};
 use crate::arch::percpu;
 use crate::arch::switch::prepare;
+use crate::cluster;
 use crate::memory::heap;
 use crate::memory::stacks::{Discarded, KernelStack, ProgramStack};
 use crate::sync::RwLock;
@@ -19,6 +20,19 @@ use crate::time::monotonic_ns;
 /// All threads that have not ended.
 pub(super) static THREADS: RwLock<BTreeMap<Tid, ThreadRef>> = RwLock::new(BTreeMap::new());
 static LAST_TID: AtomicU32 = AtomicU32::new(0);
+
+/// Threads' numbers have their node in the bits from this one on, but for the sign.
+const NODE_BIT: u32 = 25;
+
+/// The node that a thread was started on.
+pub fn node_of(tid: Tid) -> u16 {
+    (tid >> NODE_BIT) as u16
+}
+
+/// Says which node of a cluster this is. Boot, before there are threads.
+pub fn set_node(node: u16) {
+    LAST_TID.store(u32::from(node) << NODE_BIT, Ordering::Relaxed);
+}
 
 /// The first code of a new thread: ends the switch that brought it up.
 pub(super) extern "C" fn begin() {
@@ -80,8 +94,10 @@ fn start(
     cpu: Option<usize>,
 ) -> Result<Tid, SpawnError> {
     let next = |last: u32| {
-        last.checked_add(1)
-            .filter(|&tid| i32::try_from(tid).is_ok())
+        last.checked_add(1).filter(|&tid| {
+            let stays_here = !cluster::is_active() || node_of(tid) == node_of(last);
+            stays_here && i32::try_from(tid).is_ok()
+        })
     };
     let Ok(last) = LAST_TID.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) else {
         if let Some(owned) = owned {
@@ -163,7 +179,7 @@ pub fn current() -> ThreadRef {
 
 /// How many threads have been started since boot, interrupt threads not counted. Any context.
 pub fn started() -> u32 {
-    LAST_TID.load(Ordering::Relaxed)
+    LAST_TID.load(Ordering::Relaxed) - (u32::from(cluster::me()) << NODE_BIT)
 }
 
 /// The thread with that number, unless it has ended.
