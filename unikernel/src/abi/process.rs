@@ -17,7 +17,7 @@ use crate::control::STD_TSC;
 use crate::layout::PAGE;
 use crate::memory::{frames, program_heap};
 use crate::panic;
-use crate::params::{self, Params};
+use crate::params;
 use crate::sched::{self, Tid};
 
 /// The image's TLS segment: what every thread gets a copy of.
@@ -64,20 +64,18 @@ pub fn main_thread() -> Option<Tid> {
     Some(MAIN_THREAD.load(Ordering::Relaxed)).filter(|&tid| tid != 0)
 }
 
-/// Makes the thread that enters std. Called once, at boot.
-pub fn start_program(params: &'static Params) {
-    if cluster::is_guest() {
-        // The first node has it; here only threads come up that it starts.
-        return;
+/// Makes the thread that enters std. Called once, at boot; on a node of a cluster in thread
+/// context.
+pub fn start_program() {
+    if cluster::is_active() {
+        cluster::wait_formed();
+        if cluster::is_guest() {
+            // The first node has it; here only threads come up that it starts.
+            return;
+        }
     }
     let stack = (frames::total() / 16).clamp(LEAST_MAIN_STACK, MOST_MAIN_STACK);
-    let started = sched::spawn(
-        enter_std,
-        core::ptr::from_ref(params).expose_provenance(),
-        NORMAL_PRIORITY,
-        stack,
-        Some(0),
-    );
+    let started = sched::spawn(enter_std, 0, NORMAL_PRIORITY, stack, Some(0));
     match started {
         Ok(tid) => MAIN_THREAD.store(tid, Ordering::Relaxed),
         Err(_) => panic::refuse(format_args!(
@@ -89,7 +87,7 @@ pub fn start_program(params: &'static Params) {
 }
 
 /// The program's stack is where this runs, so what needs the kernel's code is done on the other.
-extern "C" fn enter_std(_params: usize) {
+extern "C" fn enter_std(_: usize) {
     let params = params::get().expect("parsed at boot");
     let Vectors { argv, env } = vectors();
     // SAFETY: both vectors end with a null pointer and live for ever.
@@ -109,9 +107,6 @@ extern "C" fn vectors() -> Vectors {
 }
 
 extern "C" fn make_vectors() -> Vectors {
-    if cluster::is_active() {
-        cluster::wait_formed();
-    }
     let params = params::get().expect("parsed at boot");
     let (Some(argv), Some(env)) = (string_vector(&params.args), string_vector(&params.env)) else {
         panic::refuse(format_args!(

@@ -350,7 +350,10 @@ extern "C" fn kernel_main() -> ! {
             align: tls.align as usize,
         }
     }));
-    abi::process::start_program(params);
+    match params.cluster {
+        None => abi::process::start_program(),
+        Some(_) => cluster::do_in_thread(abi::process::start_program),
+    }
     if cfg!(feature = "net") {
         diag::start(params);
     } else if params.network != Default::default() {

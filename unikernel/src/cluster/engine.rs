@@ -257,7 +257,7 @@ impl Engine {
             }
             Kind::FutexWoken => futex::woken(words[0]),
             Kind::Spawn | Kind::Join | Kind::Delegate | Kind::Free => {
-                servers::give(servers::Work { from, record });
+                servers::give(servers::Work::Asked { from, record });
             }
         }
     }

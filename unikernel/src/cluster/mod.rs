@@ -162,6 +162,11 @@ pub fn start_servers() {
     servers::start();
 }
 
+/// Has a thread do what boot cannot: it touches cluster memory. Boot.
+pub fn do_in_thread(work: fn()) {
+    servers::give(servers::Work::Own(work));
+}
+
 /// The program's variables: whole pages, start and end.
 fn variables() -> &'static [(u64, u64)] {
     VARIABLES.get().map_or(&[], |ranges| ranges)

@@ -24,11 +24,16 @@ const STACK_BYTES: u64 = 64 << 10;
 const PRIORITY: u8 = NORMAL_PRIORITY + 1;
 
 /// Something to be done.
-pub struct Work {
-    /// For whom.
-    pub from: NodeId,
-    /// What.
-    pub record: Record,
+pub enum Work {
+    /// What another node asks for.
+    Asked {
+        /// For whom.
+        from: NodeId,
+        /// What.
+        record: Record,
+    },
+    /// What boot leaves to a thread: it touches cluster memory.
+    Own(fn()),
 }
 
 static WORK: Lock<VecDeque<Work>> = Lock::new(VecDeque::new());
@@ -50,7 +55,7 @@ fn start_one() {
     }
 }
 
-/// Has one of the threads do it. The protocol thread.
+/// Has one of the threads do it. The protocol thread, and boot.
 pub fn give(work: Work) {
     WORK.lock().push_back(work);
     WAITERS.wake_one();
@@ -58,20 +63,24 @@ pub fn give(work: Work) {
 
 extern "C" fn run(_: usize) {
     loop {
-        let Some(Work { from, record }) = WAITERS.wait_until(None, || WORK.lock().pop_front())
-        else {
+        let Some(work) = WAITERS.wait_until(None, || WORK.lock().pop_front()) else {
             continue;
         };
         if IDLE.fetch_sub(1, Ordering::Relaxed) == 1 {
             start_one();
         }
-        let words = serve(&record);
-        if record.call != 0 {
-            tell(Request::Answer {
-                to: from,
-                call: record.call,
-                words,
-            });
+        match work {
+            Work::Own(work) => work(),
+            Work::Asked { from, record } => {
+                let words = serve(&record);
+                if record.call != 0 {
+                    tell(Request::Answer {
+                        to: from,
+                        call: record.call,
+                        words,
+                    });
+                }
+            }
         }
         IDLE.fetch_add(1, Ordering::Relaxed);
     }

@@ -17,14 +17,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use darner_switch::{Broken, Capture, Core, Counters, Event, PortId, Server};
-use options::{Options, Policy};
+use options::{Kinship, Options, Policy};
 use output::{Lines, Log, To};
 
 use crate::app::App;
 use crate::build_set::{BuildSet, Program};
 use crate::error::{Context, Error, Result};
 use crate::run::Explanation;
-use crate::vm::network::{Addressing, Backend, Mac, Network, Nic, check_free};
+use crate::vm::network::{Addressing, Backend, Mac, Membership, Network, Nic, check_free};
 use crate::vm::{self, Config, End, Guest, Input, Outcome, Output, Stop, Streams};
 use crate::workspace;
 
@@ -164,7 +164,11 @@ impl Cluster<'_> {
             network: self.plugged(node, network, socket),
             ..common.config.clone()
         };
-        let mut env = self.environment(node);
+        let is_one = self.options.kinship == Kinship::OneSystem;
+        let mut env = match is_one {
+            true => Vec::new(),
+            false => self.environment(node),
+        };
         env.extend(common.env.iter().cloned());
         let guest = Guest {
             loader: self.set.loader.clone(),
@@ -180,7 +184,10 @@ impl Cluster<'_> {
                 0 => Input::Stdin,
                 _ => Input::Bytes(Vec::new()),
             },
-            stdout: Output::To(Box::new(Lines::new(node, To::Stdout, log))),
+            stdout: match is_one {
+                true => Output::Stdout,
+                false => Output::To(Box::new(Lines::new(node, To::Stdout, log))),
+            },
             stderr: Output::To(Box::new(Lines::new(node, To::Stderr, log))),
             boot_line: Some(Box::new(move |line| {
                 Lines::new(node, To::Stderr, &boot_log).print(line);
@@ -202,6 +209,12 @@ impl Cluster<'_> {
         };
         network.nics.insert(0, first);
         network.hostname = Some(format!("n{node}"));
+        network.membership = (self.options.kinship == Kinship::OneSystem).then(|| Membership {
+            node,
+            addresses: (0..self.options.nodes)
+                .map(|node| self.options.subnet.of_node(node).address.into())
+                .collect(),
+        });
         network
     }
 
@@ -238,6 +251,13 @@ impl Cluster<'_> {
                     continue;
                 }
             };
+            let is_over = self.options.kinship == Kinship::OneSystem && node == 0;
+            if is_over {
+                // The program has ended, and with it all of the system.
+                self.stop.ask();
+            } else if self.stop.is_asked() && self.options.kinship == Kinship::OneSystem {
+                continue;
+            }
             match outcome.and_then(|outcome| self.explained(node, &outcome, first_failure, logs)) {
                 Ok(0) => {}
                 Ok(status) if first_failure.is_none() => {

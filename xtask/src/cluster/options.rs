@@ -39,6 +39,17 @@ pub struct Options {
     pub log_dir: Option<PathBuf>,
     /// What happens to the others when one fails.
     pub policy: Policy,
+    /// What the nodes are to each other.
+    pub kinship: Kinship,
+}
+
+/// What the nodes are to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kinship {
+    /// One system: one program with one memory, whose threads run on all of them.
+    OneSystem,
+    /// As many programs, each of which can talk to the others.
+    Separate,
 }
 
 /// See [`Options::policy`].
@@ -61,6 +72,7 @@ struct Raw {
     pcap: Option<PathBuf>,
     log_dir: Option<PathBuf>,
     policy: Policy,
+    kinship: Kinship,
     /// Whether a `--net` has come, after which options are about its card.
     is_past_switch: bool,
 }
@@ -78,6 +90,7 @@ impl Options {
             pcap: None,
             log_dir: None,
             policy: Policy::EndAll,
+            kinship: Kinship::Separate,
             is_past_switch: false,
         };
         let network = NetworkOptions::beside_a_switch();
@@ -97,6 +110,7 @@ impl Raw {
             "--seed" => self.seed = number(option, &value()?)?,
             "--pcap" => self.pcap = Some(value()?.into()),
             "--log-dir" => self.log_dir = Some(value()?.into()),
+            "--one-system" => self.kinship = Kinship::OneSystem,
             "--keep-going" => self.policy = Policy::KeepGoing,
             "--mtu" if !self.is_past_switch => self.mtu = Some(mtu(&value()?)?),
             "--ip6" if !self.is_past_switch => self.ip6 = Some(shared_ip6(&value()?)?),
@@ -146,6 +160,7 @@ impl Raw {
             pcap: self.pcap,
             log_dir: self.log_dir,
             policy: self.policy,
+            kinship: self.kinship,
         })
     }
 }
