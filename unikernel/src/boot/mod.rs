@@ -253,6 +253,12 @@ extern "C" fn kernel_main() -> ! {
             .unwrap_or(""),
     );
     if let Some(config) = &params.cluster {
+        if !cfg!(feature = "net") {
+            panic::refuse(format_args!(
+                "the command line makes this a node of a cluster, and the program was built without the network: it \
+                 names no feature of `hermit` among `net`, `tcp` and `udp`"
+            ));
+        }
         if !config.is_complete() {
             panic::refuse(format_args!(
                 "found {} addresses of nodes (cluster.address=IP), expected {}, one for each node of the cluster",

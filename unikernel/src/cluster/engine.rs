@@ -21,7 +21,7 @@ use super::frames::{Frames, NoFrame};
 use super::links::{Came, Links, Progress};
 use super::record::{Kind, Record, Words};
 use super::timers::Timers;
-use super::{CPUS, Reply, Request, Requested, futex, servers};
+use super::{CPUS, FIRST, Reply, Request, Requested, futex, servers};
 use crate::layout::{PAGE, SLICE_SIZE, SLICES_BASE};
 use crate::net::WaitPoint;
 use crate::sched::Kernel;
@@ -385,8 +385,12 @@ fn time(now: u64) -> Time {
     Time(now / 1000)
 }
 
-/// Without one of its nodes the program cannot go on.
+/// Without one of its nodes the program cannot go on. When the first has ended, the program has.
 fn gone(node: NodeId, why: &str) -> ! {
+    if node == FIRST {
+        panic::claim_last_words();
+        panic::end(0);
+    }
     panic::refuse(format_args!("node {} of the cluster {why}", node.0))
 }
 
