@@ -24,6 +24,10 @@
 //!   which leaves out what has not changed since it was last loaded from the same
 //!   address: the area is on the stack, where others have written since.)
 //!
+//! Interrupts are on meanwhile. But before interrupt threads run they come on in a critical
+//! section only: else another interrupt that finds the same threads due, and one more on top of
+//! that, might come for as long as there is room on the stack.
+//!
 //! Afterwards, interrupts being off again, it is asked anew what is to be done, until
 //! there is nothing.
 //!
@@ -279,13 +283,13 @@ unsafe extern "C" fn interrupt_entry() {
         "mov rbx, rsp",
         // The interrupt stack is free for the next one.
         "3:",
-        "sti",
         "cmp eax, {another_thread}",
         "je 4f",
         "call {interrupt_threads}",
         "jmp 5f",
         // The vector state goes below, 64-aligned; its size is known at boot.
         "4:",
+        "sti",
         "call {vector_bytes}",
         "sub rsp, rax",
         "and rsp, -64",
