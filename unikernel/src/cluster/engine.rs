@@ -346,9 +346,9 @@ impl Engine {
         self.links.send(to, header.framed());
         for page in packet.message.carried() {
             match self.frames.bytes(page) {
-                Some(bytes) => self.links.send(to, bytes),
+                Some(bytes) => self.links.send_more(to, bytes),
                 // Never written, so all zeros.
-                None => self.links.send(to, &[0; PAGE as usize]),
+                None => self.links.send_more(to, &[0; PAGE as usize]),
             }
         }
     }

@@ -16,8 +16,9 @@ use darner_wire::Deframer;
 use ringbuf::traits::{Consumer, Observer, Producer};
 
 use super::config::ClusterConfig;
-use super::record::{BYTES, Record};
+use super::record::{BYTES, Record, Sent};
 use crate::net::WaitPoint;
+use crate::time::{catch_up, monotonic_ns};
 
 /// Where nodes listen for each other.
 const PORT: u16 = 7_447;
@@ -38,7 +39,9 @@ pub enum Channel {
 
 /// The first bytes on a connection, from both ends.
 const HELLO: [u8; 8] = *b"darner\x01\x00";
-const HELLO_BYTES: usize = 16;
+const HELLO_BYTES: usize = 24;
+/// Before each packet is when it was sent, by the sender's monotonic clock in ns.
+const TIME_BYTES: usize = 8;
 
 /// What a node says first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,8 @@ struct Hello {
     node: u16,
     channel: u8,
     cpus: u16,
+    /// When, by its monotonic clock, in ns.
+    time: u64,
 }
 
 impl Hello {
@@ -55,14 +60,17 @@ impl Hello {
         bytes[8..10].copy_from_slice(&self.node.to_le_bytes());
         bytes[10] = self.channel;
         bytes[12..14].copy_from_slice(&self.cpus.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.time.to_le_bytes());
         bytes
     }
 
     fn decode(bytes: &[u8; HELLO_BYTES]) -> Option<Self> {
+        let (_, time) = bytes.split_last_chunk()?;
         (bytes[..8] == HELLO).then(|| Self {
             node: u16::from_le_bytes([bytes[8], bytes[9]]),
             channel: bytes[10],
             cpus: u16::from_le_bytes([bytes[12], bytes[13]]),
+            time: u64::from_le_bytes(*time),
         })
     }
 }
@@ -133,6 +141,8 @@ impl Connection {
 struct Peer {
     connections: [Option<Connection>; 2],
     deframer: Deframer,
+    /// When the packet that comes now was sent, as far as that has come.
+    time: Vec<u8>,
     /// A record that has not come whole.
     record: Vec<u8>,
     cpus: u16,
@@ -226,6 +236,7 @@ impl Links {
             node: self.me.0,
             channel: channel as u8,
             cpus: self.cpus,
+            time: monotonic_ns(),
         }
     }
 
@@ -329,19 +340,30 @@ impl Links {
             return;
         };
         if hello.node != self.me.0 && place.is_none() {
+            catch_up(hello.time);
             *place = Some(connection);
             peer.cpus = hello.cpus;
         }
     }
 
-    /// Sends bytes of a packet; more may follow.
+    /// Sends a packet, in pieces: this is the first, and [`Self::send_more`] what follows.
     pub fn send(&mut self, to: NodeId, bytes: &[u8]) {
+        self.put(to, Channel::Coherence, &monotonic_ns().to_le_bytes());
+        self.put(to, Channel::Coherence, bytes);
+    }
+
+    /// Sends more of a packet.
+    pub fn send_more(&mut self, to: NodeId, bytes: &[u8]) {
         self.put(to, Channel::Coherence, bytes);
     }
 
     /// Sends a call or an answer.
     pub fn send_record(&mut self, to: NodeId, record: &Record) {
-        self.put(to, Channel::Calls, &record.encode());
+        let sent = Sent {
+            time: monotonic_ns(),
+            record: *record,
+        };
+        self.put(to, Channel::Calls, &sent.encode());
     }
 
     fn put(&mut self, to: NodeId, channel: Channel, bytes: &[u8]) {
@@ -411,6 +433,14 @@ impl Peer {
             while let (bytes, _) = connection.stream.received.as_slices()
                 && !bytes.is_empty()
             {
+                connection.changed = true;
+                let missing = TIME_BYTES - self.time.len();
+                if missing > 0 {
+                    let count = missing.min(bytes.len());
+                    self.time.extend_from_slice(&bytes[..count]);
+                    connection.stream.received.skip(count);
+                    continue;
+                }
                 let mut rest = bytes;
                 let found = self.deframer.next(&mut rest).map_err(|_| Garbage)?;
                 let count = bytes.len() - rest.len();
@@ -420,8 +450,13 @@ impl Peer {
                     packet.extend_from_slice(found);
                 }
                 connection.stream.received.skip(count);
-                connection.changed = true;
                 if is_found {
+                    catch_up(
+                        self.time
+                            .first_chunk()
+                            .map_or(0, |&time| u64::from_le_bytes(time)),
+                    );
+                    self.time.clear();
                     return Ok(Some(Came::Packet));
                 }
             }
@@ -435,9 +470,10 @@ impl Peer {
                 connection.stream.received.skip(count);
                 connection.changed = true;
                 if let Some(whole) = self.record.first_chunk() {
-                    let record = Record::decode(whole).map_err(|_| Garbage)?;
+                    let sent = Sent::decode(whole).map_err(|_| Garbage)?;
                     self.record.clear();
-                    return Ok(Some(Came::Record(record)));
+                    catch_up(sent.time);
+                    return Ok(Some(Came::Record(sent.record)));
                 }
             }
         }

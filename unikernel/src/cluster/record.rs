@@ -7,7 +7,7 @@
 pub type Words = [u64; 8];
 
 /// Bytes of a record.
-pub const BYTES: usize = 80;
+pub const BYTES: usize = 88;
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,15 +44,26 @@ pub struct Record {
     pub words: Words,
 }
 
+/// A record, and when it was sent, by the sender's monotonic clock in ns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// When.
+    pub time: u64,
+    /// What.
+    pub record: Record,
+}
+
 /// A number that is no kind of record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownKind(pub u64);
 
-impl Record {
-    /// As it is sent: the kind, the call and the words, eight bytes each, little-endian.
+impl Sent {
+    /// As it is on the wire: the time, the kind, the call and the words, eight bytes each,
+    /// little-endian.
     pub fn encode(&self) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
-        let words = [self.kind as u64, self.call].into_iter().chain(self.words);
+        let Record { kind, call, words } = self.record;
+        let words = [self.time, kind as u64, call].into_iter().chain(words);
         for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
             place.copy_from_slice(&word.to_le_bytes());
         }
@@ -67,6 +78,7 @@ impl Record {
             u64::from_le_bytes(bytes)
         });
         let mut next = || words.next().unwrap_or(0);
+        let time = next();
         let kind = match next() {
             0 => Kind::Answer,
             1 => Kind::Spawn,
@@ -81,6 +93,7 @@ impl Record {
         };
         let call = next();
         let words = core::array::from_fn(|_| next());
-        Ok(Self { kind, call, words })
+        let record = Record { kind, call, words };
+        Ok(Self { time, record })
     }
 }
