@@ -26,12 +26,18 @@ pub type Verdict = Result<(), Failure>;
 /// What a test does.
 type Body = Box<dyn Fn(&Suite) -> Verdict + Send + Sync>;
 
+/// Gets what a test needs and this machine may be unable to get; if it is, the text says
+/// why, and what to do.
+type Need = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+
 /// One test.
 pub struct Case {
     /// Its name: parts with slashes, the general ones first.
     pub name: String,
     /// Whether it needs the machine for itself: builds use all CPUs.
     pub alone: bool,
+    /// What comes before: without it, the test is not run, which is no failure.
+    pub need: Option<Need>,
     /// What it does.
     pub body: Body,
 }
@@ -45,6 +51,7 @@ impl Case {
         Self {
             name: name.into(),
             alone: false,
+            need: None,
             body: Box::new(body),
         }
     }
@@ -57,6 +64,14 @@ impl Case {
         Self {
             alone: true,
             ..Self::new(name, body)
+        }
+    }
+
+    /// The same test, which is only run where `need` gets what it needs.
+    pub fn needing(self, need: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self {
+            need: Some(Box::new(need)),
+            ..self
         }
     }
 }

@@ -57,10 +57,9 @@ pub fn run(mut parser: lexopt::Parser) -> Result<u8> {
         )));
     }
     let suite = Suite::new()?;
-    let failed = runner::run(&suite, &cases)?;
-    let passed = cases.len() - failed;
-    println!("{passed} passed, {failed} failed");
-    Ok(u8::from(failed > 0))
+    let tally = runner::run(&suite, &cases)?;
+    println!("{tally}");
+    Ok(u8::from(tally.failed > 0))
 }
 
 fn all() -> Result<Vec<Case>> {

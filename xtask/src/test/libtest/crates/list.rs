@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::repository::Repository;
 use crate::error::{Error, Result};
 use crate::test::libtest::list::Listed;
 use crate::test::libtest::run::Turns;
@@ -18,6 +19,11 @@ pub struct TestSuite {
     pub name: String,
     /// The crate's package in the registry.
     pub package: String,
+    /// Features that are off by default and on here.
+    #[serde(default)]
+    pub features: Vec<String>,
+    /// Where its tests are, if its package comes without.
+    pub repository: Option<Repository>,
     /// Dependencies that its manifest says tests have, and no test here has.
     #[serde(default)]
     pub without: Vec<String>,
@@ -56,6 +62,13 @@ impl Listed for TestSuite {
         }
         if self.omit.values().any(|why| why.trim().is_empty()) {
             return refused("a program is left out for a reason");
+        }
+        if let Some(what) = self
+            .repository
+            .as_ref()
+            .and_then(|repository| repository.check().err())
+        {
+            return refused(&what);
         }
         let mut skips = self.skip.values().flatten();
         match skips.find_map(|skip| skip.check().err()) {
@@ -129,6 +142,12 @@ mod tests {
         [[suite]]
         name = "string"
         package = "string"
+
+        [suite.repository]
+        url = "https://strings.example/string"
+        commit = "0123456789abcdef0123456789abcdef01234567"
+        tests = ["pull"]
+        append."util/mod.rs" = "util.rs"
     "#;
 
     fn suites() -> Vec<TestSuite> {
@@ -168,6 +187,13 @@ mod tests {
             ("knots/rope", "knots//rope"),
             ("has none", ""),
             ("a panic ends the program", " "),
+            ("https://", "--upload-pack=https://"),
+            ("89abcdef0123", "89abcdeg0123"),
+            ("0123456789", "123456789"),
+            ("[\"pull\"]", "[\"../pull\"]"),
+            ("[\"pull\"]", "[]"),
+            ("util/mod.rs", "../util/mod.rs"),
+            ("\"util.rs\"", "\"/util.rs\""),
         ] {
             let text = LIST.replacen(from, to, 1);
             assert_ne!(text, LIST, "{from} is not in the list");
