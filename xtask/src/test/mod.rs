@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use case::Case;
 use suite::Suite;
 
-/// Does what the command line after `test` says; status 1 if a test failed.
+/// Does what the command line after `test` says; status 1 if a test failed, or none was run.
 pub fn run(mut parser: lexopt::Parser) -> Result<u8> {
     use lexopt::prelude::*;
     let (mut filters, mut list) = (Vec::new(), false);
@@ -59,7 +59,7 @@ pub fn run(mut parser: lexopt::Parser) -> Result<u8> {
     let suite = Suite::new()?;
     let tally = runner::run(&suite, &cases)?;
     println!("{tally}");
-    Ok(u8::from(tally.failed > 0))
+    Ok(u8::from(!tally.is_success()))
 }
 
 fn all() -> Result<Vec<Case>> {

@@ -26,6 +26,11 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Whether none failed, and not all were left undone.
+    pub fn is_success(&self) -> bool {
+        self.failed == 0 && self.passed > 0
+    }
+
     fn count(&mut self, case: &Case, end: &End) {
         match end {
             End::Passed => self.passed += 1,
@@ -163,11 +168,14 @@ mod tests {
     #[test]
     fn a_test_that_was_not_run_has_neither_passed_nor_failed() {
         let (mut tally, case) = (Tally::default(), Case::new("a/b", |_| Ok(())));
-        tally.count(&case, &End::Passed);
-        assert_eq!(tally.to_string(), "1 passed, 0 failed");
         tally.count(&case, &End::NotRun("no such host".into()));
+        assert_eq!(tally.to_string(), "0 passed, 0 failed, 1 not run: a/b");
+        assert!(!tally.is_success());
+        tally.count(&case, &End::Passed);
+        assert!(tally.is_success());
         tally.count(&case, &End::Failed(Failure::from("found 1, expected 2")));
         assert_eq!(tally.to_string(), "1 passed, 1 failed, 1 not run: a/b");
+        assert!(!tally.is_success());
     }
 
     #[test]

@@ -66,9 +66,10 @@ impl Repository {
         }
         self.fetch(&folder).map_err(|error| {
             format!(
-                "{error}\nrun this where {url} can be reached, and bring the folder here:\n    \
-                 git init {folder} && cd {folder} && git fetch --depth 1 {url} {commit} && \
-                 git checkout {commit}",
+                "{error}\nrun this where that works, and bring the folder here:\n    \
+                 git init {folder}\n    \
+                 git -C {folder} fetch --depth 1 {url} {commit}\n    \
+                 git -C {folder} checkout {commit}",
                 url = self.url,
                 commit = self.commit,
                 folder = folder.display(),
@@ -79,9 +80,8 @@ impl Repository {
     /// An error unless the package in `sources` says that it was made of this commit.
     pub fn check_origin(&self, sources: &Path) -> Result<()> {
         let path = sources.join(".cargo_vcs_info.json");
-        let text = std::fs::read_to_string(&path).context(|| format!("read {}", path.display()))?;
-        let origin: serde_json::Value =
-            serde_json::from_str(&text).context(|| format!("make sense of {}", path.display()))?;
+        let origin: serde_json::Value = serde_json::from_str(&read(&path)?)
+            .context(|| format!("make sense of {}", path.display()))?;
         match origin["git"]["sha1"].as_str() {
             Some(commit) if commit == self.commit => Ok(()),
             found => Err(Error::usage(format!(
@@ -96,21 +96,18 @@ impl Repository {
     /// Puts a copy of the tests into `folder`, and at the ends of its files those of the
     /// folder `ours`.
     pub fn copy_tests(&self, ours: &Path, folder: &Path) -> Result<()> {
-        let checkout = self.folder()?;
-        verify(&checkout, &self.commit)?;
+        self.copy_from(&self.folder()?, ours, folder)
+    }
+
+    fn copy_from(&self, checkout: &Path, ours: &Path, folder: &Path) -> Result<()> {
+        verify(checkout, &self.commit)?;
         let tests = folder.join("tests");
         // What an earlier commit has left, if anything.
         let _ = std::fs::remove_dir_all(&tests);
         copy(&checkout.join("tests"), &tests)?;
         for (to, from) in &self.append {
             let (to, from) = (tests.join(to), ours.join(from));
-            let text = [&to, &from]
-                .map(|path| {
-                    std::fs::read_to_string(path).context(|| format!("read {}", path.display()))
-                })
-                .into_iter()
-                .collect::<Result<Vec<_>>>()?
-                .join("\n");
+            let text = [read(&to)?, read(&from)?].join("\n");
             std::fs::write(&to, text).context(|| format!("write {}", to.display()))?;
         }
         Ok(())
@@ -210,4 +207,101 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).context(|| format!("read {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::{Repository, git};
+
+    /// A repository with one commit, and how it is asked for.
+    fn published(folder: &Path) -> Repository {
+        fs::create_dir_all(folder.join("tests/util")).unwrap();
+        fs::write(folder.join("tests/tie.rs"), "mod util;\n").unwrap();
+        fs::write(folder.join("tests/util/mod.rs"), "fn theirs() {}\n").unwrap();
+        git(folder, &["init", "--quiet", "--template="]).unwrap();
+        git(folder, &["add", "."]).unwrap();
+        git(
+            folder,
+            &[
+                "-c",
+                "user.name=a",
+                "-c",
+                "user.email=a@example",
+                "-c",
+                "commit.gpgsign=false",
+                "commit",
+                "--quiet",
+                "--message=a",
+            ],
+        )
+        .unwrap();
+        Repository {
+            url: folder.display().to_string(),
+            commit: git(folder, &["rev-parse", "HEAD"]).unwrap().trim().into(),
+            tests: vec!["tie".into()],
+            append: [("util/mod.rs".into(), "ours.rs".into())].into(),
+        }
+    }
+
+    #[test]
+    fn tests_are_those_of_the_commit_and_what_is_appended() {
+        let scratch = tempfile::tempdir().unwrap();
+        let repository = published(&scratch.path().join("published"));
+        let (kept, folder) = (scratch.path().join("kept"), scratch.path().join("folder"));
+        repository.fetch(&kept).unwrap();
+        fs::write(scratch.path().join("ours.rs"), "fn ours() {}\n").unwrap();
+        for _ in 0..2 {
+            repository
+                .copy_from(&kept, scratch.path(), &folder)
+                .unwrap();
+            assert_eq!(
+                fs::read_to_string(folder.join("tests/util/mod.rs")).unwrap(),
+                "fn theirs() {}\n\nfn ours() {}\n"
+            );
+        }
+        // What is kept is as it was, and is no longer used when it is not.
+        fs::write(kept.join("tests/tie.rs"), "").unwrap();
+        let changed = repository.copy_from(&kept, scratch.path(), &folder);
+        assert!(changed.unwrap_err().to_string().contains("tests/tie.rs"));
+    }
+
+    #[test]
+    fn what_is_not_there_leaves_nothing_behind() {
+        let scratch = tempfile::tempdir().unwrap();
+        let published = published(&scratch.path().join("published"));
+        let cache = scratch.path().join("cache");
+        for repository in [
+            Repository {
+                url: scratch.path().join("none").display().to_string(),
+                ..published.clone()
+            },
+            Repository {
+                commit: "0".repeat(40),
+                ..published
+            },
+        ] {
+            let error = repository.fetch(&cache.join("kept")).unwrap_err();
+            assert!(error.to_string().contains("fetch"), "{error}");
+            assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
+        }
+    }
+
+    #[test]
+    fn the_tests_are_those_of_the_packages_commit() {
+        let scratch = tempfile::tempdir().unwrap();
+        let repository = published(&scratch.path().join("published"));
+        assert!(repository.check_origin(scratch.path()).is_err());
+        for (commit, is_it) in [(&*repository.commit, true), ("0123", false)] {
+            let info = format!(r#"{{"git": {{"sha1": "{commit}"}}, "path_in_vcs": ""}}"#);
+            fs::write(scratch.path().join(".cargo_vcs_info.json"), info).unwrap();
+            assert_eq!(repository.check_origin(scratch.path()).is_ok(), is_it);
+        }
+    }
 }
