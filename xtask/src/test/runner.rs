@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::io::Write;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::case::{Case, Failure};
+use super::case::{Case, Company, Failure};
 use super::suite::Suite;
 use crate::error::{Error, Result};
 use crate::vm::Outcome;
@@ -58,24 +58,33 @@ enum End {
     NotRun(String),
 }
 
-/// Runs all.
+/// Runs all: first builds, then what needs the machine for itself, then guests.
 pub fn run(suite: &Suite, cases: &[Case]) -> Result<Tally> {
-    let mut tally = Tally::default();
-    for case in cases.iter().filter(|case| case.alone) {
-        tally.count(case, &one(suite, case));
-    }
-    let queue: Mutex<VecDeque<&Case>> =
-        Mutex::new(cases.iter().filter(|case| !case.alone).collect());
     let workers = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(4);
-    let next = || {
-        queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
-    };
-    let ends = Mutex::new(&mut tally);
+    let mut tally = Tally::default();
+    for (company, workers) in [
+        (Company::Builds, workers),
+        (Company::Nobody, 1),
+        (Company::Guests, workers),
+    ] {
+        let cases = cases.iter().filter(|case| case.company == company);
+        side_by_side(suite, cases.collect(), workers, &mut tally);
+    }
+    match crate::interrupt::status() {
+        Some(_) => Err(Error::interrupted()),
+        None => Ok(tally),
+    }
+}
+
+/// Runs these, as many at a time as there are workers.
+fn side_by_side(suite: &Suite, cases: VecDeque<&Case>, workers: usize, tally: &mut Tally) {
+    fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    let (queue, tally) = (Mutex::new(cases), Mutex::new(tally));
+    let next = || locked(&queue).pop_front();
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
@@ -83,17 +92,11 @@ pub fn run(suite: &Suite, cases: &[Case]) -> Result<Tally> {
                     && let Some(case) = next()
                 {
                     let end = one(suite, case);
-                    ends.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .count(case, &end);
+                    locked(&tally).count(case, &end);
                 }
             });
         }
     });
-    match crate::interrupt::status() {
-        Some(_) => Err(Error::interrupted()),
-        None => Ok(tally),
-    }
 }
 
 /// Runs one and says how it went.
