@@ -22,7 +22,7 @@ mod stress;
 mod suite;
 
 use crate::error::{Error, Result};
-use case::Case;
+use case::{Case, Company};
 use suite::Suite;
 
 /// Does what the command line after `test` says; status 1 if a test failed, or none was run.
@@ -78,6 +78,36 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(serving::cases());
     cases.extend(cluster::cases());
     cases.extend(bench::cases());
-    cases.extend(libtest::cases()?);
+    cases.extend(libtest::crates()?);
+    let (guests, mut cases): (Vec<_>, Vec<_>) = cases
+        .into_iter()
+        .partition(|case| case.company == Company::Guests);
+    cases.extend(spread(libtest::std_tests()?, guests));
     Ok(cases)
+}
+
+/// `few` evenly among `many`: each of these tests is a build of its own, which would leave
+/// those without anything to run wait for each other.
+fn spread<T>(few: Vec<T>, many: Vec<T>) -> Vec<T> {
+    let between = many.len().div_ceil(few.len().max(1));
+    let (mut all, mut many) = (Vec::new(), many.into_iter());
+    for one in few {
+        all.push(one);
+        all.extend(many.by_ref().take(between));
+    }
+    all.extend(many);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spread;
+
+    #[test]
+    fn few_are_spread_among_many() {
+        assert_eq!(spread(vec![8, 9], vec![1, 2, 3]), [8, 1, 2, 9, 3]);
+        assert_eq!(spread(vec![7, 8, 9], vec![1]), [7, 1, 8, 9]);
+        assert_eq!(spread(vec![8], vec![]), [8]);
+        assert_eq!(spread(vec![], vec![1, 2]), [1, 2]);
+    }
 }
