@@ -89,11 +89,11 @@ fn all() -> Result<Vec<Case>> {
 /// `few` evenly among `many`: each of these tests is a build of its own, which would leave
 /// those without anything to run wait for each other.
 fn spread<T>(few: Vec<T>, many: Vec<T>) -> Vec<T> {
-    let between = many.len().div_ceil(few.len().max(1));
+    let between = many.len() / few.len().max(1);
     let (mut all, mut many) = (Vec::new(), many.into_iter());
     for one in few {
-        all.push(one);
         all.extend(many.by_ref().take(between));
+        all.push(one);
     }
     all.extend(many);
     all
@@ -105,8 +105,8 @@ mod tests {
 
     #[test]
     fn few_are_spread_among_many() {
-        assert_eq!(spread(vec![8, 9], vec![1, 2, 3]), [8, 1, 2, 9, 3]);
-        assert_eq!(spread(vec![7, 8, 9], vec![1]), [7, 1, 8, 9]);
+        assert_eq!(spread(vec![8, 9], vec![1, 2, 3]), [1, 8, 2, 9, 3]);
+        assert_eq!(spread(vec![7, 8, 9], vec![1]), [7, 8, 9, 1]);
         assert_eq!(spread(vec![8], vec![]), [8]);
         assert_eq!(spread(vec![], vec![1, 2]), [1, 2]);
     }
