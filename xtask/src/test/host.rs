@@ -20,7 +20,8 @@ pub fn cases() -> Vec<Case> {
         }),
         // Every order of what CPUs do to each other's queues and locks.
         Case::alone("host/loom", |suite| {
-            model(suite, "loom", &["darner-lwkt", "darner-slab"], "")
+            model(suite, "loom", &["darner-lwkt", "darner-slab"], "")?;
+            model(suite, "loom", &["darner-netstack"], "models")
         }),
         // Many orders of larger ones.
         Case::alone("host/shuttle", |suite| {

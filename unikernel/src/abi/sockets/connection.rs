@@ -108,8 +108,8 @@ impl Connection {
             let is_end = self.state.is_end_of_input();
             let count = self.received.with(|ring| copy_out(ring, buffer, take));
             if count > 0 {
-                if take == Take::Away {
-                    self.tell();
+                if take == Take::Away && self.state.wants_room(&self.received_view) {
+                    net::tell(Request::Attend(self.id()));
                 }
                 return Ok(count);
             }
