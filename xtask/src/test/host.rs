@@ -16,7 +16,8 @@ pub fn cases() -> Vec<Case> {
         Case::build("host/unit", |suite| cargo_test(suite, &[])),
         // Every order of what CPUs do to each other's queues and locks.
         Case::build("host/loom", |suite| {
-            model(suite, "loom", &["darner-lwkt", "darner-slab"], "")
+            model(suite, "loom", &["darner-lwkt", "darner-slab"], "")?;
+            model(suite, "loom", &["darner-netstack"], "models")
         }),
         // The model check, many schedules, and all mutants: with optimisation, a minute.
         Case::build("host/coherence", |suite| {
