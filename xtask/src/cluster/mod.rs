@@ -1,10 +1,12 @@
 //! `xtask cluster`: one program in several virtual machines on one switch.
 //!
-//! Node `i` is called `n<i>` and has the `i + 1`-th address of the subnet. The program
-//! learns of the others from its environment: `DARNER_NODE` is its own number,
-//! `DARNER_NODES` how many there are, `DARNER_ADDRESSES` all addresses in order, with
-//! commas between them. Standard input goes to node 0.
+//! Node `i` is called `n<i>` and has the `i + 1`-th address of the subnet. They are one system: the
+//! program begins on node 0, and its threads run on all of them, in one memory. Standard input,
+//! output and the exit status are the program's, as with `run`.
 //!
+//! With `--separate` there are as many programs. Each learns of the others from its environment:
+//! `DARNER_NODE` is its own number, `DARNER_NODES` how many there are, `DARNER_ADDRESSES` all
+//! addresses in order, with commas between them. Standard input goes to node 0.
 //! The exit status is 0 when all nodes end with 0, else that of the node that failed
 //! first in time; the statuses are those of `run`.
 
@@ -290,7 +292,11 @@ impl Cluster<'_> {
         let Explanation { mut text, status } = Explanation::of(self.set, self.program, outcome)?;
         match (&outcome.end, first_failure) {
             (End::Stopped, Some((failed, _))) => {
-                text = format!("xtask: ended, because n{failed} has failed (--keep-going)\n");
+                text = format!("xtask: ended, because n{failed} has failed");
+                text += match self.options.kinship {
+                    Kinship::OneSystem => "\n",
+                    Kinship::Separate => " (--keep-going)\n",
+                };
             }
             // The others say nothing of a status that is not the command's.
             (End::Exited(1..), _) => text += &format!("xtask: exit status {status}\n"),

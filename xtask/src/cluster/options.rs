@@ -90,7 +90,7 @@ impl Options {
             pcap: None,
             log_dir: None,
             policy: Policy::EndAll,
-            kinship: Kinship::Separate,
+            kinship: Kinship::OneSystem,
             is_past_switch: false,
         };
         let network = NetworkOptions::beside_a_switch();
@@ -110,7 +110,7 @@ impl Raw {
             "--seed" => self.seed = number(option, &value()?)?,
             "--pcap" => self.pcap = Some(value()?.into()),
             "--log-dir" => self.log_dir = Some(value()?.into()),
-            "--one-system" => self.kinship = Kinship::OneSystem,
+            "--separate" => self.kinship = Kinship::Separate,
             "--keep-going" => self.policy = Policy::KeepGoing,
             "--mtu" if !self.is_past_switch => self.mtu = Some(mtu(&value()?)?),
             "--ip6" if !self.is_past_switch => self.ip6 = Some(shared_ip6(&value()?)?),
@@ -143,6 +143,11 @@ impl Raw {
             return Err(Error::usage(format!(
                 "found --nodes {nodes}, expected 1 to {most}"
             )));
+        }
+        if self.kinship == Kinship::OneSystem && matches!(self.policy, Policy::KeepGoing) {
+            return Err(Error::usage(
+                "found --keep-going: one system ends as a whole, so it goes with --separate only",
+            ));
         }
         if common.config.gdb && nodes > 1 {
             return Err(Error::usage(
