@@ -25,6 +25,7 @@ use super::{CPUS, FIRST, Reply, Request, Requested, futex, servers};
 use crate::layout::{PAGE, SLICE_SIZE, SLICES_BASE};
 use crate::net::WaitPoint;
 use crate::sched::Kernel;
+use crate::time::monotonic_ns;
 use crate::{arch, panic};
 
 /// How long a page that has just arrived stays, in microseconds.
@@ -35,6 +36,14 @@ const RUN: u8 = 16;
 const MOVED: usize = 4096;
 /// Entries of the directory.
 const RECORDS: usize = 1 << 16;
+
+/// How long all nodes may take to be linked, in ns.
+const FORMATION: u64 = 90_000_000_000;
+/// How often a node says that it is there, in ns.
+const BEAT: u64 = 500_000_000;
+/// How long a node that says nothing is waited for, in ns. A machine that has to share its host
+/// with many may stand still for seconds.
+const SILENCE: u64 = 20_000_000_000;
 
 type Answer = ReplyTo<Kernel, Reply>;
 
@@ -52,10 +61,16 @@ pub struct Engine {
     /// Calls that other nodes have not answered.
     calls: BTreeMap<u64, Answer>,
     last_call: u64,
+    /// When something was last heard of each node (monotonic ns).
+    heard: Vec<u64>,
+    /// When this node says next that it is there.
+    next_beat: u64,
     /// Threads that wait for all nodes to be linked.
     waiting_formed: Vec<Answer>,
     /// All nodes are linked, and the program's variables are shared.
     is_formed: bool,
+    /// Until when they may be on their way (monotonic ns).
+    give_up: u64,
 }
 
 impl Engine {
@@ -91,8 +106,11 @@ impl Engine {
             waiting: BTreeMap::new(),
             calls: BTreeMap::new(),
             last_call: 0,
+            heard: members.iter().map(|_| 0).collect(),
+            next_beat: 0,
             waiting_formed: Vec::new(),
             is_formed: false,
+            give_up: monotonic_ns() + FORMATION,
         }
     }
 
@@ -100,8 +118,12 @@ impl Engine {
     /// is to be called again at the latest (monotonic ns).
     pub fn step(&mut self, stack: &mut Stack<WaitPoint>, now: u64) -> (Progress, Option<u64>) {
         let link_deadline = self.links.make(stack, now);
-        if !self.is_formed && self.links.are_complete() {
-            self.form(now);
+        if !self.is_formed {
+            if self.links.are_complete() {
+                self.form(now);
+            } else if now > self.give_up {
+                not_formed(&self.links.missing());
+            }
         }
         while let Ok(Some(Received::Message(message))) = self.requests.get() {
             let (request, reply_to) = message.into_parts();
@@ -124,14 +146,21 @@ impl Engine {
         while let Some(page) = self.timers.take(time(now)) {
             self.happens(now, Event::TimeOver { page }, None);
         }
+        if self.is_formed && now >= self.next_beat {
+            self.beat(now);
+        }
         let progress = self.links.flush(stack, now);
         let timer = self.timers.next().map(|at| at.0.saturating_mul(1000));
-        (progress, link_deadline.into_iter().chain(timer).min())
+        let beat = self.is_formed.then_some(self.next_beat);
+        let deadlines = link_deadline.into_iter().chain(timer).chain(beat);
+        (progress, deadlines.min())
     }
 
     /// All are there: from now on the program's variables are the same memory on all nodes.
     fn form(&mut self, now: u64) {
         self.is_formed = true;
+        self.heard.fill(now);
+        self.next_beat = now + BEAT;
         let cpus = self.links.cpus();
         CPUS.store(
             cpus.iter().map(|&cpus| usize::from(cpus)).sum(),
@@ -150,6 +179,26 @@ impl Engine {
         }
         for answer in self.waiting_formed.drain(..) {
             let _ = answer.reply(Reply::Done);
+        }
+    }
+
+    /// Says that this node is there, and looks whether the others are.
+    fn beat(&mut self, now: u64) {
+        // Who has stood still for so long has not listened, either.
+        let has_stood_still = now > self.next_beat + SILENCE / 4;
+        self.next_beat = now + BEAT;
+        let me = self.node.id();
+        for node in (0..self.heard.len() as u16).map(NodeId) {
+            if node == me {
+                continue;
+            }
+            let heard = &mut self.heard[usize::from(node.0)];
+            if has_stood_still {
+                *heard = now;
+            } else if now.saturating_sub(*heard) > SILENCE {
+                gone(node, "has not been heard of for 20 s");
+            }
+            self.send(node, Kind::Heartbeat, 0, Words::default());
         }
     }
 
@@ -197,10 +246,17 @@ impl Engine {
     fn receive(&mut self, now: u64) {
         let mut packet = core::mem::take(&mut self.packet);
         while let Some((from, came)) = self.links.next(&mut packet) {
+            // What has come may have put the clock forward.
+            self.heard[usize::from(from.0)] = monotonic_ns().max(now);
             match came {
                 Came::Packet => self.packet(from, &packet, now),
                 Came::Record(record) => self.record(from, record),
-                Came::Gone => gone(from, "does not answer any more"),
+                // It closes its links when the program has ended, which was said there.
+                Came::Gone if from == FIRST => {
+                    panic::claim_last_words();
+                    panic::end(0);
+                }
+                Came::Gone => gone(from, "has closed its links"),
                 Came::Garbage => gone(from, "sends what makes no sense"),
             }
         }
@@ -256,6 +312,7 @@ impl Engine {
                 );
             }
             Kind::FutexWoken => futex::woken(words[0]),
+            Kind::Heartbeat => {}
             Kind::Spawn | Kind::Join | Kind::Delegate | Kind::Free => {
                 servers::give(servers::Work::Asked { from, record });
             }
@@ -385,17 +442,26 @@ fn time(now: u64) -> Time {
     Time(now / 1000)
 }
 
-/// Without one of its nodes the program cannot go on. When the first has ended, the program has.
+/// Ends this node: the program cannot go on without one of its nodes, whose memory and threads
+/// are gone with it.
 fn gone(node: NodeId, why: &str) -> ! {
-    if node == FIRST {
-        panic::claim_last_words();
-        panic::end(0);
-    }
-    panic::refuse(format_args!("node {} of the cluster {why}", node.0))
+    panic::lost(format_args!(
+        "node {} {why}: what of the program's memory and threads was there is lost, so the program ends",
+        node.0
+    ))
+}
+
+/// Ends this node: others have not come.
+fn not_formed(missing: &[NodeId]) -> ! {
+    let missing: Vec<u16> = missing.iter().map(|node| node.0).collect();
+    panic::refuse(format_args!(
+        "found no link to nodes {missing:?} of the cluster for 90 s; start all nodes, with the same addresses \
+         (cluster.address=IP) and the same program"
+    ))
 }
 
 fn no_memory() -> ! {
-    panic::refuse(format_args!(
+    panic::lost(format_args!(
         "there is no memory left for a page of the cluster; give the VMs more memory"
     ))
 }

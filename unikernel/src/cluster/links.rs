@@ -192,12 +192,19 @@ impl Links {
 
     /// Whether all are there.
     pub fn are_complete(&self) -> bool {
-        let others = (0..)
+        (0..)
+            .map(NodeId)
             .zip(&self.peers)
-            .filter(|&(node, _)| node != self.me.0);
-        others
-            .into_iter()
-            .all(|(_, peer)| peer.connections.iter().all(Option::is_some))
+            .all(|(node, peer)| node == self.me || peer.is_linked())
+    }
+
+    /// Nodes that are not linked.
+    pub fn missing(&self) -> Vec<NodeId> {
+        let nodes = (0..).map(NodeId).zip(&self.peers);
+        nodes
+            .filter(|&(node, peer)| node != self.me && !peer.is_linked())
+            .map(|(node, _)| node)
+            .collect()
     }
 
     /// CPUs of each node, this one's included.
@@ -427,6 +434,10 @@ pub enum Progress {
 struct Garbage;
 
 impl Peer {
+    fn is_linked(&self) -> bool {
+        self.connections.iter().all(Option::is_some)
+    }
+
     fn next(&mut self, packet: &mut Vec<u8>) -> Result<Option<Came>, Garbage> {
         let [coherence, calls] = &mut self.connections;
         if let Some(connection) = coherence {

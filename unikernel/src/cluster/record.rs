@@ -31,6 +31,8 @@ pub enum Kind {
     FutexWoken = 7,
     /// Memory is freed: address, size, alignment.
     Free = 8,
+    /// The sender is there.
+    Heartbeat = 9,
 }
 
 /// A call, or its answer.
@@ -89,6 +91,7 @@ impl Sent {
             6 => Kind::FutexWake,
             7 => Kind::FutexWoken,
             8 => Kind::Free,
+            9 => Kind::Heartbeat,
             other => return Err(UnknownKind(other)),
         };
         let call = next();

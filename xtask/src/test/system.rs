@@ -46,6 +46,7 @@ pub fn cases() -> Vec<Case> {
     }
     cases.push(Case::alone("system/stress/2x1", stress));
     cases.push(Case::alone("system/status", status));
+    cases.push(Case::alone("system/cut-off", cut_off));
     cases
 }
 
@@ -112,4 +113,22 @@ fn status(suite: &Suite) -> Verdict {
     // On the other node: the first thread that is started comes up there.
     of(&["thread-panic"], 101, "[n1] ")?;
     of(&["null"], 139, "null pointer dereference")
+}
+
+/// A node that cannot be reached any more is given up, and all end with a report.
+fn cut_off(suite: &Suite) -> Verdict {
+    let words = [
+        "cluster",
+        "--nodes",
+        "2",
+        "--timeout",
+        "120",
+        "--faults",
+        "down=1@12s..",
+        "faults",
+        "--",
+        "hang-idle",
+    ];
+    let output = xtask(suite, &words)?;
+    expect(&output, 75, "has not been heard of for 20 s")
 }

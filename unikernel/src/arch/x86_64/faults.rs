@@ -8,9 +8,10 @@ use x86_64::registers::control::Cr2;
 
 use super::idt::TrapFrame;
 use super::percpu;
+use crate::cluster::{self, NoAccess};
 use crate::memory::{paging, stacks};
 use crate::trace::{self, Kind};
-use crate::{boot, cluster, console, layout, panic, sched};
+use crate::{boot, console, layout, panic, sched};
 
 /// Exit status of a program that an exception ended, as a shell shows SIGSEGV.
 pub const EXIT_STATUS: i32 = 139;
@@ -86,9 +87,22 @@ pub fn may_wait(frame: &TrapFrame, address: u64) -> bool {
 pub extern "C" fn wait_for_page(address: u64, frame: &TrapFrame) {
     let write = frame.error & WRITE != 0;
     let fetch = frame.error & FETCH != 0;
-    if fetch || cluster::fault(address, write).is_err() {
-        interrupts::disable();
-        exception(frame);
+    let result = match fetch {
+        true => Err(NoAccess::Wild),
+        false => cluster::fault(address, write),
+    };
+    match result {
+        Ok(()) => {}
+        Err(NoAccess::Lost) => panic::lost(format_args!(
+            "the only copy of the memory at {address:#x} was on a node that is gone"
+        )),
+        Err(NoAccess::Wild) => {
+            interrupts::disable();
+            // SAFETY: the register only says where the last page fault was. Others have come since
+            // this one, and the report is about this one.
+            unsafe { core::arch::asm!("mov cr2, {}", in(reg) address, options(nostack, nomem)) };
+            exception(frame);
+        }
     }
 }
 
