@@ -1,5 +1,6 @@
 //! What crate `virtio-drivers` asks of the machine: memory for its rings, and where things are.
 
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
@@ -9,11 +10,14 @@ use crate::memory::paging;
 
 /// This machine. Devices see the memory that the processor sees, at its physical addresses,
 /// and through its caches; see [`dma`].
-pub enum Machine {}
+///
+/// It is the same for all, but the library's code is made anew for each `User`, and so made for
+/// one.
+pub struct Machine<User>(PhantomData<User>);
 
 // SAFETY: blocks of `Dma` are nobody else's, aligned to pages and mapped for ever; registers
 // are mapped in a window of their own.
-unsafe impl Hal for Machine {
+unsafe impl<User> Hal for Machine<User> {
     /// Thread context, or boot. Address 0, which is no memory of the allocator's: there is none.
     fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         match Dma::zeroed((pages * PAGE_SIZE) as u64) {

@@ -25,7 +25,7 @@ use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::pci::VirtioPciError;
 use virtio_drivers::transport::{DeviceStatus, DeviceType, SomeTransport, Transport};
 
-use self::queue::{Queue, Writer};
+use self::queue::{Direction, Queue};
 use self::signals::Signals;
 use super::interrupts::Interrupt;
 
@@ -103,13 +103,12 @@ impl Device {
         Box::leak(Box::new(Interrupt::new(wake, self.signals.acknowledge())))
     }
 
-    /// Makes queue number `index`, to whose buffers `writer` writes.
-    pub fn queue<const ENTRIES: usize>(
+    /// Makes queue number `index`.
+    pub fn queue<D: Direction, const ENTRIES: usize>(
         &mut self,
         index: u16,
-        writer: Writer,
         interrupt: Option<&'static Interrupt>,
-    ) -> Result<Queue<ENTRIES>, Refusal> {
+    ) -> Result<Queue<D, ENTRIES>, Refusal> {
         match self.transport.max_queue_size(index) {
             0 => return Err(Refusal::NoQueue(index)),
             found if (found as usize) < ENTRIES => {
@@ -124,11 +123,7 @@ impl Device {
             self.signals.route(index, interrupt)?;
         }
         let ring = VirtQueue::new(&mut *self.transport, index, false, false)?;
-        Ok(Queue::new(
-            Box::new(ring),
-            self.signals.doorbell(index)?,
-            writer,
-        ))
+        Ok(Queue::new(Box::new(ring), self.signals.doorbell(index)?))
     }
 
     /// Has the device begin. Its queues are there.

@@ -41,7 +41,7 @@ fn parts(access: &Access, address: DeviceFunction) -> Result<(PciTransport, Pci)
     // The size of memory is found by moving it about, which takes a hypervisor long while
     // the device answers there.
     pci::disable(access, address);
-    let transport = PciTransport::new::<Machine, _>(&mut root, address)?;
+    let transport = PciTransport::new::<Machine<Pci>, _>(&mut root, address)?;
     let signals = Pci::open(access, address)?;
     pci::enable(access, address);
     Ok((transport, signals))

@@ -22,13 +22,45 @@ use super::hal::Machine;
 use super::signals::Doorbell;
 use crate::arch::fence;
 
-/// Who writes to the buffers of a queue; the other side only reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Writer {
-    /// The driver.
-    Driver,
-    /// The device.
-    Device,
+/// Which way the buffers of a queue go. A type, so that of all that the library can do with
+/// several buffers of both kinds no instruction is left.
+pub trait Direction {
+    /// Calls `ring` with `buffer` as the library wants to have it.
+    ///
+    /// # Safety
+    /// The buffer is valid, and nobody else uses it meanwhile.
+    unsafe fn with<T>(
+        buffer: NonNull<[u8]>,
+        ring: impl for<'a> FnOnce(&'a [&'a [u8]], &'a mut [&'a mut [u8]]) -> T,
+    ) -> T;
+}
+
+/// The driver writes to them, the device only reads.
+pub enum ToDevice {}
+
+impl Direction for ToDevice {
+    #[inline]
+    unsafe fn with<T>(
+        buffer: NonNull<[u8]>,
+        ring: impl for<'a> FnOnce(&'a [&'a [u8]], &'a mut [&'a mut [u8]]) -> T,
+    ) -> T {
+        // SAFETY: as the caller says.
+        ring(&[unsafe { buffer.as_ref() }], &mut [])
+    }
+}
+
+/// The device writes to them, the driver only reads.
+pub enum FromDevice {}
+
+impl Direction for FromDevice {
+    #[inline]
+    unsafe fn with<T>(
+        mut buffer: NonNull<[u8]>,
+        ring: impl for<'a> FnOnce(&'a [&'a [u8]], &'a mut [&'a mut [u8]]) -> T,
+    ) -> T {
+        // SAFETY: as the caller says.
+        ring(&[], &mut [unsafe { buffer.as_mut() }])
+    }
 }
 
 /// A buffer that the device has used. It is the driver's again.
@@ -42,11 +74,10 @@ pub struct Used {
     pub bytes: u32,
 }
 
-/// A queue of up to `ENTRIES` buffers, which go one way.
-pub struct Queue<const ENTRIES: usize> {
-    ring: Box<VirtQueue<Machine, ENTRIES>>,
+/// A queue of up to `ENTRIES` buffers.
+pub struct Queue<D: Direction, const ENTRIES: usize> {
+    ring: Box<VirtQueue<Machine<D>, ENTRIES>>,
     doorbell: Doorbell,
-    writer: Writer,
     /// By number, the buffers that are with the device.
     flying: Box<[Option<NonNull<[u8]>>]>,
     /// How many were offered since the doorbell was last thought of.
@@ -56,15 +87,14 @@ pub struct Queue<const ENTRIES: usize> {
 }
 
 // SAFETY: the buffers are the queue's alone while it has pointers to them, as `offer` demands.
-unsafe impl<const ENTRIES: usize> Send for Queue<ENTRIES> {}
+unsafe impl<D: Direction, const ENTRIES: usize> Send for Queue<D, ENTRIES> {}
 
-impl<const ENTRIES: usize> Queue<ENTRIES> {
+impl<D: Direction, const ENTRIES: usize> Queue<D, ENTRIES> {
     /// A ring that the device knows of, and its doorbell.
-    pub fn new(ring: Box<VirtQueue<Machine, ENTRIES>>, doorbell: Doorbell, writer: Writer) -> Self {
+    pub fn new(ring: Box<VirtQueue<Machine<D>, ENTRIES>>, doorbell: Doorbell) -> Self {
         Self {
             ring,
             doorbell,
-            writer,
             flying: vec![None; ENTRIES].into(),
             unannounced: 0,
             is_broken: false,
@@ -78,15 +108,11 @@ impl<const ENTRIES: usize> Queue<ENTRIES> {
     /// # Safety
     /// The buffer is of memory of [`Dma`](crate::drivers::dma::Dma), not empty, and nobody uses
     /// it until [`Queue::pop`] gives it back or the device is reset.
-    pub unsafe fn offer(&mut self, mut buffer: NonNull<[u8]>) -> Option<u16> {
+    #[inline(never)]
+    pub unsafe fn offer(&mut self, buffer: NonNull<[u8]>) -> Option<u16> {
         // SAFETY: nobody else uses the buffer, as the caller says.
-        let token = unsafe {
-            match self.writer {
-                Writer::Driver => self.ring.add(&[buffer.as_ref()], &mut []),
-                Writer::Device => self.ring.add(&[], &mut [buffer.as_mut()]),
-            }
-        }
-        .ok()?;
+        let token = unsafe { D::with(buffer, |read, written| self.ring.add(read, written)) };
+        let token = token.ok()?;
         self.flying[usize::from(token)] = Some(buffer);
         self.unannounced += 1;
         Some(token)
@@ -118,6 +144,7 @@ impl<const ENTRIES: usize> Queue<ENTRIES> {
     }
 
     /// The next buffer that the device has used. `None`: there is none yet.
+    #[inline(never)]
     pub fn pop(&mut self) -> Option<Used> {
         if self.is_broken {
             return None;
@@ -135,13 +162,12 @@ impl<const ENTRIES: usize> Queue<ENTRIES> {
 
     /// The buffer of that number. `None`: it is not with the device, or not the next.
     fn take(&mut self, token: u16) -> Option<Used> {
-        let mut buffer = self.flying.get_mut(usize::from(token))?.take()?;
+        let buffer = self.flying.get_mut(usize::from(token))?.take()?;
         // SAFETY: the device has given the buffer back, which was offered by this number.
         let bytes = unsafe {
-            match self.writer {
-                Writer::Driver => self.ring.pop_used(token, &[buffer.as_ref()], &mut []),
-                Writer::Device => self.ring.pop_used(token, &[], &mut [buffer.as_mut()]),
-            }
+            D::with(buffer, |read, written| {
+                self.ring.pop_used(token, read, written)
+            })
         };
         let bytes = bytes.ok()?;
         Some(Used {

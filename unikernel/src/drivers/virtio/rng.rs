@@ -8,7 +8,7 @@ use core::hint;
 use core::mem::forget;
 use core::ptr::NonNull;
 
-use super::queue::{self, Used, Writer};
+use super::queue::{self, FromDevice, Used};
 use super::{Device, Refusal};
 use crate::abi::entropy::{self, SEED_BYTES};
 use crate::drivers::dma::Dma;
@@ -16,7 +16,7 @@ use crate::time::monotonic_ns;
 
 /// Its only queue, for one request at a time.
 const REQUESTS: u16 = 0;
-type Queue = queue::Queue<1>;
+type Queue = queue::Queue<FromDevice, 1>;
 /// How long it may take for all, in nanoseconds: boot waits.
 const PATIENCE: u64 = 1_000_000_000;
 
@@ -30,7 +30,7 @@ pub fn seed(mut device: Device) {
 
 fn take(device: &mut Device) -> Result<[u8; SEED_BYTES], Refusal> {
     device.negotiate(|_| 0)?;
-    let mut queue = device.queue(REQUESTS, Writer::Device, None)?;
+    let mut queue = device.queue(REQUESTS, None)?;
     queue.be_quiet();
     let buffer = Dma::new(SEED_BYTES as u64).ok_or(Refusal::Memory)?;
     device.begin();

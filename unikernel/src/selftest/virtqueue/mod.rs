@@ -14,7 +14,7 @@ use virtio_drivers::queue::VirtQueue;
 use self::device::{Device, QUIET};
 use super::{Failure, Found};
 use crate::drivers::dma::Dma;
-use crate::drivers::virtio::queue::{Queue, Writer};
+use crate::drivers::virtio::queue::{FromDevice, Queue};
 use crate::drivers::virtio::signals::Doorbell;
 
 const ENTRIES: usize = 8;
@@ -28,7 +28,7 @@ static RUNG: AtomicU32 = AtomicU32::new(0);
 
 /// A queue, the device at its other end, and buffers.
 struct Bench {
-    queue: Queue<ENTRIES>,
+    queue: Queue<FromDevice, ENTRIES>,
     device: Device,
     memory: Dma,
 }
@@ -42,7 +42,7 @@ impl Bench {
         let doorbell = unsafe { Doorbell::word(NonNull::from(&RUNG).cast(), NUMBER) };
         let memory = Dma::zeroed(((ENTRIES + 1) * BYTES) as u64).ok_or("no memory for buffers")?;
         Ok(Self {
-            queue: Queue::new(Box::new(ring), doorbell, Writer::Device),
+            queue: Queue::new(Box::new(ring), doorbell),
             device,
             memory,
         })

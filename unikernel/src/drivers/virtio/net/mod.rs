@@ -22,7 +22,6 @@ use self::budget::Budget;
 use self::header::HEADER;
 use self::receive::{Receiver, Spread};
 use self::transmit::Transmitter;
-use super::queue::{self, Writer};
 use super::{Device, Refusal};
 use crate::abi::entropy;
 use crate::drivers::interrupts::Interrupt;
@@ -31,7 +30,6 @@ const RECEIVE: u16 = 0;
 const TRANSMIT: u16 = 1;
 /// Entries of either queue: what hypervisors have at least.
 const ENTRIES: usize = budget::MOST_BUFFERS as usize;
-type Queue = queue::Queue<ENTRIES>;
 
 /// Offsets of the device's own fields (5.1.4).
 const MAC: usize = 0;
@@ -141,8 +139,8 @@ impl Parts {
         };
         let interrupt = device.interrupt(wake);
         let longest = HEADER + ETHERNET + TAG + usize::from(mtu);
-        let receive: Queue = device.queue(RECEIVE, Writer::Device, Some(interrupt))?;
-        let transmit: Queue = device.queue(TRANSMIT, Writer::Driver, Some(interrupt))?;
+        let receive = device.queue(RECEIVE, Some(interrupt))?;
+        let transmit = device.queue(TRANSMIT, Some(interrupt))?;
         let buffers = budget.receive_buffers(longest);
         let longest_sent = match capabilities.segmentation {
             0 => longest,

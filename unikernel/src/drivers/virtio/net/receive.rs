@@ -15,9 +15,9 @@ use core::slice;
 use darner_netstack::nic::{Counters, Receive, RxChecksum};
 
 use super::header::{self, HEADER, Header};
-use super::{ETHERNET, Queue, TAG};
+use super::{ENTRIES, ETHERNET, TAG};
 use crate::drivers::dma::Dma;
-use crate::drivers::virtio::queue::Used;
+use crate::drivers::virtio::queue::{FromDevice, Queue, Used};
 
 /// Buffers are of a multiple of these bytes.
 const LINE: usize = 64;
@@ -39,7 +39,7 @@ pub enum Spread {
 
 /// The receiving half of a card.
 pub struct Receiver {
-    queue: Queue,
+    queue: Queue<FromDevice, ENTRIES>,
     buffers: Buffers,
     /// So many go back before the device is told.
     batch: u16,
@@ -75,7 +75,12 @@ unsafe impl Send for Place {}
 impl Receiver {
     /// A half with so many buffers of `bytes` each, at most as many as the queue has entries.
     /// `None`: there is no memory.
-    pub fn new(mut queue: Queue, count: u16, bytes: usize, spread: Spread) -> Option<Self> {
+    pub fn new(
+        mut queue: Queue<FromDevice, ENTRIES>,
+        count: u16,
+        bytes: usize,
+        spread: Spread,
+    ) -> Option<Self> {
         let buffers = Buffers::new(usize::from(count), bytes)?;
         for index in 0..usize::from(count) {
             // SAFETY: the buffers are never dropped while the device runs, and each is used

@@ -10,14 +10,15 @@ use core::ptr::NonNull;
 
 use darner_netstack::nic::{Counters, Transmit, TxOffload};
 
+use super::ENTRIES;
 use super::arena::Arena;
 use super::header::{self, HEADER, Header};
-use super::{ENTRIES, Queue};
 use crate::drivers::dma::Dma;
+use crate::drivers::virtio::queue::{Queue, ToDevice};
 
 /// The transmitting half of a card.
 pub struct Transmitter {
-    queue: Queue,
+    queue: Queue<ToDevice, ENTRIES>,
     memory: Dma,
     arena: Arena,
     /// By the number that the queue gave it, the room of each frame that is with the device.
@@ -33,7 +34,7 @@ pub struct Transmitter {
 impl Transmitter {
     /// A half with `bytes` of memory for frames that are, with their header, not longer than
     /// `longest`. `None`: there is no memory.
-    pub fn new(mut queue: Queue, bytes: u64, longest: usize) -> Option<Self> {
+    pub fn new(mut queue: Queue<ToDevice, ENTRIES>, bytes: u64, longest: usize) -> Option<Self> {
         let memory = Dma::new(bytes)?;
         queue.be_quiet();
         Some(Self {
