@@ -152,12 +152,18 @@ impl<D: Direction, const ENTRIES: usize> Queue<D, ENTRIES> {
         let token = self.ring.peek_used()?;
         let used = self.take(token);
         if used.is_none() {
-            log::error!(
-                "a virtio device gives a buffer back that it does not have; it is not used any more"
-            );
-            self.is_broken = true;
+            self.give_up();
         }
         used
+    }
+
+    #[cold]
+    fn give_up(&mut self) {
+        self.is_broken = true;
+        log::error!(
+            "a virtio device gives a buffer back that it does not have; its queue is not used any more; \
+             this is a bug of the hypervisor"
+        );
     }
 
     /// The buffer of that number. `None`: it is not with the device, or not the next.
