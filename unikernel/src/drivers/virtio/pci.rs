@@ -84,9 +84,9 @@ unsafe impl Send for Pci {}
 impl Pci {
     /// The registers of a device in which the library has found all that it needs.
     fn open(access: &Access, address: DeviceFunction) -> Result<Self, Refusal> {
-        let find = |kind| Structure::find(access, address, kind);
-        let common = find(VIRTIO_PCI_CAP_COMMON_CFG).ok_or(Refusal::Legacy)?;
-        let doorbells = find(VIRTIO_PCI_CAP_NOTIFY_CFG).ok_or(Refusal::Missing("doorbell"))?;
+        let find = |kind, bytes| Structure::find(access, address, kind, bytes);
+        let common = find(VIRTIO_PCI_CAP_COMMON_CFG, 16).ok_or(Refusal::Legacy)?;
+        let doorbells = find(VIRTIO_PCI_CAP_NOTIFY_CFG, 20).ok_or(Refusal::Missing("doorbell"))?;
         Ok(Self {
             common: common.map(access, address)?,
             doorbells: doorbells.map(access, address)?,
@@ -156,13 +156,13 @@ struct Structure {
 }
 
 impl Structure {
-    /// The first of its kind, which is the one that the device prefers (4.1.4.1), and that the
-    /// library has found.
-    fn find(access: &Access, address: DeviceFunction, kind: u8) -> Option<Self> {
+    /// The first of its kind, by a capability of so many bytes at least: that is the one that the
+    /// device prefers (4.1.4.1), and that the library has found.
+    fn find(access: &Access, address: DeviceFunction, kind: u8, bytes: u8) -> Option<Self> {
         let root = PciRoot::new(access);
         let found = root.capabilities(address).find(|capability| {
-            let [_length, found] = capability.private_header.to_le_bytes();
-            capability.id == PCI_CAP_ID_VNDR && found == kind
+            let [length, found] = capability.private_header.to_le_bytes();
+            capability.id == PCI_CAP_ID_VNDR && found == kind && length >= bytes
         })?;
         let word = |index: u8| {
             let at = found.offset.checked_add(index * size_of::<u32>() as u8)?;

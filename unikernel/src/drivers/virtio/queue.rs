@@ -81,7 +81,7 @@ pub struct Queue<D: Direction, const ENTRIES: usize> {
     /// By number, the buffers that are with the device.
     flying: Box<[Option<NonNull<[u8]>>]>,
     /// How many were offered since the doorbell was last thought of.
-    unannounced: u16,
+    unannounced: usize,
     /// The device has broken the rules.
     is_broken: bool,
 }
@@ -108,6 +108,7 @@ impl<D: Direction, const ENTRIES: usize> Queue<D, ENTRIES> {
     /// # Safety
     /// The buffer is of memory of [`Dma`](crate::drivers::dma::Dma), not empty, and nobody uses
     /// it until [`Queue::pop`] gives it back or the device is reset.
+    // The library's code is inlined here, as it has this one caller for each type of queue.
     #[inline(never)]
     pub unsafe fn offer(&mut self, buffer: NonNull<[u8]>) -> Option<u16> {
         // SAFETY: nobody else uses the buffer, as the caller says.
@@ -119,7 +120,7 @@ impl<D: Direction, const ENTRIES: usize> Queue<D, ENTRIES> {
     }
 
     /// How many buffers were offered that the device has not been told of.
-    pub fn unannounced(&self) -> u16 {
+    pub fn unannounced(&self) -> usize {
         self.unannounced
     }
 
@@ -144,6 +145,7 @@ impl<D: Direction, const ENTRIES: usize> Queue<D, ENTRIES> {
     }
 
     /// The next buffer that the device has used. `None`: there is none yet.
+    // As for `offer`.
     #[inline(never)]
     pub fn pop(&mut self) -> Option<Used> {
         if self.is_broken {

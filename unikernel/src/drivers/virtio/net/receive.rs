@@ -42,7 +42,7 @@ pub struct Receiver {
     queue: Queue<FromDevice, ENTRIES>,
     buffers: Buffers,
     /// So many go back before the device is told.
-    batch: u16,
+    batch: usize,
     spread: Spread,
     /// Where frames in several buffers are put together; empty where there are none.
     joined: Box<[u8]>,
@@ -95,7 +95,7 @@ impl Receiver {
         Some(Self {
             queue,
             buffers,
-            batch: count / 4,
+            batch: usize::from(count / 4),
             spread,
             joined: vec![0; longest].into(),
             held: None,
