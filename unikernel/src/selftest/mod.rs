@@ -76,6 +76,8 @@ const ALL: [Named; 25] = [
     ("network-one-by-one", network::one_by_one),
     // So many frames on a card, as fast as they go; how often there was no room.
     ("network-burst", network::burst),
+    // Many frames on a card at a time, so often; how often it had to be waited for.
+    ("network-taken", network::taken),
     // Ticks of so many frames, sent and received, on the first card.
     ("network_send", network::send),
     ("network_receive", network::receive),
