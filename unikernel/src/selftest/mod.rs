@@ -40,7 +40,7 @@ const PATIENCE: u64 = 30_000_000_000;
 type Named = (&'static str, fn(u64) -> Found);
 
 /// Tests and measurements.
-const ALL: [Named; 25] = [
+const ALL: [Named; 26] = [
     // So many messages; how many there were in the end.
     ("ipi-storm", storm::run),
     // So many meetings of all CPUs; how many there were.

@@ -17,7 +17,7 @@ use crate::drivers::dma::Dma;
 use crate::drivers::virtio::queue::{Queue, ToDevice};
 
 /// As many frames with the device as it takes for others to wait for them.
-const SEVERAL: u16 = 2;
+const SEVERAL: usize = 2;
 
 /// The transmitting half of a card.
 pub struct Transmitter {
@@ -128,8 +128,8 @@ impl Transmit for Transmitter {
 
     fn call_when_taken(&mut self) -> bool {
         self.reclaim();
-        let flying = self.flying();
-        let will_call = flying >= SEVERAL && !self.queue.call_after(flying.div_ceil(2));
+        // Without events it interrupts for the first, and is asked again.
+        let will_call = self.flying >= SEVERAL && !self.queue.call();
         if !will_call {
             self.queue.be_quiet();
         }
