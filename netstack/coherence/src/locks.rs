@@ -25,6 +25,8 @@
 //!   before: `seen` in a recall says which. So whatever waits, waits for what is earlier in the order of one home, or for a lock
 //!   that is held: there is no circle, readers do not overtake writers nor the other way round, and each request is served.
 //! * **A recall overtakes a cede** that comes from a third node. The request that the cede is for was settled before, so the recall waits for it.
+//! * **A node asks for what it will have**, for its earlier request is under way. The home finds only this node in the way of
+//!   the later one, and grants it; it is complete when the earlier one is.
 //! * **A reader comes when a writer has not let go**, although another reader was told to have the bytes. The writer
 //!   stays noted as one until the next exclusive lease, and is asked by each reader.
 //! * **A thread does not wait any longer.** Its request goes on, and the node has a lease that it does not use.

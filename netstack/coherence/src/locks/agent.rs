@@ -135,7 +135,8 @@ impl Agent {
             || self
                 .waiters
                 .iter()
-                .any(|other| other.wants.conflict(&wants));
+                .any(|other| other.wants.conflict(&wants))
+            || self.asked.iter().any(|asked| asked.wants.conflict(&wants));
         if patience == Patience::Try && blocked {
             return out.push(deny(Denial::WouldBlock));
         }

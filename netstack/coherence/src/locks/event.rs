@@ -90,7 +90,7 @@ pub enum Action {
 /// Why a lock is not granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Denial {
-    /// Another lock is in the way, and the thread did not want to wait.
+    /// Another lock is in the way, or is being waited for, and the thread did not want to wait.
     WouldBlock,
     /// The time is over.
     TimedOut,

@@ -64,6 +64,10 @@ mutants! {
     }
     /// Of range records and range locks.
     LOCKS {
+        /// A request does not wait for earlier ones of its node.
+        EarlierNotAwaited,
+        /// What comes along with a request is taken before the request is complete.
+        ExtentTakenAtOnce,
         /// A request is complete when one of several holders has ceded.
         FirstCedeSuffices,
         /// A thread that asks overtakes threads that came earlier and need not ask.

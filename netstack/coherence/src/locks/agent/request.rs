@@ -19,6 +19,17 @@ pub(super) struct Asked {
     pub wants: Wants,
     /// How many [`Message::Cede`] have come.
     pub acks: u16,
+    pub progress: Progress,
+}
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Progress {
+    /// Other nodes.
+    Open,
+    /// Earlier requests of this node that conflict with it: what these will have, the home does not
+    /// ask others for again.
+    Answered,
 }
 
 impl Agent {
@@ -97,6 +108,7 @@ impl Agent {
             id,
             wants,
             acks: 0,
+            progress: Progress::Open,
         });
     }
 
@@ -113,13 +125,18 @@ impl Agent {
         let asked = self.asked[index].wants.as_slice()[0];
         if let Some(Extent { start, end }) = extent {
             match Span::new(asked.span.object(), start, end) {
-                Some(span) if span.contains(asked.span) => {
+                Some(span) if !span.contains(asked.span) => {
+                    return refuse(home, Violation::Malformed, out);
+                }
+                // With earlier requests under way, it is not clear that all of it is there.
+                Some(span) if index == 0 || mutated!(ExtentTakenAtOnce) => {
                     self.lease(span, asked.mode, Need::CameAlong);
                 }
-                _ => return refuse(home, Violation::Malformed, out),
+                Some(_) => {}
+                None => return refuse(home, Violation::Malformed, out),
             }
         }
-        self.complete(index, out);
+        self.answered(index, out);
     }
 
     pub(super) fn ceded(
@@ -135,11 +152,28 @@ impl Agent {
         };
         self.asked[index].acks += 1;
         if self.asked[index].acks >= acks || mutated!(FirstCedeSuffices) {
-            self.complete(index, out);
+            self.answered(index, out);
         }
     }
 
-    fn complete(&mut self, index: usize, out: &mut Out) {
+    fn answered(&mut self, index: usize, out: &mut Out) {
+        self.asked[index].progress = Progress::Answered;
+        while let Some(index) = (0..self.asked.len()).find(|&index| self.is_complete(index)) {
+            self.complete(index);
+        }
+        self.advance(out);
+    }
+
+    fn is_complete(&self, index: usize) -> bool {
+        let asked = &self.asked[index];
+        let awaited = |earlier: &Asked| {
+            earlier.home == asked.home && earlier.wants.conflict(&asked.wants)
+        };
+        asked.progress == Progress::Answered
+            && (!self.asked[..index].iter().any(awaited) || mutated!(EarlierNotAwaited))
+    }
+
+    fn complete(&mut self, index: usize) {
         let Asked {
             home, id, wants, ..
         } = self.asked.remove(index);
@@ -149,7 +183,6 @@ impl Agent {
         if let Some(index) = self.waiter(home, id) {
             self.waiters[index].standing = Standing::Ready(id);
         }
-        self.advance(out);
     }
 
     pub(super) fn busy(&mut self, home: NodeId, id: RequestId, out: &mut Out) {
