@@ -97,7 +97,8 @@
 //!
 //! # Beside pages
 //!
-//! [`locks`] has ranges of bytes locked across the cluster, in the records of [`ranges`].
+//! [`locks`] has ranges of bytes locked across the cluster, in the records of [`ranges`]; [`parking`]
+//! has threads wait for words of cluster memory.
 // A mutant that is left out is the constant `false`, in conditions that are the code's own.
 #![cfg_attr(
     not(feature = "mutants"),
@@ -119,6 +120,7 @@ mod message;
 pub mod mutants;
 mod node;
 mod outbox;
+pub mod parking;
 mod post;
 pub mod ranges;
 mod sharers;

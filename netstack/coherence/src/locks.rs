@@ -31,8 +31,8 @@
 //!   stays noted as one until the next exclusive lease, and is asked by each reader.
 //! * **A thread does not wait any longer.** Its request goes on, and the node has a lease that it does not use.
 //! * **A thread tries.** A holder that cannot cede at once says so, and cedes later.
-//! * **Threads of one node** are served in the home's order where they have a place in it; those that need none come after,
-//!   in their own order. One that is about to be overtaken by one with a place asks for a place first.
+//! * **Threads of one node** are served as they came. One that asks has those ask first that came before it and that it conflicts
+//!   with, so this is the home's order, too.
 //! * **A lease is forgotten**, for the agent's table is full: the home takes the node for a holder that it is not, and its recalls are obeyed at once.
 //! * **Records are merged** in the home's table: nodes are asked that have nothing in the way, and say so at once.
 //! * **A record is thrown away**: first its holders give up the range, unless they use it. If all records are in use, the request is denied.

@@ -3,9 +3,7 @@
 mod locking;
 
 use locking::model::Cluster;
-use locking::schedule::{
-    explain, play, scenario, scenario_short_of_records, scenario_with_deaths,
-};
+use locking::schedule::{explain, play, scenario, scenario_short_of_records, scenario_with_deaths};
 use locking::{fairness, rows};
 use proptest::prelude::*;
 use stateright::{Checker, Model};
@@ -33,9 +31,12 @@ each! {
         neighbours_are_one_record,
         readers_share,
         trying_does_not_wait,
-        disjoint_locks_do_not_wait;
+        disjoint_locks_do_not_wait,
+        race_of_what_comes_along,
+        race_of_a_part_that_is_recalled;
     fairness:
         a_writer_among_readers,
+        a_writer_elsewhere,
         a_reader_among_writers,
         writers_among_writers,
         one_that_need_not_ask;
@@ -61,7 +62,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases() / 20, failure_persistence: None, max_shrink_iters: 3_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases() / 40, failure_persistence: None, max_shrink_iters: 3_000, ..ProptestConfig::default() })]
 
     #[test]
     fn a_home_short_of_records_throws_them_away(scenario in scenario_short_of_records()) {
@@ -87,8 +88,12 @@ fn explore(name: &str, cluster: Cluster) -> usize {
 
 #[test]
 fn everything_in_every_order() {
-    let states = explore("three nodes, 3 locks, 1 gives up", Cluster::a_thread_each(3, 1))
-        + explore("two nodes of two threads, 4 locks", Cluster::two_threads_each(4))
-        + explore("three nodes, 2 locks, 1 dies", Cluster::a_death(2));
+    let states = explore(
+        "three nodes, 3 locks, 1 gives up",
+        Cluster::a_thread_each(3, 1),
+    ) + explore(
+        "two nodes of two threads, 4 locks",
+        Cluster::two_threads_each(4),
+    ) + explore("three nodes, 2 locks, 1 dies", Cluster::a_death(2));
     println!("all: {states} unique states");
 }

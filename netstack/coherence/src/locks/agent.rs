@@ -1,8 +1,8 @@
 //! A node's agent: the locks of its threads, and the leases under which it grants them.
 //!
-//! Only its node's [`Locks`](super::Locks) calls it. Threads are served in the order of their
-//! *standing*: those that have a place in the home's order by that, then the others as they came.
-//! A thread gets a place when what it wants is not leased, or recalled.
+//! Only its node's [`Locks`](super::Locks) calls it. Threads that want the same bytes are served as they came. A thread
+//! gets a place in the home's order when what it wants is not leased, or recalled; those before it that
+//! have none get one first, so both orders are the same.
 
 mod recall;
 mod request;
@@ -226,27 +226,13 @@ impl Agent {
         let waiter = &self.waiters[index];
         let wants = waiter.wants.as_slice();
         let held = |hold: &Hold| hold.wants.conflict(&waiter.wants);
+        let earlier = |other: &Waiter| other.wants.conflict(&waiter.wants);
         let leased = match waiter.standing {
             Standing::Asked(_) => false,
             Standing::Ready(_) => true,
             Standing::Follows => wants.iter().all(|&want| self.has_lease(want)),
         };
-        leased
-            && !self.holds.iter().any(held)
-            && !(0..self.waiters.len()).any(|other| self.goes_before(other, index))
-    }
-
-    /// Whether one waiting thread is in the way of another, and is served first.
-    fn goes_before(&self, first: usize, second: usize) -> bool {
-        let (one, other) = (&self.waiters[first], &self.waiters[second]);
-        let before = match (one.standing.place(), other.standing.place()) {
-            _ if mutated!(ServedAsTheyCame) => first < second,
-            (Some(place), Some(later)) => place != later && place.at_or_before(later),
-            (Some(_), None) => true,
-            (None, Some(_)) => false,
-            (None, None) => first < second,
-        };
-        first != second && before && one.wants.conflict(&other.wants)
+        leased && !self.holds.iter().any(held) && !self.waiters[..index].iter().any(earlier)
     }
 
     /// Whether all of a range is leased, and nobody else is to have it.

@@ -88,8 +88,8 @@ mutants! {
         RangesOneByOne,
         /// Locks are granted under a lease that was recalled.
         RecallsIgnored,
-        /// Threads are served as they came, whatever their place at the home.
-        ServedAsTheyCame,
+        /// What came along is returned while it may come along again.
+        ReturnedWhileAsking,
         /// A home serves before all reports of a view have come.
         ServedBeforeReports,
         /// What is left of a record after a change in its middle is forgotten.
@@ -98,5 +98,17 @@ mutants! {
         UseNotNoticed,
         /// A reader does not wait for writers.
         WritersLeftToReaders,
+    }    /// Of waiting places.
+    PARKING {
+        /// A thread that may have missed a wake-up is not told to look again.
+        GenerationNotCompared,
+        /// Nobody looks again when the view has changed.
+        NotRecheckedAfterView,
+        /// A barrier opens when one is missing.
+        OneMissingAtBarrier,
+        /// Wake-ups do not count.
+        WakesNotCounted,
+        /// A thread that gives up does not wait for its home.
+        WithdrawalNotAwaited,
     }
 }

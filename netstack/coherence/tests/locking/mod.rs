@@ -370,7 +370,9 @@ impl World {
         for (node, span, lease) in self.leases() {
             for (other, also, another) in self.leases() {
                 if node < other && lease.mode.of(span).conflicts(another.mode.of(also)) {
-                    return Err(format!("leases of {node:?} and {other:?}: {span:?}, {also:?}"));
+                    return Err(format!(
+                        "leases of {node:?} and {other:?}: {span:?}, {also:?}"
+                    ));
                 }
             }
         }

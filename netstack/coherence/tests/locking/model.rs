@@ -129,13 +129,12 @@ impl Model for Cluster {
         actions.extend(world.ready().into_iter().map(Action::Step));
         let threads = || world.threads.iter().enumerate();
         if state.begun < self.begun {
-            let idle = threads().filter(|(_, thread)| {
-                thread.at == At::Done && !world.is_dead(thread.node)
-            });
+            let idle = threads()
+                .filter(|(_, thread)| thread.at == At::Done && !world.is_dead(thread.node));
             let ops = 0..self.ops.len();
-            actions.extend(idle.flat_map(|(thread, _)| {
-                ops.clone().map(move |op| Action::Begin(thread, op))
-            }));
+            actions.extend(
+                idle.flat_map(|(thread, _)| ops.clone().map(move |op| Action::Begin(thread, op))),
+            );
         }
         if state.cancels < self.cancels {
             let waiting = threads().filter(|(_, thread)| thread.at == At::Waits);

@@ -1,6 +1,7 @@
 //! Exactly how many messages locks take.
 
 use super::{At, Op, SIZES, World, object, op, span};
+use darner_coherence::NodeId;
 use darner_coherence::locks::{Denial, Mode, Patience, Want, Wants};
 use darner_coherence::ranges::Span;
 
@@ -102,10 +103,7 @@ pub fn row_16_strided_writers() {
     let writer = |number: u64| if number.is_multiple_of(2) { ONE } else { OTHER };
     let write = |world: &mut World, number: u64| {
         cost(world, |world| {
-            let thread = world.spawn(
-                writer(number),
-                vec![op(block(number), Mode::Exclusive)],
-            );
+            let thread = world.spawn(writer(number), vec![op(block(number), Mode::Exclusive)]);
             world.execute(thread);
             world.settle();
             assert_eq!(world.threads[thread].at, At::Holds);
@@ -121,7 +119,10 @@ pub fn row_16_strided_writers() {
     for number in 0..BLOCKS {
         assert_eq!(write(&mut world, number), (0, 0), "block {number} again");
     }
-    let whole = world.nodes[0].home().records().within(Span::whole(object(HOME)));
+    let whole = world.nodes[0]
+        .home()
+        .records()
+        .within(Span::whole(object(HOME)));
     assert_eq!(whole.count() as u64, BLOCKS);
 }
 
@@ -183,6 +184,51 @@ pub fn disjoint_locks_do_not_wait() {
     assert_eq!(world.locks_exclude(), Ok(()));
 }
 
+/// What came along is given back by a node that asks for other bytes at the same time, and
+/// would have all of it come along again.
+pub fn race_of_what_comes_along() {
+    let mut world = World::new(3, SIZES);
+    let (home, one, other) = (NodeId(HOME), NodeId(ONE), NodeId(OTHER));
+    let lock = |world: &mut World, node: u16, start: u64| {
+        let range = span(HOME, start, start + 1);
+        let thread = world.spawn(node, vec![op(range, Mode::Exclusive)]);
+        world.execute(thread);
+    };
+    for start in [10, 40, 20] {
+        lock(&mut world, ONE, start);
+    }
+    lock(&mut world, OTHER, 40);
+    world.deliver(one, home);
+    world.deliver(other, home);
+    world.deliver(one, home);
+    world.deliver(home, one);
+    world.deliver(home, one);
+    while let Some(&step) = world.ready().last() {
+        world.step(step);
+        world.check();
+    }
+    world.check_end();
+    assert_eq!(world.wrong, None);
+}
+
+/// A thread waits for bytes of which its node has a part, which another node takes meanwhile.
+pub fn race_of_a_part_that_is_recalled() {
+    let mut world = World::new(3, SIZES);
+    lock_and_unlock(&mut world, ONE, span(HOME, 0, 1));
+    lock_and_unlock(&mut world, OTHER, span(HOME, 1, 2));
+    let taken = world.spawn(OTHER, vec![op(span(HOME, 0, 1), Mode::Exclusive)]);
+    world.execute(taken);
+    world.deliver(NodeId(OTHER), NodeId(HOME));
+    let both = world.spawn(ONE, vec![op(span(HOME, 0, 2), Mode::Exclusive)]);
+    world.execute(both);
+    while let Some(&step) = world.ready().last() {
+        world.step(step);
+        world.check();
+    }
+    world.check_end();
+    assert_eq!(world.wrong, None);
+}
+
 /// All of them.
 pub const ROWS: &[(&str, fn())] = &[
     ("row_14_lock_hand_off", row_14_lock_hand_off),
@@ -201,4 +247,9 @@ pub const ROWS: &[(&str, fn())] = &[
     ("readers_share", readers_share),
     ("trying_does_not_wait", trying_does_not_wait),
     ("disjoint_locks_do_not_wait", disjoint_locks_do_not_wait),
+    ("race_of_what_comes_along", race_of_what_comes_along),
+    (
+        "race_of_a_part_that_is_recalled",
+        race_of_a_part_that_is_recalled,
+    ),
 ];

@@ -2,9 +2,9 @@
 
 use super::{Op, Step, World, object};
 use darner_coherence::NodeId;
+use darner_coherence::Time;
 use darner_coherence::locks::{Limits, Mode, Patience, Want, Wants};
 use darner_coherence::ranges::{ObjectId, Span};
-use darner_coherence::Time;
 use proptest::prelude::*;
 
 /// What happens from outside.
@@ -102,16 +102,18 @@ pub fn scenario_with_deaths() -> impl Strategy<Value = Scenario> {
 
 /// Many objects, so that the home has to throw records away.
 pub fn scenario_short_of_records() -> impl Strategy<Value = Scenario> {
-    let op = (0..80_u32, prop_oneof![Just(Mode::Shared), Just(Mode::Exclusive)]).prop_map(
-        |(number, mode)| {
+    let op = (
+        0..80_u32,
+        prop_oneof![Just(Mode::Shared), Just(Mode::Exclusive)],
+    )
+        .prop_map(|(number, mode)| {
             let object = ObjectId {
                 number,
                 ..object(0)
             };
             let span = Span::new(object, 3, 5).expect("a byte");
             super::op(span, mode)
-        },
-    );
+        });
     let numbers = prop_oneof![4 => Just(0_u16), 1 => Just(200)];
     let threads = prop::collection::vec((0..3_u16, prop::collection::vec(op, 10..40)), 3..6);
     let order = prop::collection::vec(any::<u16>(), 0..400);

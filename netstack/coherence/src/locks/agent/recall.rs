@@ -89,8 +89,16 @@ impl Agent {
     }
 
     /// Gives the home what this node had of an object because nobody else was there.
+    ///
+    /// Not while it asks for other bytes: all may have come along with these once more.
     fn return_what_came_along(&mut self, recall: Recall, out: &mut Out) {
         let whole = Span::whole(recall.want.span.object());
+        let any = Mode::Exclusive.of(whole);
+        if self.asked.iter().any(|asked| asked.wants.conflicts(any))
+            && !mutated!(ReturnedWhileAsking)
+        {
+            return;
+        }
         let spare: Vec<Span> = self
             .leases
             .within(whole)

@@ -166,9 +166,8 @@ impl Agent {
 
     fn is_complete(&self, index: usize) -> bool {
         let asked = &self.asked[index];
-        let awaited = |earlier: &Asked| {
-            earlier.home == asked.home && earlier.wants.conflict(&asked.wants)
-        };
+        let awaited =
+            |earlier: &Asked| earlier.home == asked.home && earlier.wants.conflict(&asked.wants);
         asked.progress == Progress::Answered
             && (!self.asked[..index].iter().any(awaited) || mutated!(EarlierNotAwaited))
     }
