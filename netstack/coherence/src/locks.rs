@@ -92,7 +92,7 @@ pub struct Config {
     pub me: NodeId,
     /// One more than the highest number that any node of the cluster will have.
     pub nodes: u16,
-    /// The first view.
+    /// The first view. A node that joins is made with the one before, and then told of its own.
     pub view: View,
     /// Sizes of its tables.
     pub limits: Limits,

@@ -82,7 +82,7 @@ pub struct Limits {
 pub struct Config {
     /// Its number.
     pub me: NodeId,
-    /// The first view.
+    /// The first view. A node that joins is made with the one before, and then told of its own.
     pub view: View,
     /// Sizes of its tables.
     pub limits: Limits,

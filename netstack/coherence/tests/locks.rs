@@ -32,6 +32,7 @@ each! {
         readers_share,
         trying_does_not_wait,
         disjoint_locks_do_not_wait,
+        a_node_joins,
         race_of_what_comes_along,
         race_of_a_part_that_is_recalled;
     fairness:
@@ -94,6 +95,21 @@ fn everything_in_every_order() {
     ) + explore(
         "two nodes of two threads, 4 locks",
         Cluster::two_threads_each(4),
-    ) + explore("three nodes, 2 locks, 1 dies", Cluster::a_death(2));
+    ) + explore("three nodes, 3 locks, 1 dies", Cluster::a_death(3));
     println!("all: {states} unique states");
+    assert!(states >= 200_000, "{states} states");
+}
+
+#[test]
+#[ignore = "takes some minutes"]
+fn everything_in_every_order_deep() {
+    let states = explore(
+        "three nodes, 4 locks, 1 gives up",
+        Cluster::a_thread_each(4, 1),
+    ) + explore(
+        "two nodes of two threads, 5 locks",
+        Cluster::two_threads_each(5),
+    ) + explore("three nodes, 4 locks, 1 dies", Cluster::a_death(4));
+    println!("all: {states} unique states");
+    assert!(states >= 2_000_000, "{states} states");
 }

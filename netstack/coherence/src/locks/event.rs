@@ -6,6 +6,10 @@ use crate::event::{View, Violation};
 use crate::ids::{NodeId, Time, Token};
 
 /// What happens to a node.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an event is handled where it is made, and not kept"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// A thread wants to lock ranges.

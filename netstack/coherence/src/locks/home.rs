@@ -357,10 +357,10 @@ impl Home {
             self.misses = 0;
             self.records.replace(span, None);
         }
-        if self.misses > self.records.len() {
-            if let Some(Request { node, id, .. }) = self.parked.pop_front() {
-                out.send(node, Message::Deny { id });
-            }
+        if self.misses > self.records.len()
+            && let Some(Request { node, id, .. }) = self.parked.pop_front()
+        {
+            out.send(node, Message::Deny { id });
         }
         self.settle_parked(out);
     }

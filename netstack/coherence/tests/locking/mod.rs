@@ -107,9 +107,14 @@ impl World {
 
     /// A cluster in which nodes may have numbers up to `numbers`.
     pub fn numbered(nodes: u16, numbers: u16, limits: Limits) -> Self {
+        Self::with_members(nodes, nodes, numbers, limits)
+    }
+
+    /// A cluster of which only the first nodes are members.
+    pub fn with_members(nodes: u16, members: u16, numbers: u16, limits: Limits) -> Self {
         let view = View {
             epoch: Epoch(1),
-            members: (0..nodes).map(NodeId).collect(),
+            members: (0..members).map(NodeId).collect(),
             slices: Slices::new(vec![(PageIndex(0), NodeId(0))]).expect("a slice"),
         };
         let make = |me: u16| {
@@ -292,8 +297,19 @@ impl World {
                 thread.at = At::Done;
             }
         }
-        self.latest.epoch.0 += 1;
         self.latest.members.retain(|&member| member != node);
+        self.announce();
+    }
+
+    /// A node joins, and all will be told.
+    pub fn join(&mut self, node: NodeId) {
+        self.latest.members.push(node);
+        self.latest.members.sort_unstable();
+        self.announce();
+    }
+
+    fn announce(&mut self) {
+        self.latest.epoch.0 += 1;
         for &member in &self.latest.members {
             let views = self.untold.entry(member).or_default();
             views.push_back(self.latest.clone());

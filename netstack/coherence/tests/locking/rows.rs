@@ -184,6 +184,33 @@ pub fn disjoint_locks_do_not_wait() {
     assert_eq!(world.locks_exclude(), Ok(()));
 }
 
+/// A node joins: locks that are held stay, and it can have others.
+pub fn a_node_joins() {
+    let mut world = World::with_members(4, 3, 4, SIZES);
+    // The home that these objects name is not there before it joins.
+    let (low, high) = (span(3, 0, 10), span(3, 10, 20));
+    let (held, _) = lock(&mut world, ONE, op(low, Mode::Exclusive));
+    let early = world.spawn(3, vec![op(high, Mode::Exclusive)]);
+    world.execute(early);
+    assert_eq!(world.threads[early].denials, [Denial::Expelled]);
+    world.join(NodeId(3));
+    let waits = world.spawn(OTHER, vec![op(low, Mode::Shared)]);
+    world.execute(waits);
+    for node in [OTHER, 3, ONE, HOME] {
+        world.tell(NodeId(node));
+    }
+    world.settle();
+    assert_eq!(world.threads[held].at, At::Holds);
+    assert_eq!(world.threads[waits].at, At::Waits);
+    let (late, messages) = lock(&mut world, 3, op(high, Mode::Exclusive));
+    assert_eq!(messages, 0, "it is the home");
+    for thread in [held, late, waits] {
+        unlock(&mut world, thread);
+    }
+    world.check_end();
+    assert_eq!(world.wrong, None);
+}
+
 /// What came along is given back by a node that asks for other bytes at the same time, and
 /// would have all of it come along again.
 pub fn race_of_what_comes_along() {
@@ -247,6 +274,7 @@ pub const ROWS: &[(&str, fn())] = &[
     ("readers_share", readers_share),
     ("trying_does_not_wait", trying_does_not_wait),
     ("disjoint_locks_do_not_wait", disjoint_locks_do_not_wait),
+    ("a_node_joins", a_node_joins),
     ("race_of_what_comes_along", race_of_what_comes_along),
     (
         "race_of_a_part_that_is_recalled",
