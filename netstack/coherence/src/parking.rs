@@ -39,6 +39,9 @@
 //! are told so, and look at their words again; a barrier there is broken. What was said to a home that died, or was on the way from a node that
 //! died, may be lost. So when all members have said that they are in the new view, each home has all that wait at it look again.
 //!
+//! A thread that had come to a barrier and died still counts as having come. One that died before never comes: who must not wait for
+//! ever has a deadline.
+//!
 //! # Bounds
 //!
 //! Tables are made once ([`Limits`]); who finds no room is told so.

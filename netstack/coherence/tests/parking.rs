@@ -2,10 +2,12 @@
 
 mod waiting;
 
+use proptest::prelude::*;
 use stateright::{Checker, Model};
 use std::time::Instant;
 use waiting::model::Cluster;
 use waiting::rows;
+use waiting::schedule::{explain, play, scenario};
 
 macro_rules! each {
     ($($name:ident),* $(,)?) => {
@@ -29,6 +31,25 @@ each! {
     giving_up,
     without_room,
     requeued,
+}
+
+fn cases() -> u32 {
+    let cases = std::env::var("COHERENCE_CASES").ok();
+    cases.and_then(|cases| cases.parse().ok()).unwrap_or(8_000)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, max_shrink_iters: 3_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_schedule_wakes_who_waits(scenario in scenario(0)) {
+        prop_assert!(play(&scenario).is_ok(), "{}", explain(&scenario));
+    }
+
+    #[test]
+    fn a_death_leaves_nobody_waiting_in_vain(scenario in scenario(2)) {
+        prop_assert!(play(&scenario).is_ok(), "{}", explain(&scenario));
+    }
 }
 
 fn explore(name: &str, cluster: Cluster) -> usize {

@@ -3,9 +3,10 @@
 
 pub mod model;
 pub mod rows;
+pub mod schedule;
 
 use darner_coherence::parking::{
-    Action, Config, Ending, Event, Generation, Limits, Message, Packet, Parking, Place, Reason,
+    Action, Config, Ending, Event, Generation, Limits, Packet, Parking, Place, Reason,
 };
 use darner_coherence::{Epoch, NodeId, PageIndex, Slices, Time, Token, View, Violation};
 use std::collections::{BTreeMap, VecDeque};
@@ -21,7 +22,10 @@ pub enum Op {
     Put(Place),
     /// Sets the count at a place to so many, and wakes all threads.
     PutAll(Place, u64),
-    /// Adds one to the count at the second place, and has a thread that waits at the first wait there, and wakes one there.
+    /// As [`Op::Take`], of the count at the second place, but waits at the first.
+    TakeVia(Place, Place),
+    /// Adds one to the count at the second place, has a thread that waits at the first wait there,
+    /// and wakes one there.
     Move(Place, Place),
     /// Comes to a barrier.
     Meet(Place, u32),
@@ -204,16 +208,22 @@ impl World {
         let op = self.threads[index].ops[0];
         let token = Token(index as u64);
         match (at, op) {
-            (At::Runs, Op::Take(place) | Op::TakeUntil(place, _)) => self.look(index, place),
-            (At::Looked(generation), Op::Take(place)) => {
+            (At::Runs, Op::Take(place) | Op::TakeUntil(place, _)) => {
+                self.look(index, place, place);
+            }
+            (At::Runs, Op::TakeVia(place, counted)) => self.look(index, place, counted),
+            (At::Looked(generation), Op::Take(place) | Op::TakeVia(place, _)) => {
                 self.wait(index, place, generation, None);
             }
             (At::Looked(generation), Op::TakeUntil(place, at)) => {
                 self.wait(index, place, generation, Some(at));
             }
-            (At::Rechecks, Op::Take(place) | Op::TakeUntil(place, _)) => {
+            (
+                At::Rechecks,
+                Op::Take(counted) | Op::TakeUntil(counted, _) | Op::TakeVia(_, counted),
+            ) => {
                 self.threads[index].at = At::Waits;
-                if self.count(place) > 0 {
+                if self.count(counted) > 0 {
                     let why = Reason::Changed;
                     self.event(node, Event::Withdraw { token, why });
                 }
@@ -257,10 +267,11 @@ impl World {
         self.words.get(&place).copied().unwrap_or(0)
     }
 
-    fn look(&mut self, index: usize, place: Place) {
+    /// Looks at a count, and may go on to wait at a place.
+    fn look(&mut self, index: usize, place: Place, counted: Place) {
         let node = self.threads[index].node;
         let generation = self.nodes[usize::from(node.0)].agent().generation(place);
-        match self.words.get_mut(&place) {
+        match self.words.get_mut(&counted) {
             Some(count) if *count > 0 => {
                 *count -= 1;
                 self.threads[index].next();
@@ -379,7 +390,10 @@ impl World {
     pub fn nobody_waits_in_vain(&self) -> Result<(), String> {
         for thread in &self.threads {
             let place = match (thread.at, thread.ops.front()) {
-                (At::Waits, Some(&(Op::Take(place) | Op::TakeUntil(place, _)))) => place,
+                (
+                    At::Waits,
+                    Some(&(Op::Take(place) | Op::TakeUntil(place, _) | Op::TakeVia(_, place))),
+                ) => place,
                 _ => continue,
             };
             if self.count(place) > 0 {
@@ -417,9 +431,4 @@ impl Thread {
             _ => self.at = At::Runs,
         }
     }
-}
-
-/// Whether a message is one of those that go with a change of view.
-pub fn is_of_view(packet: &Packet) -> bool {
-    packet.message == Message::Entered
 }

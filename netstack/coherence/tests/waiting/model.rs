@@ -84,10 +84,10 @@ impl Cluster {
         Self {
             nodes: 3,
             threads: vec![
-                (1, vec![Op::Take(other)]),
-                (2, vec![Op::TakeUntil(other, Time(5))]),
+                (1, vec![Op::TakeVia(one, other)]),
+                (2, vec![Op::TakeVia(one, other)]),
                 (0, vec![Op::Move(one, other)]),
-                (1, vec![Op::Put(other)]),
+                (1, vec![Op::Move(one, other)]),
             ],
             deaths: 0,
             mortal: vec![],
