@@ -12,14 +12,14 @@ const SHAPES: [(u16, u32); 5] = [(1, 1), (1, 4), (2, 2), (3, 1), (4, 2)];
 /// Parts of `stress`, and how much of them: where every turn of a lock may cost messages.
 const STRESS: [(&str, &str); 9] = [
     ("threads", "200"),
-    ("spawn", "200"),
+    ("spawn", "100"),
     ("mutex", "500"),
-    ("condvar", "500"),
-    ("barrier", "50"),
-    ("channel", "200"),
-    ("park", "100"),
-    ("sleep", "5"),
-    ("timeout", "50"),
+    ("condvar", "100"),
+    ("barrier", "30"),
+    ("channel", "50"),
+    ("park", "50"),
+    ("sleep", "3"),
+    ("timeout", "20"),
 ];
 
 /// All of them.
@@ -32,6 +32,9 @@ pub fn cases() -> Vec<Case> {
             let said = run(suite, nodes, cpus, &["mandelbrot"], &args)?;
             same(&said, &on_host(suite, "mandelbrot", &args)?)
         }));
+        if (nodes, cpus) == (1, 4) || (nodes, cpus) == (4, 2) {
+            continue;
+        }
         cases.push(Case::alone(name("wordcount"), move |suite| {
             let text = suite.set.root.join("LICENSE-APACHE").display().to_string();
             let share = format!("{text}:/text");
@@ -40,13 +43,13 @@ pub fn cases() -> Vec<Case> {
             same(&said, &on_host(suite, "wordcount", &[&text])?)
         }));
     }
-    for (nodes, cpus) in [(2, 1), (2, 2), (3, 1)] {
+    for (nodes, cpus) in [(2, 2), (3, 1)] {
         let name = format!("system/std-tour/{nodes}x{cpus}");
         cases.push(Case::alone(name, move |suite| tour(suite, nodes, cpus)));
     }
     cases.push(Case::alone("system/stress/2x1", stress));
     cases.push(Case::alone("system/status", status));
-    cases.push(Case::alone("system/cut-off", cut_off));
+    cases.push(Case::new("system/cut-off", cut_off));
     cases
 }
 
