@@ -31,8 +31,10 @@ use spin::Once;
 
 pub use self::wait_point::{WaitPoint, while_polling};
 use crate::abi::entropy;
+use crate::cluster::{Engine, Progress};
 use crate::memory::frames;
 use crate::memory::stacks::KernelStack;
+use crate::panic;
 use crate::sched::{InterruptThread, Kernel, leave};
 use crate::time::monotonic_ns;
 
@@ -61,14 +63,19 @@ struct Network {
 }
 
 /// Starts the network with these cards. Without any it starts when the program first asks
-/// for it. Called once, at boot.
-pub fn init(nics: Vec<Box<dyn Nic>>, config: &NetworkConfig) {
+/// for it. `cluster` is this node's part in one. Called once, at boot.
+pub fn init(nics: Vec<Box<dyn Nic>>, config: &NetworkConfig, cluster: Option<Engine>) {
     if nics.is_empty() {
+        if cluster.is_some() {
+            panic::refuse(format_args!(
+                "found no network card, which a node of a cluster needs: its other nodes are reached by it"
+            ));
+        }
         return;
     }
     let cards = nics.into_iter().enumerate();
     let cards = cards.map(|(index, nic)| (nic, config.interface(index)));
-    NETWORK.call_once(|| start(cards.collect()));
+    NETWORK.call_once(|| start(cards.collect(), cluster));
 }
 
 /// Has the protocol thread look at its cards. For interrupts, when no critical section is
@@ -178,14 +185,14 @@ fn network() -> Result<&'static Network, Error> {
     // Whoever comes second spins until the first is done: in thread context, and on
     // another CPU or preempted in the kernel by no other thread of the program.
     NETWORK
-        .call_once(|| start(Vec::new()))
+        .call_once(|| start(Vec::new(), None))
         .as_ref()
         .ok_or(Error::NoMemory)
 }
 
 type Cards = Vec<(Box<dyn Nic>, InterfaceConfig)>;
 
-fn start(cards: Cards) -> Option<Network> {
+fn start(cards: Cards, mut cluster: Option<Engine>) -> Option<Network> {
     let (requests, mut receiver) = thread_port(Bounds::new(REQUESTS));
     let mut cards = Some(cards);
     let mut stack = None;
@@ -194,7 +201,9 @@ fn start(cards: Cards) -> Option<Network> {
         if let Some(cards) = cards.take() {
             stack = Some(make_stack(cards));
         }
-        stack.as_mut().and_then(|stack| work(stack, &mut receiver))
+        stack
+            .as_mut()
+            .and_then(|stack| work(stack, cluster.as_mut(), &mut receiver))
     };
     let started = KernelStack::large(STACK_BYTES)
         .is_some_and(|kernel_stack| THREAD.start_on(kernel_stack, CPU, work));
@@ -219,7 +228,11 @@ fn make_stack(cards: Cards) -> Box<Stack<WaitPoint>> {
 }
 
 /// What the protocol thread does whenever it is woken. When to wake it at the latest.
-fn work(stack: &mut Stack<WaitPoint>, requests: &mut Requested) -> Option<u64> {
+fn work(
+    stack: &mut Stack<WaitPoint>,
+    mut cluster: Option<&mut Engine>,
+    requests: &mut Requested,
+) -> Option<u64> {
     let begun = monotonic_ns();
     if let Some(batching) = BATCHING.get() {
         batching.looks();
@@ -229,10 +242,21 @@ fn work(stack: &mut Stack<WaitPoint>, requests: &mut Requested) -> Option<u64> {
         // Nobody waits any more: nothing is lost, the socket is closed by its owner.
         let _ = reply_to.reply(stack.request(request, monotonic_ns()));
     }
-    let step = stack.step(monotonic_ns());
+    let mut step = stack.step(monotonic_ns());
+    let mut deadline = step.deadline;
+    if let Some(cluster) = &mut cluster {
+        loop {
+            let (progress, of_cluster) = cluster.step(stack, monotonic_ns());
+            deadline = step.deadline.into_iter().chain(of_cluster).min();
+            if progress == Progress::Nothing || step.more {
+                break;
+            }
+            step = stack.step(monotonic_ns());
+        }
+    }
     if step.more {
         let now = monotonic_ns();
         return Some(now + (now - begun));
     }
-    step.deadline
+    deadline
 }

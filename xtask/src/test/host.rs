@@ -52,6 +52,10 @@ pub fn cases() -> Vec<Case> {
             ];
             cargo_test(suite, &package)
         }),
+        // What nodes say as bytes: 10^7 inputs take seconds with optimisation.
+        Case::build("host/wire", |suite| {
+            cargo_test(suite, &["--package", "darner-wire", "--profile", "checked"])
+        }),
         Case::build("host/apps", |suite| {
             let apps = crate::app::list(&suite.set.root)?;
             let packages: Vec<&str> = apps
