@@ -4,9 +4,12 @@
 
 pub mod build;
 pub mod check;
+pub mod farm;
+pub mod litmus;
 pub mod model;
 pub mod rows;
 pub mod schedule;
+pub mod stroll;
 pub mod threads;
 pub mod views;
 

@@ -129,14 +129,32 @@ pub fn scenario_with_deaths() -> impl Strategy<Value = Scenario> {
 
 /// One thing that can happen.
 #[derive(Clone, Copy, Debug)]
-enum Choice {
+pub enum Choice {
     Thread(usize),
     Step(Step),
-    Outside,
+    Outside(Outside),
     View(NodeId),
 }
 
 impl World {
+    /// All that can happen next; from outside, that.
+    pub fn choices(&self, outside: Option<Outside>) -> Vec<Choice> {
+        let mut choices: Vec<Choice> = self.runnable().into_iter().map(Choice::Thread).collect();
+        choices.extend(self.ready_in_time().into_iter().map(Choice::Step));
+        choices.extend(self.untold.keys().map(|&node| Choice::View(node)));
+        choices.extend(outside.map(Choice::Outside));
+        choices
+    }
+
+    pub fn choose(&mut self, choice: Choice) {
+        match choice {
+            Choice::Thread(thread) => self.execute(thread),
+            Choice::Step(step) => self.step(step),
+            Choice::View(node) => self.tell(node),
+            Choice::Outside(what) => self.outside(what),
+        }
+    }
+
     /// What time allows: a timer does not go off before a woken thread has had its instruction.
     pub fn ready_in_time(&self) -> Vec<Step> {
         let in_time = |step: &Step| match *step {
@@ -211,16 +229,10 @@ fn play_logged(scenario: &Scenario, mut log: Option<&mut Vec<String>>) -> Result
     for (node, ops) in &scenario.threads {
         world.spawn(NodeId(*node), ops.clone());
     }
-    let mut outside = scenario.outside.iter().copied();
-    let mut left = outside.len();
+    let mut outside = scenario.outside.iter().copied().peekable();
     let mut order = scenario.order.iter().copied();
     for step in 0.. {
-        let mut choices: Vec<Choice> = world.runnable().into_iter().map(Choice::Thread).collect();
-        choices.extend(world.ready_in_time().into_iter().map(Choice::Step));
-        choices.extend(world.untold.keys().map(|&node| Choice::View(node)));
-        if left > 0 {
-            choices.push(Choice::Outside);
-        }
+        let choices = world.choices(outside.peek().copied());
         if choices.is_empty() {
             break;
         }
@@ -235,17 +247,10 @@ fn play_logged(scenario: &Scenario, mut log: Option<&mut Vec<String>>) -> Result
             };
             log.push(format!("{:?} {message:?}", choices[pick]));
         }
-        match choices[pick] {
-            Choice::Thread(thread) => world.execute(thread),
-            Choice::Step(step) => world.step(step),
-            Choice::View(node) => world.tell(node),
-            Choice::Outside => {
-                left -= 1;
-                if let Some(what) = outside.next() {
-                    world.outside(what);
-                }
-            }
+        if let Choice::Outside(_) = choices[pick] {
+            outside.next();
         }
+        world.choose(choices[pick]);
         world.check();
         if let Some(wrong) = world.wrong.take() {
             return Err(wrong);
