@@ -88,6 +88,10 @@ pub struct World {
     /// The latest view, and those views that nodes have not been told of yet.
     pub latest: Option<View>,
     pub untold: BTreeMap<NodeId, VecDeque<View>>,
+    /// For the views that nodes have been told of: pages that are known to live.
+    pub vouched: BTreeSet<views::Vouch>,
+    /// Pages whose homes have been moved, or were to be.
+    pub moved: BTreeSet<PageIndex>,
 }
 
 impl World {
@@ -110,6 +114,8 @@ impl World {
             last_value: 0,
             latest: None,
             untold: BTreeMap::new(),
+            vouched: BTreeSet::new(),
+            moved: BTreeSet::new(),
         }
     }
 

@@ -192,9 +192,11 @@ impl World {
                     .iter()
                     .find(|node| !self.dead(node.id()) && node.home().owns(page))
                     .map(|node| node.id());
-                // A page that is between homes when the view changes may be lost.
-                self.lost
-                    .extend((0..pages).map(|distance| page.plus(distance)));
+                let moved = (0..pages).map(|distance| page.plus(distance));
+                self.moved.extend(moved.clone());
+                if self.is_changing_twice() {
+                    self.lost.extend(moved);
+                }
                 if let Some(home) = home {
                     self.event(
                         home,
