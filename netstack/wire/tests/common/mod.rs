@@ -245,7 +245,9 @@ pub fn kinds() -> Vec<(Kind, BoxedStrategy<Message>)> {
         ),
         (
             Kind::Unserved,
-            of_page_and_id(|page, id| Message::Unserved { page, id }),
+            (page(), node(), id())
+                .prop_map(|(page, asked, id)| Message::Unserved { page, asked, id })
+                .boxed(),
         ),
         (Kind::Drained, Just(Message::Drained).boxed()),
         (Kind::ReportsEnd, Just(Message::ReportsEnd).boxed()),
@@ -256,6 +258,17 @@ pub fn kinds() -> Vec<(Kind, BoxedStrategy<Message>)> {
                 .boxed(),
         ),
         (Kind::Resume, Just(Message::Resume).boxed()),
+        (Kind::Yours, of_page(|page| Message::Yours { page })),
+        (
+            Kind::Claim,
+            (page(), node(), id())
+                .prop_map(|(page, owner, granted)| Message::Claim {
+                    page,
+                    owner,
+                    granted,
+                })
+                .boxed(),
+        ),
     ]
 }
 
