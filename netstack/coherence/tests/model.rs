@@ -49,6 +49,22 @@ fn everything_in_every_order() {
 }
 
 #[test]
+fn a_death_at_any_time() {
+    let states = explore("one page, 2 operations and a death", Cluster::deaths(2, 1));
+    assert!(states >= 15_000, "{states} states");
+}
+
+#[test]
+#[ignore = "takes some minutes"]
+fn a_death_at_any_time_deep() {
+    explore(
+        "one page, 2 operations and 2 deaths, evictions or moves",
+        Cluster::deaths(2, 2),
+    );
+    explore("one page, 3 operations and a death", Cluster::deaths(3, 1));
+}
+
+#[test]
 #[ignore = "takes some minutes"]
 fn everything_in_every_order_deep() {
     let states = explore(

@@ -184,14 +184,18 @@ impl Agent {
         }
     }
 
-    /// A home has rebuilt its directory, and may be asked again.
+    /// A home has rebuilt its directory, and may be asked again: for pages of its slices, and for those that have moved
+    /// from there to others since.
     pub(super) fn resume(&mut self, now: Time, home: NodeId, out: &mut Outbox) {
         self.rebuilding.remove(&home);
         self.resume_discards(out);
         let indices: Vec<PageIndex> = self.pages.keys().copied().collect();
         for index in indices {
-            if self.homes.home(index) == home {
+            let asked = self.homes.home(index);
+            if asked == home {
                 self.drop_claim(index, out);
+            }
+            if !self.rebuilding.contains(&asked) {
                 self.advance(now, index, out);
             }
         }

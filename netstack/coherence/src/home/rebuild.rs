@@ -484,11 +484,13 @@ impl Home {
         let sharers = reports.iter().fold(SharerSet::EMPTY, |set, &(node, _)| {
             set.with(node, self.grouping)
         });
+        // A node has one frame of a page, so what this node has as a copy it has as the home.
+        let here = reports.iter().any(|&(node, _)| node == self.me);
         let unreported = self.directory.get(page).state == State::Idle;
         let was_current = matches!(old.get(page).state, State::Idle | State::Shared { .. });
         let state = match owner {
             Some(&(owner, _)) => State::Exclusive { owner },
-            None if unreported && was_current => State::Shared {
+            None if here || unreported && was_current => State::Shared {
                 sharers,
                 writer: None,
             },

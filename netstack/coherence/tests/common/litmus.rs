@@ -31,7 +31,7 @@ pub struct Litmus {
 }
 
 /// All of them.
-pub const ALL: [Litmus; 7] = [
+pub static ALL: [Litmus; 7] = [
     Litmus {
         name: "SB",
         threads: &[&[Store(X, 1), Load(Y)], &[Store(Y, 1), Load(X)]],

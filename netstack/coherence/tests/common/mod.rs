@@ -5,6 +5,8 @@
 pub mod build;
 pub mod check;
 pub mod farm;
+#[cfg(feature = "mutants")]
+pub mod guards;
 pub mod litmus;
 pub mod model;
 pub mod rows;
@@ -151,6 +153,25 @@ impl World {
                 break;
             };
             self.protected(node, page);
+        }
+    }
+
+    /// Puts the same into a page's frame everywhere, before anything else happens.
+    pub fn fill(&mut self, page: PageIndex, value: u64) {
+        for machine in &mut self.machines {
+            machine.frames.insert(page, value);
+        }
+        self.expected.insert(page, Expected::Known(value));
+    }
+
+    /// Has all nodes say that these pages are the same everywhere.
+    pub fn replicate(&mut self, first: PageIndex, pages: u64) {
+        for node in (0..self.nodes.len() as u16).map(NodeId) {
+            let mut actions = Vec::new();
+            self.nodes[usize::from(node.0)].replicate(first, pages, &mut actions);
+            for action in actions {
+                self.act(node, action, None);
+            }
         }
     }
 

@@ -14,6 +14,16 @@ pub fn cases() -> u32 {
         .unwrap_or(20_000)
 }
 
+/// So many schedules of a kind.
+pub fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 3_000,
+        ..ProptestConfig::default()
+    }
+}
+
 /// What happens to a node from outside.
 #[derive(Clone, Copy, Debug)]
 pub enum Outside {
@@ -75,14 +85,10 @@ fn plan() -> impl Strategy<Value = Plan> {
     let records = prop_oneof![Just(8_usize), Just(1024)];
     let numbers = prop_oneof![Just(0_u16), Just(200)];
     let shootdown = prop_oneof![Just(Shootdown::AtOnce), Just(Shootdown::Later)];
-    (
-        2..5_u16,
-        prop_oneof![Just(1_u8), Just(4)],
-        records,
-        numbers,
-        shootdown,
-    )
-        .prop_map(|(nodes, run, records, numbers, shootdown)| Plan {
+    let replicated = prop_oneof![4 => Just(0), 1 => 1..=PAGES];
+    let run = prop_oneof![Just(1_u8), Just(4)];
+    (2..5_u16, run, records, numbers, shootdown, replicated).prop_map(
+        |(nodes, run, records, numbers, shootdown, replicated)| Plan {
             nodes,
             slice: PAGES / 2,
             records,
@@ -90,14 +96,30 @@ fn plan() -> impl Strategy<Value = Plan> {
             numbers,
             shootdown,
             hold: 1,
-        })
+            replicated,
+        },
+    )
 }
 
 /// Any scenario.
 pub fn scenario() -> impl Strategy<Value = Scenario> {
-    plan().prop_flat_map(|plan| {
+    scenario_on(plan(), 1..7)
+}
+
+/// Any scenario of more nodes than a directory tells apart.
+pub fn crowd() -> impl Strategy<Value = Scenario> {
+    let plans = (plan(), 65..90_u16).prop_map(|(plan, nodes)| Plan { nodes, ..plan });
+    scenario_on(plans, 6..16)
+}
+
+fn scenario_on(
+    plans: impl Strategy<Value = Plan>,
+    threads: std::ops::Range<usize>,
+) -> impl Strategy<Value = Scenario> {
+    plans.prop_flat_map(move |plan| {
         let nodes = plan.nodes;
-        let threads = prop::collection::vec((0..nodes, prop::collection::vec(op(), 1..6)), 1..7);
+        let ops = prop::collection::vec(op(), 1..6);
+        let threads = prop::collection::vec((0..nodes, ops), threads.clone());
         let outside = prop::collection::vec(outside(nodes), 0..12);
         let order = prop::collection::vec(any::<u16>(), 0..400);
         (Just(plan), threads, outside, order).prop_map(|(plan, threads, outside, order)| Scenario {
@@ -111,8 +133,17 @@ pub fn scenario() -> impl Strategy<Value = Scenario> {
 
 /// Any scenario in which nodes die, at least two remaining.
 pub fn scenario_with_deaths() -> impl Strategy<Value = Scenario> {
+    with_deaths(scenario())
+}
+
+/// Any scenario of many nodes, of which some die.
+pub fn crowd_with_deaths() -> impl Strategy<Value = Scenario> {
+    with_deaths(crowd())
+}
+
+fn with_deaths(scenarios: impl Strategy<Value = Scenario>) -> impl Strategy<Value = Scenario> {
     let deaths = prop::collection::vec((any::<prop::sample::Index>(), 0..4_u16), 1..3);
-    (scenario(), deaths).prop_map(|(mut scenario, deaths)| {
+    (scenarios, deaths).prop_map(|(mut scenario, deaths)| {
         scenario.plan.nodes = scenario.plan.nodes.max(3);
         for (at, node) in deaths {
             let at = at.index(scenario.outside.len() + 1);
@@ -228,6 +259,7 @@ pub fn explain(scenario: &Scenario) -> String {
 
 fn play_logged(scenario: &Scenario, mut log: Option<&mut Vec<String>>) -> Result<World, String> {
     let mut world = scenario.plan.build();
+    let longest = 5_000 + 10 * usize::from(scenario.plan.nodes).pow(2);
     for (node, ops) in &scenario.threads {
         world.spawn(NodeId(*node), ops.clone());
     }
@@ -257,7 +289,7 @@ fn play_logged(scenario: &Scenario, mut log: Option<&mut Vec<String>>) -> Result
         if let Some(wrong) = world.wrong.take() {
             return Err(wrong);
         }
-        if step > 5_000 {
+        if step > longest {
             return Err("it does not come to an end".into());
         }
     }

@@ -185,7 +185,7 @@ impl World {
         self.untold.values().any(|views| views.len() > 1)
     }
 
-    fn live(&self) -> impl Iterator<Item = &Node> {
+    pub fn live(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|node| !self.dead(node.id()))
     }
 }

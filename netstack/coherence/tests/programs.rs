@@ -1,14 +1,17 @@
-//! What small programs see on a cluster is what they may see in a sequentially consistent
-//! memory; and all that they may see there does happen.
+//! What programs see, whatever happens inside of the nodes.
+//!
+//! Litmus tests see what they may see in a sequentially consistent memory; and all that they may
+//! see there does happen. Registers that all nodes use are linearizable, also when nodes die.
 
 mod common;
 
+use common::farm::{self, Deaths, Verdict};
 use common::litmus::{ALL, Litmus, Placement};
 use fastrand::Rng;
 use std::collections::BTreeMap;
 
 /// How often each program runs in each placement.
-const RUNS: u64 = 3_000;
+const RUNS: u64 = 2_000;
 
 fn is_sequentially_consistent(litmus: &Litmus, placement: Placement) {
     let allowed = litmus.allowed();
@@ -80,4 +83,38 @@ fn coherence_of_two_reads() {
 #[test]
 fn two_threads_that_write_both() {
     everywhere("2+2W");
+}
+
+/// How many histories.
+const HISTORIES: u64 = 5_000;
+
+/// How many operations were done, and how many were told that their page is lost.
+fn all_histories(deaths: Deaths) -> (usize, usize) {
+    let mut all = (0, 0);
+    for seed in 0..HISTORIES {
+        match farm::run(deaths, &mut Rng::with_seed(seed)) {
+            Verdict::Linearizable { done, lost } => all = (all.0 + done, all.1 + lost),
+            wrong => panic!("{deaths:?}, seed {seed}: {wrong:?}"),
+        }
+    }
+    println!(
+        "{HISTORIES} histories, {} operations, {} lost",
+        all.0, all.1
+    );
+    all
+}
+
+#[test]
+fn a_register_farm_is_linearizable() {
+    let (done, lost) = all_histories(Deaths::None);
+    assert!(done as u64 > 5 * HISTORIES && lost == 0);
+}
+
+#[test]
+fn a_register_farm_is_linearizable_when_nodes_die() {
+    let (done, lost) = all_histories(Deaths::Some);
+    assert!(
+        done as u64 > 3 * HISTORIES && lost > 100,
+        "{done} done, {lost} lost"
+    );
 }
