@@ -1,0 +1,23 @@
+//! Who is in the cluster, transactions between nodes, and ports on other nodes.
+// A mutant that is left out is the constant `false`, in conditions that are the code's own.
+#![cfg_attr(
+    not(feature = "mutants"),
+    allow(clippy::nonminimal_bool, clippy::overly_complex_bool_expr)
+)]
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod ids;
+mod message;
+pub mod mutants;
+mod view;
+
+pub use darner_coherence::{Epoch, NodeId};
+pub use ids::{Address, ClusterId, Identity, Incarnation, Nanos, SLOTS, SlotSet};
+pub use message::{
+    AbortReason, Answer, Ballot, JoinRefusal, MembershipMessage, Message, Origin, Packet, Payload,
+    PortId, PortMessage, Rest, Step, TransactionId, TransactionMessage, Wish,
+};
+pub use view::{Member, Slot, Standing, TieBreak, View};

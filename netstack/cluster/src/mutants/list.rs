@@ -1,0 +1,4 @@
+mutants! {
+    /// Any half of the members decides.
+    HalfIsEnough,
+}
