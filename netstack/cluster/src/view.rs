@@ -59,16 +59,20 @@ pub struct View {
     pub tie_break: TieBreak,
     /// The members, by number.
     pub members: Vec<Member>,
-    /// What is known of each of the [`SLOTS`].
+    /// The slots that have, or had, a member, by number.
     pub slots: Vec<Slot>,
+    /// The home of the slices of cluster memory of all other slots.
+    pub unused_home: NodeId,
 }
 
-/// What is known of a slot.
+/// A slot that has, or had, a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot {
+    /// The slot.
+    pub node: NodeId,
     /// The home of its slice of cluster memory.
     pub home: NodeId,
-    /// The last life of its that was a member, or [`Incarnation::ANY`] if none ever was.
+    /// The last life of its that was a member.
     pub last: Incarnation,
 }
 
@@ -76,16 +80,13 @@ impl View {
     /// The view of a cluster that has only just begun.
     #[must_use]
     pub fn founded(cluster: ClusterId, tie_break: TieBreak, founder: Member) -> Self {
-        let virgin = Slot {
-            home: founder.node,
-            last: Incarnation::ANY,
-        };
         let nobody = Self {
             cluster,
             epoch: Epoch(0),
             tie_break,
-            slots: (0..SLOTS).map(|_| virgin).collect(),
             members: Vec::new(),
+            slots: Vec::new(),
+            unused_home: founder.node,
         };
         nobody.next(Vec::from([founder]))
     }
@@ -96,28 +97,44 @@ impl View {
         members.sort_unstable();
         let home = |slot: NodeId, before: NodeId| {
             let present = members.iter().any(|member| member.node == before);
-            present.then_some(before).or_else(|| heir(slot, &members))
+            let heir = || heir(slot, &members).unwrap_or(before);
+            if present { before } else { heir() }
         };
-        let slot = |(number, &before): (usize, &Slot)| {
-            let number = NodeId(number as u16);
-            match members.iter().find(|member| member.node == number) {
-                Some(first) if before.last == Incarnation::ANY => Slot {
-                    home: number,
-                    last: first.incarnation,
-                },
-                member => Slot {
-                    home: home(number, before.home).unwrap_or(before.home),
-                    last: member.map_or(before.last, |member| member.incarnation),
-                },
+        let mut slots: Vec<Slot> = self.slots.clone();
+        for slot in &mut slots {
+            slot.home = home(slot.node, slot.home);
+        }
+        for member in &members {
+            match slots.iter_mut().find(|slot| slot.node == member.node) {
+                Some(slot) => slot.last = member.incarnation,
+                None => slots.push(Slot {
+                    node: member.node,
+                    home: member.node,
+                    last: member.incarnation,
+                }),
             }
-        };
+        }
+        slots.sort_unstable();
         Self {
             cluster: self.cluster,
             epoch: Epoch(self.epoch.0 + 1),
             tie_break: self.tie_break,
-            slots: self.slots.iter().enumerate().map(slot).collect(),
+            unused_home: home(self.unused_home, self.unused_home),
+            slots,
             members,
         }
+    }
+
+    /// What is known of a slot, if it ever had a member.
+    #[must_use]
+    pub fn slot(&self, node: NodeId) -> Option<&Slot> {
+        self.slots.iter().find(|slot| slot.node == node)
+    }
+
+    /// The home of a slot's slice of cluster memory.
+    #[must_use]
+    pub fn home(&self, node: NodeId) -> NodeId {
+        self.slot(node).map_or(self.unused_home, |slot| slot.home)
     }
 
     /// The member with this number.
@@ -168,7 +185,7 @@ impl View {
     /// The lowest slot that no node ever had; if there is none, that no member has.
     #[must_use]
     pub fn free_slot(&self) -> Option<NodeId> {
-        let fresh = |node: &NodeId| self.slots[usize::from(node.0)].last == Incarnation::ANY;
+        let fresh = |&node: &NodeId| self.slot(node).is_none();
         let free = || {
             (0..SLOTS)
                 .map(NodeId)
@@ -185,8 +202,16 @@ impl View {
             && !self.members.is_empty()
             && self.members.is_sorted_by(|a, b| a.node < b.node)
             && self.members.iter().all(|member| member.node.0 < SLOTS)
-            && self.slots.len() == usize::from(SLOTS)
-            && self.slots.iter().all(|slot| nodes.contains(slot.home))
+            && self.slots.is_sorted_by(|a, b| a.node < b.node)
+            && self
+                .slots
+                .iter()
+                .all(|slot| slot.node.0 < SLOTS && nodes.contains(slot.home))
+            && self
+                .members
+                .iter()
+                .all(|member| self.slot(member.node).is_some())
+            && nodes.contains(self.unused_home)
     }
 
     /// The view for the coherence of cluster memory, where each slot's slice has that many
@@ -196,11 +221,9 @@ impl View {
     /// to the first that it gets, which has to discard it before it is used.
     #[must_use]
     pub fn for_coherence(&self, slice_pages: NonZero<u32>) -> darner_coherence::View {
-        let start = |number: usize| PageIndex(number as u64 * u64::from(slice_pages.get()));
-        let slots = self.slots.iter().enumerate();
-        let slices = slots
-            .map(|(number, slot)| (start(number), slot.home))
-            .collect();
+        let start = |slot: NodeId| PageIndex(u64::from(slot.0) * u64::from(slice_pages.get()));
+        let slots = (0..SLOTS).map(NodeId);
+        let slices = slots.map(|slot| (start(slot), self.home(slot))).collect();
         darner_coherence::View {
             epoch: self.epoch,
             members: self.members.iter().map(|member| member.node).collect(),
@@ -259,14 +282,14 @@ mod tests {
     #[test]
     fn a_slice_stays_until_its_home_is_gone() {
         let three = view(&[0, 1, 2], TieBreak::Lowest);
-        assert_eq!(three.slots[1].home, NodeId(1));
-        assert_eq!(three.slots[9].home, NodeId(0));
+        assert_eq!(three.home(NodeId(1)), NodeId(1));
+        assert_eq!(three.home(NodeId(9)), NodeId(0));
         let two = three.next(vec![member(0), member(2)]);
-        assert_eq!(two.slots[1].home, NodeId(2));
+        assert_eq!(two.home(NodeId(1)), NodeId(2));
         let back = two.next(vec![member(0), member(1), member(2)]);
-        assert_eq!(back.slots[1].home, NodeId(2));
+        assert_eq!(back.home(NodeId(1)), NodeId(2));
         let late = back.next(vec![member(0), member(1), member(2), member(9)]);
-        assert_eq!(late.slots[9].home, NodeId(9));
+        assert_eq!(late.home(NodeId(9)), NodeId(9));
         let coherent = late.for_coherence(NonZero::new(16).unwrap());
         assert_eq!(coherent.slices.home(PageIndex(9 * 16)), NodeId(9));
         assert_eq!(coherent.slices.home(PageIndex(u64::MAX)), NodeId(0));
@@ -283,7 +306,7 @@ mod tests {
         homeless.slots.pop();
         assert!(!homeless.is_sound());
         let mut far = good;
-        far.slots[3].home = NodeId(9);
+        far.slots[1].home = NodeId(9);
         assert!(!far.is_sound());
     }
 
