@@ -26,6 +26,8 @@ pub enum Event {
         peer: Identity,
     },
     /// There is no link to a node any more. Nothing that was sent on it arrives after this.
+    ///
+    /// That a member is dead is noticed without it; that any other node is, is not.
     LinkDown {
         /// The node.
         peer: Identity,

@@ -244,8 +244,8 @@ impl Ports {
 
     /// From now on the port is at `to`, where it has been opened.
     pub(crate) fn port_moved(&mut self, port: PortId, to: NodeId) {
+        // The proxies are not told: their requests that are still under way would be overtaken.
         self.server.port_moved(port, to);
-        self.proxies.learn(port, to);
     }
 
     pub(crate) fn put(

@@ -148,7 +148,8 @@ impl Inside {
                 let members = self.wanted(hears);
                 if self.is_same(&members) {
                     self.proposal = None;
-                    self.reason_since = None;
+                    // Others hear whom this node does not: in a while they may not.
+                    self.reason_since = Some(now + self.times.retry);
                 } else {
                     self.ask_to_accept(now, ballot, self.view.next(members), out);
                 }

@@ -85,10 +85,6 @@ impl Proxies {
         self.deadlines.first().map_or(Nanos::NEVER, |&(at, _)| at)
     }
 
-    pub(super) fn learn(&mut self, port: PortId, place: NodeId) {
-        self.places.learn(port, place);
-    }
-
     pub(super) fn put(
         &mut self,
         now: Nanos,
