@@ -56,6 +56,10 @@ impl Node {
     /// Takes note of an event.
     pub fn handle(&mut self, now: Nanos, event: Event, actions: &mut Vec<Action>) {
         if self.membership.ended().is_some() {
+            // Whoever asks something of this node has to learn that nobody answers.
+            if let Event::LinkUp { peer } = event {
+                actions.push(Action::Disconnect { peer });
+            }
             return;
         }
         self.run(now, actions, |node, out| match event {

@@ -102,8 +102,10 @@ impl Inside {
         let granted = gone.iter().filter_map(|node| self.peers.get(&node));
         let granted = granted.map(|peer| peer.granted_until);
         let evicted = gone.contains(self.me.node) && !self.is_leaving();
-        // While a view is parked this does not move.
-        let own = evicted.then(|| self.lease_end(*since));
+        // What this node grants itself: answers of others may still come that make it count.
+        let wedged = self.acceptor.wedged_at().unwrap_or(*since);
+        let waits = evicted && !mutated!(OwnLeaseNotAwaited);
+        let own = waits.then(|| wedged + self.times.lease);
         let last = granted.chain(own).max();
         let last = last.filter(|_| !mutated!(LeaseNotAwaited));
         Some(last.unwrap_or(*since))

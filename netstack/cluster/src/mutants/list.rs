@@ -45,6 +45,8 @@ mutants! {
     OwnEarsOnly,
     /// A member that has accepted a view goes on granting itself a lease in this one.
     OwnGrantAfterAccepting,
+    /// A member accepts a view without itself though its own lease may last longer.
+    OwnLeaseNotAwaited,
     /// Parts do not end with their parents.
     PartsOutlive,
     /// A member takes part in a ballot below one that it has promised.

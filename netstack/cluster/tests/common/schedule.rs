@@ -296,7 +296,10 @@ impl World {
         let running = self.running();
         let serves = running.iter().any(|&node| self.serves(node));
         if goes_on && !serves && !running.iter().any(left) {
-            return Err("a quorum lived, and nobody serves".into());
+            let views = self.views.iter().map(|(epoch, view)| (epoch, view.nodes()));
+            let views: Vec<_> = views.collect();
+            let hosts: Vec<_> = self.hosts.iter().map(|host| (host.incarnation, host.ended)).collect();
+            return Err(format!("a quorum lived, and nobody serves: {views:?} {hosts:?}"));
         }
         Ok(())
     }
