@@ -53,6 +53,11 @@ pub enum Refusal {
     PageMissing,
     /// A copy that is none.
     NoRights,
+    /// A view of more members or slots than there can be.
+    TooManySlots {
+        /// How many.
+        found: u16,
+    },
     /// A frame longer than any packet.
     FrameTooLong {
         /// How many bytes it announces.
@@ -91,6 +96,11 @@ impl fmt::Display for Refusal {
             }
             Self::PageMissing => f.write_str("a message without the page that it should bring"),
             Self::NoRights => f.write_str("a report of a copy without any rights"),
+            Self::TooManySlots { found } => write!(
+                f,
+                "a view of {found} members or slots, expected at most {}",
+                darner_cluster::SLOTS
+            ),
             Self::FrameTooLong { found } => write!(
                 f,
                 "a frame of {found} bytes, expected at most {}",

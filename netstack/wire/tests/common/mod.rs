@@ -1,6 +1,8 @@
 //! Any message that nodes say, kind by kind.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod cluster;
+
 use darner_coherence::{
     Access, Advice, Backing, Collector, Content, Epoch, Grant, Message, NodeId, Outcome, Packet,
     PageIndex, Purpose, Reported, RequestId, Rights, Serial, Written,
