@@ -1,7 +1,7 @@
 //! What nodes of a cluster say to each other, as bytes.
 //!
 //! A *packet* of the coherence protocol is a header of a fixed layout, at most [`LONGEST_HEADER`] bytes, and behind it the pages that it
-//! brings, if any, as they are in memory. One about membership, transactions or ports is a
+//! brings, if any, as they are in memory. One about membership, transactions, ports or range locks is a
 //! header and parts of fixed layouts behind it. A link carries packets as *frames*: each behind its
 //! length (see [`Deframer`]). `docs/wire.md` shows them byte by byte.
 //!
@@ -23,6 +23,7 @@ mod frame;
 mod header;
 mod kind;
 mod layout;
+mod locks;
 mod packet;
 mod parts;
 mod refusal;
@@ -33,6 +34,7 @@ pub use frame::{Deframer, LENGTH_BYTES, LONGEST_PACKET};
 pub use header::{Header, encode};
 pub use kind::Kind;
 pub use layout::LONGEST_HEADER;
+pub use locks::{LockKind, encode_locks, parse_locks};
 pub use packet::{Parsed, Said, parse, parse_coherence};
 pub use parts::Whole;
 pub use refusal::Refusal;

@@ -3,6 +3,7 @@
 use crate::cluster::parse_cluster;
 use crate::kind::Kind;
 use crate::layout::Prefix;
+use crate::locks::parse_locks;
 use crate::refusal::Refusal;
 use crate::{PAGE_BYTES, VERSION, coherence, rules};
 use darner_coherence::Packet;
@@ -15,6 +16,8 @@ pub enum Said<'a> {
     Coherence(Parsed<'a>),
     /// Of membership, transactions or ports.
     Cluster(darner_cluster::Packet),
+    /// Of range locks.
+    Locks(darner_coherence::locks::Packet),
 }
 
 /// What was said of pages.
@@ -41,6 +44,7 @@ impl<'a> Parsed<'a> {
 pub fn parse(bytes: &[u8]) -> Result<Said<'_>, Refusal> {
     match bytes.get(1) {
         Some(0x40..=0x7f) => parse_cluster(bytes).map(Said::Cluster),
+        Some(0x80..=0x8f) => parse_locks(bytes).map(Said::Locks),
         _ => parse_coherence(bytes).map(Said::Coherence),
     }
 }

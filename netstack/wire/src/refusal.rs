@@ -53,6 +53,8 @@ pub enum Refusal {
     PageMissing,
     /// A copy that is none.
     NoRights,
+    /// A range of no bytes.
+    EmptyRange,
     /// A view of more members or slots than there can be.
     TooManySlots {
         /// How many.
@@ -96,6 +98,7 @@ impl fmt::Display for Refusal {
             }
             Self::PageMissing => f.write_str("a message without the page that it should bring"),
             Self::NoRights => f.write_str("a report of a copy without any rights"),
+            Self::EmptyRange => f.write_str("a range that ends where it begins, or before"),
             Self::TooManySlots { found } => write!(
                 f,
                 "a view of {found} members or slots, expected at most {}",

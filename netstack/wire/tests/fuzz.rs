@@ -5,11 +5,11 @@
 
 mod common;
 
-use common::{cluster, kinds, packet_of};
+use common::{cluster, kinds, locks, packet_of};
 use darner_coherence::Packet;
 use darner_wire::{
     LONGEST_HEADER, LONGEST_PACKET, PAGE_BYTES, Refusal, Said, VERSION, encode, encode_cluster,
-    parse,
+    encode_locks, parse,
 };
 use fastrand::Rng;
 use proptest::strategy::{Strategy, ValueTree};
@@ -47,6 +47,13 @@ fn corpus() -> Vec<(Vec<u8>, usize)> {
             headers.push((whole.bytes().to_vec(), 0));
         }
     }
+    for kind in 0..locks::kinds().len() {
+        let packets = locks::packet_of(kind);
+        for _ in 0..OF_EACH_KIND {
+            let packet = packets.new_tree(&mut runner).expect("a packet").current();
+            headers.push((encode_locks(&packet).bytes().to_vec(), 0));
+        }
+    }
     headers
 }
 
@@ -69,18 +76,21 @@ fn name(refusal: Refusal) -> &'static str {
         Refusal::Run { .. } => "run",
         Refusal::FirstPageLeftOut => "first page left out",
         Refusal::PageMissing => "page missing",
+        Refusal::EmptyRange => "empty range",
         Refusal::TooManySlots { .. } => "too many slots",
         _ => "a rule that no bytes can break",
     }
 }
 
 /// All that bytes can be refused for.
-const REASONS: [&str; 20] = [
+const REASONS: [&str; 22] = [
     "abort reason",
     "answer",
     "content",
+    "empty range",
     "first page left out",
     "join refusal",
+    "left",
     "length",
     "no header",
     "outcome",
@@ -104,6 +114,11 @@ impl Tally {
             Err(refusal) => *self.refused.entry(name(refusal)).or_default() += 1,
             Ok(Said::Cluster(packet)) => {
                 let whole = encode_cluster(&packet).expect("what was parsed can be said");
+                assert_eq!(bytes, whole.bytes(), "another spelling of {packet:?}");
+                *self.accepted.entry(bytes[1]).or_default() += 1;
+            }
+            Ok(Said::Locks(packet)) => {
+                let whole = encode_locks(&packet);
                 assert_eq!(bytes, whole.bytes(), "another spelling of {packet:?}");
                 *self.accepted.entry(bytes[1]).or_default() += 1;
             }
@@ -207,6 +222,6 @@ fn any_bytes_are_refused_or_are_what_they_are_parsed_as() {
         tally.refused
     );
     assert!(tally.refused.keys().eq(&REASONS), "{:?}", tally.refused);
-    let known = kinds().len() + cluster::kinds().len();
+    let known = kinds().len() + cluster::kinds().len() + locks::kinds().len();
     assert_eq!(tally.accepted.len(), known, "{:?}", tally.accepted);
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{cluster, kinds};
+use common::{cluster, kinds, locks};
 
 const TABLE: &str = include_str!("../../../docs/wire.md");
 
@@ -33,11 +33,12 @@ fn rows_of_parts() -> Vec<(u8, String)> {
 }
 
 #[test]
-fn every_kind_about_the_cluster_is_in_the_table() {
-    let kinds = cluster::kinds().into_iter();
-    let expected: Vec<_> = kinds
-        .map(|(kind, _)| (kind as u8, format!("{kind:?}")))
-        .collect();
+fn every_kind_of_parts_is_in_the_table() {
+    let cluster = cluster::kinds().into_iter();
+    let cluster = cluster.map(|(kind, _)| (kind as u8, format!("{kind:?}")));
+    let locks = locks::kinds().into_iter();
+    let locks = locks.map(|(kind, _)| (kind as u8, format!("{kind:?}")));
+    let expected: Vec<_> = cluster.chain(locks).collect();
     assert_eq!(rows_of_parts(), expected);
 }
 
