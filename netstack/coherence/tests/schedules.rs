@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::schedule::{cases, config, crowd, explain, play, scenario};
+use common::schedule::{cases, config, crowd, explain, play, replicas, scenario};
 use proptest::prelude::*;
 
 proptest! {
@@ -11,6 +11,15 @@ proptest! {
 
     #[test]
     fn any_schedule_is_coherent_and_ends(scenario in scenario()) {
+        prop_assert!(play(&scenario).is_ok(), "{}", explain(&scenario));
+    }
+}
+
+proptest! {
+    #![proptest_config(config(cases() / 5))]
+
+    #[test]
+    fn any_schedule_of_replicas_is_coherent_and_ends(scenario in replicas()) {
         prop_assert!(play(&scenario).is_ok(), "{}", explain(&scenario));
     }
 }

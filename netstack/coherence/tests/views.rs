@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::schedule::{cases, config, crowd_with_deaths, explain, play, scenario_with_deaths};
+use common::schedule::{
+    cases, config, crowd_with_deaths, explain, play, replicas_with_deaths, scenario_with_deaths,
+};
 use proptest::prelude::*;
 
 proptest! {
@@ -11,6 +13,15 @@ proptest! {
 
     #[test]
     fn a_death_loses_only_what_the_dead_had(scenario in scenario_with_deaths()) {
+        prop_assert!(play(&scenario).is_ok(), "{}", explain(&scenario));
+    }
+}
+
+proptest! {
+    #![proptest_config(config(cases() / 5))]
+
+    #[test]
+    fn a_death_loses_no_replicas_that_others_have(scenario in replicas_with_deaths()) {
         prop_assert!(play(&scenario).is_ok(), "{}", explain(&scenario));
     }
 }

@@ -85,10 +85,9 @@ fn plan() -> impl Strategy<Value = Plan> {
     let records = prop_oneof![Just(8_usize), Just(1024)];
     let numbers = prop_oneof![Just(0_u16), Just(200)];
     let shootdown = prop_oneof![Just(Shootdown::AtOnce), Just(Shootdown::Later)];
-    let replicated = prop_oneof![4 => Just(0), 1 => 1..=PAGES];
     let run = prop_oneof![Just(1_u8), Just(4)];
-    (2..5_u16, run, records, numbers, shootdown, replicated).prop_map(
-        |(nodes, run, records, numbers, shootdown, replicated)| Plan {
+    (2..5_u16, run, records, numbers, shootdown).prop_map(
+        |(nodes, run, records, numbers, shootdown)| Plan {
             nodes,
             slice: PAGES / 2,
             records,
@@ -96,7 +95,7 @@ fn plan() -> impl Strategy<Value = Plan> {
             numbers,
             shootdown,
             hold: 1,
-            replicated,
+            replicated: 0,
         },
     )
 }
@@ -104,6 +103,17 @@ fn plan() -> impl Strategy<Value = Plan> {
 /// Any scenario.
 pub fn scenario() -> impl Strategy<Value = Scenario> {
     scenario_on(plan(), 1..7)
+}
+
+/// Any scenario that begins with pages that are the same everywhere.
+pub fn replicas() -> impl Strategy<Value = Scenario> {
+    let plans = (plan(), 1..=PAGES).prop_map(|(plan, replicated)| Plan { replicated, ..plan });
+    scenario_on(plans, 1..7)
+}
+
+/// Any scenario that begins with pages that are the same everywhere, and in which nodes die.
+pub fn replicas_with_deaths() -> impl Strategy<Value = Scenario> {
+    with_deaths(replicas())
 }
 
 /// Any scenario of more nodes than a directory tells apart.
