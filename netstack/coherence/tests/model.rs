@@ -38,9 +38,6 @@ fn everything_in_every_order() {
         "one page, 3 operations and 2 evictions or moves",
         Cluster::one_page(3, 2),
     ) + explore(
-        "one page, 4 operations and 1 eviction or move",
-        Cluster::one_page(4, 1),
-    ) + explore(
         "one page, 3 operations and 1 eviction or move, slowly",
         slowly(Cluster::one_page(3, 1)),
     );
