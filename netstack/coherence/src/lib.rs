@@ -73,16 +73,22 @@
 //! * **An instruction needs two pages.** See `agent/hold.rs`: lower pages wait for higher ones, never the
 //!   other way. A request that waits for any other page, because the directory is full, or for a
 //!   discard, has nothing wait for it.
-//! * **A home moves.** See `home/moving.rs`: all copies are recalled first.
+//! * **A home moves.** See `home/moving.rs`: all copies are recalled first, and the new home serves nobody before the old one
+//!   has forgotten the page.
 //!
 //! # When the view changes
 //!
 //! Each member tells each that it has said all that it said in the old view. Until then old messages still bring
 //! bytes ([`Message::Grant`], [`Message::WriteBack`]), but nothing is served. Then agents report what they have, homes rebuild their directories, and say
-//! that they may be asked again. Pages that had moved go back to the homes of their slices. A page of which nobody
+//! that they may be asked again. Pages that had moved go back to the homes of their slices: the node
+//! that was home to one reports its bytes as a copy if they are current. If an owner lives that may have
+//! dropped them in silence, it *claims* that they are: if nobody reports a copy, they are.
+//!
+//! A page of which nobody
 //! reports a copy, and whose owner, holder or home died, is *lost*; so is one that was given to a node by one that
 //! died before the bytes had come. A thread that touches it is told; a discard makes it zeros again. A write-back under
-//! way to a home that died is lost too: nobody can tell whether the page was written again.
+//! way to a home that died is lost too: nobody can tell whether the page was written again. And so is a claim, if the view
+//! changes again before it was heard: nobody can tell whether the home that heard it has served the page.
 //!
 //! A packet of a later view is kept until this node has been told of that view.
 //!

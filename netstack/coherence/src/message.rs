@@ -260,6 +260,11 @@ pub enum Message {
         /// The page.
         page: PageIndex,
     },
+    /// To the new home of a page: I have forgotten it, so that you can serve it.
+    Yours {
+        /// The page.
+        page: PageIndex,
+    },
     /// To the home of a page's slice: the page has moved on.
     Moved {
         /// The page.
@@ -285,8 +290,20 @@ pub enum Message {
     Unserved {
         /// The page.
         page: PageIndex,
+        /// Whom it was sent to.
+        asked: NodeId,
         /// The request.
         id: RequestId,
+    },
+    /// To the home of a page's slice, when a view has changed: I was its home, and have the bytes that
+    /// `owner` was given. They are current if it has dropped them in silence.
+    Claim {
+        /// The page.
+        page: PageIndex,
+        /// Who may have written.
+        owner: NodeId,
+        /// The last request of the owner that was granted.
+        granted: RequestId,
     },
     /// To every member, when a view has changed: all I said in the old view came before this.
     Drained,
@@ -327,10 +344,12 @@ impl Message {
                 | Self::Recalled { .. }
                 | Self::Adopt { .. }
                 | Self::Adopted { .. }
+                | Self::Yours { .. }
                 | Self::Moved { .. }
                 | Self::MovedKnown { .. }
                 | Self::Report { .. }
                 | Self::Unserved { .. }
+                | Self::Claim { .. }
                 | Self::ReportsEnd
         )
     }

@@ -45,6 +45,8 @@ pub(crate) fn kind(message: &Message) -> Kind {
         Message::ReportsEnd => Kind::ReportsEnd,
         Message::Keep { .. } => Kind::Keep,
         Message::Resume => Kind::Resume,
+        Message::Yours { .. } => Kind::Yours,
+        Message::Claim { .. } => Kind::Claim,
     }
 }
 
@@ -109,7 +111,8 @@ pub(crate) fn fields(message: &Message) -> Fields {
             .with_id(seen),
         Message::WrittenBack { page }
         | Message::Adopted { page }
-        | Message::MovedKnown { page } => none.with_page(page),
+        | Message::MovedKnown { page }
+        | Message::Yours { page } => none.with_page(page),
         Message::Discarded { page, mask, id } => none
             .with_page(page)
             .with_serial(darner_coherence::Serial(mask))
@@ -119,10 +122,15 @@ pub(crate) fn fields(message: &Message) -> Fields {
             .with_node(home)
             .with_flags(HAS_ID, u8::from(id.is_some()))
             .with_id(id.unwrap_or_default()),
-        Message::Parked { page, id }
-        | Message::Lost { page, id }
-        | Message::Acked { page, id }
-        | Message::Unserved { page, id } => none.with_page(page).with_id(id),
+        Message::Parked { page, id } | Message::Lost { page, id } | Message::Acked { page, id } => {
+            none.with_page(page).with_id(id)
+        }
+        Message::Unserved { page, asked, id } => none.with_page(page).with_node(asked).with_id(id),
+        Message::Claim {
+            page,
+            owner,
+            granted,
+        } => none.with_page(page).with_node(owner).with_id(granted),
         Message::Grant(grant) => grant_fields(grant),
         Message::Adopt {
             page,
@@ -276,6 +284,7 @@ pub(crate) fn message(kind: Kind, fields: &mut Fields) -> Result<Message, Refusa
         },
         Kind::Unserved => Message::Unserved {
             page,
+            asked: fields.take_node(),
             id: fields.take_id(),
         },
         Kind::Drained => Message::Drained,
@@ -285,6 +294,12 @@ pub(crate) fn message(kind: Kind, fields: &mut Fields) -> Result<Message, Refusa
             serial: fields.take_serial(),
         },
         Kind::Resume => Message::Resume,
+        Kind::Yours => Message::Yours { page },
+        Kind::Claim => Message::Claim {
+            page,
+            owner: fields.take_node(),
+            granted: fields.take_id(),
+        },
     })
 }
 

@@ -51,6 +51,8 @@ pub enum Kind {
     ReportsEnd = 0x17,
     Keep = 0x18,
     Resume = 0x19,
+    Yours = 0x1a,
+    Claim = 0x1b,
 }
 
 impl Kind {
@@ -79,14 +81,16 @@ impl Kind {
             | Self::Recalled
             | Self::WrittenBack
             | Self::Adopted
-            | Self::MovedKnown => Layout::Paged,
+            | Self::MovedKnown
+            | Self::Yours => Layout::Paged,
             Self::Discard
             | Self::Recall
             | Self::Redirect
             | Self::Parked
             | Self::Lost
             | Self::Acked
-            | Self::Unserved => Layout::Numbered,
+            | Self::Unserved
+            | Self::Claim => Layout::Numbered,
             Self::Invalidate => Layout::Seen,
             Self::Moved | Self::Report | Self::Keep => Layout::Dated,
             Self::Get | Self::Grant | Self::Discarded => Layout::NumberedDated,

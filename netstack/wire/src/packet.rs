@@ -1,13 +1,26 @@
 //! Packets that have come.
 
+use crate::cluster::parse_cluster;
 use crate::kind::Kind;
 use crate::layout::Prefix;
+use crate::locks::parse_locks;
 use crate::refusal::Refusal;
 use crate::{PAGE_BYTES, VERSION, coherence, rules};
 use darner_coherence::Packet;
 use zerocopy::FromBytes;
 
-/// What was said.
+/// What was said, in any of the protocols.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said<'a> {
+    /// Of pages.
+    Coherence(Parsed<'a>),
+    /// Of membership, transactions or ports.
+    Cluster(darner_cluster::Packet),
+    /// Of range locks.
+    Locks(darner_coherence::locks::Packet),
+}
+
+/// What was said of pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed<'a> {
     /// The epoch and the message.
@@ -23,12 +36,25 @@ impl<'a> Parsed<'a> {
     }
 }
 
-/// What a packet says.
+/// What a packet says, of whichever protocol it is.
 ///
 /// # Errors
 ///
 /// The first rule that it breaks.
-pub fn parse(bytes: &[u8]) -> Result<Parsed<'_>, Refusal> {
+pub fn parse(bytes: &[u8]) -> Result<Said<'_>, Refusal> {
+    match bytes.get(1) {
+        Some(0x40..=0x7f) => parse_cluster(bytes).map(Said::Cluster),
+        Some(0x80..=0x8f) => parse_locks(bytes).map(Said::Locks),
+        _ => parse_coherence(bytes).map(Said::Coherence),
+    }
+}
+
+/// What a packet of the coherence protocol says.
+///
+/// # Errors
+///
+/// The first rule that it breaks.
+pub fn parse_coherence(bytes: &[u8]) -> Result<Parsed<'_>, Refusal> {
     let found = bytes.len();
     let (prefix, _) = Prefix::ref_from_prefix(bytes).map_err(|_| Refusal::NoHeader { found })?;
     let version = prefix.version_and_flags >> 4;

@@ -53,6 +53,13 @@ pub enum Refusal {
     PageMissing,
     /// A copy that is none.
     NoRights,
+    /// A range of no bytes.
+    EmptyRange,
+    /// A view of more members or slots than there can be.
+    TooManySlots {
+        /// How many.
+        found: u16,
+    },
     /// A frame longer than any packet.
     FrameTooLong {
         /// How many bytes it announces.
@@ -91,6 +98,12 @@ impl fmt::Display for Refusal {
             }
             Self::PageMissing => f.write_str("a message without the page that it should bring"),
             Self::NoRights => f.write_str("a report of a copy without any rights"),
+            Self::EmptyRange => f.write_str("a range that ends where it begins, or before"),
+            Self::TooManySlots { found } => write!(
+                f,
+                "a view of {found} members or slots, expected at most {}",
+                darner_cluster::SLOTS
+            ),
             Self::FrameTooLong { found } => write!(
                 f,
                 "a frame of {found} bytes, expected at most {}",

@@ -40,6 +40,8 @@ pub(crate) fn check(message: &Message) -> Result<(), Refusal> {
         | Message::Adopted { page }
         | Message::Moved { page, .. }
         | Message::MovedKnown { page }
+        | Message::Yours { page }
+        | Message::Claim { page, .. }
         | Message::Unserved { page, .. }
         | Message::Keep { page, .. } => check_span(page, 1),
         Message::Drained | Message::ReportsEnd | Message::Resume => Ok(()),

@@ -4,7 +4,9 @@ mod common;
 
 use common::packet;
 use darner_coherence::Packet;
-use darner_wire::{Deframer, LONGEST_PACKET, PAGE_BYTES, Refusal, encode, parse};
+use darner_wire::{
+    Deframer, LONGEST_PACKET, PAGE_BYTES, Refusal, encode, parse_coherence as parse,
+};
 use proptest::prelude::*;
 
 /// A stream of packets.

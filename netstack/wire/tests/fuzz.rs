@@ -5,9 +5,12 @@
 
 mod common;
 
-use common::{kinds, packet_of};
+use common::{cluster, kinds, locks, packet_of};
 use darner_coherence::Packet;
-use darner_wire::{LONGEST_HEADER, LONGEST_PACKET, PAGE_BYTES, Refusal, VERSION, encode, parse};
+use darner_wire::{
+    LONGEST_HEADER, LONGEST_PACKET, PAGE_BYTES, Refusal, Said, VERSION, encode, encode_cluster,
+    encode_locks, parse,
+};
 use fastrand::Rng;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -36,6 +39,21 @@ fn corpus() -> Vec<(Vec<u8>, usize)> {
             headers.push((header.bytes().to_vec(), header.page_bytes()));
         }
     }
+    for kind in 0..cluster::kinds().len() {
+        let packets = cluster::packet_of(kind);
+        for _ in 0..OF_EACH_KIND {
+            let packet = packets.new_tree(&mut runner).expect("a packet").current();
+            let whole = encode_cluster(&packet).expect("a message that nodes say");
+            headers.push((whole.bytes().to_vec(), 0));
+        }
+    }
+    for kind in 0..locks::kinds().len() {
+        let packets = locks::packet_of(kind);
+        for _ in 0..OF_EACH_KIND {
+            let packet = packets.new_tree(&mut runner).expect("a packet").current();
+            headers.push((encode_locks(&packet).bytes().to_vec(), 0));
+        }
+    }
     headers
 }
 
@@ -58,23 +76,35 @@ fn name(refusal: Refusal) -> &'static str {
         Refusal::Run { .. } => "run",
         Refusal::FirstPageLeftOut => "first page left out",
         Refusal::PageMissing => "page missing",
+        Refusal::EmptyRange => "empty range",
+        Refusal::TooManySlots { .. } => "too many slots",
         _ => "a rule that no bytes can break",
     }
 }
 
 /// All that bytes can be refused for.
-const REASONS: [&str; 12] = [
+const REASONS: [&str; 22] = [
+    "abort reason",
+    "answer",
     "content",
+    "empty range",
     "first page left out",
+    "join refusal",
+    "left",
     "length",
     "no header",
     "outcome",
     "page missing",
     "page out of range",
     "reserved set",
+    "rest",
     "run",
+    "standing",
+    "tie break",
+    "too many slots",
     "unknown kind",
     "version",
+    "wish",
     "written",
 ];
 
@@ -82,7 +112,17 @@ impl Tally {
     fn look_at(&mut self, bytes: &[u8]) {
         match parse(bytes) {
             Err(refusal) => *self.refused.entry(name(refusal)).or_default() += 1,
-            Ok(parsed) => {
+            Ok(Said::Cluster(packet)) => {
+                let whole = encode_cluster(&packet).expect("what was parsed can be said");
+                assert_eq!(bytes, whole.bytes(), "another spelling of {packet:?}");
+                *self.accepted.entry(bytes[1]).or_default() += 1;
+            }
+            Ok(Said::Locks(packet)) => {
+                let whole = encode_locks(&packet);
+                assert_eq!(bytes, whole.bytes(), "another spelling of {packet:?}");
+                *self.accepted.entry(bytes[1]).or_default() += 1;
+            }
+            Ok(Said::Coherence(parsed)) => {
                 let header = encode(&parsed.packet).expect("what was parsed can be said");
                 let (head, pages) = bytes.split_at(header.bytes().len());
                 assert_eq!(
@@ -182,5 +222,6 @@ fn any_bytes_are_refused_or_are_what_they_are_parsed_as() {
         tally.refused
     );
     assert!(tally.refused.keys().eq(&REASONS), "{:?}", tally.refused);
-    assert_eq!(tally.accepted.len(), kinds().len(), "{:?}", tally.accepted);
+    let known = kinds().len() + cluster::kinds().len() + locks::kinds().len();
+    assert_eq!(tally.accepted.len(), known, "{:?}", tally.accepted);
 }

@@ -4,7 +4,7 @@ use darner_coherence::{
     Access, Backing, Content, Epoch, Grant, Message, Outcome, Packet, PageIndex, Reported,
     RequestId, Rights, Serial,
 };
-use darner_wire::{LONGEST_PACKET, PAGE_BYTES, PAGES, Refusal, encode, parse};
+use darner_wire::{LONGEST_PACKET, PAGE_BYTES, PAGES, Refusal, encode, parse_coherence as parse};
 
 const LAST: PageIndex = PageIndex(PAGES - 1);
 

@@ -36,6 +36,10 @@ pub fn cases() -> Vec<Case> {
                 &["--package", "darner-netstack", "--profile", "checked"],
             )
         }),
+        // What nodes say as bytes: 10^7 inputs take seconds with optimisation.
+        Case::build("host/wire", |suite| {
+            cargo_test(suite, &["--package", "darner-wire", "--profile", "checked"])
+        }),
         // Freestanding crates whose logic the host can run all the same.
         Case::build("host/freestanding", |suite| {
             let packages = ["--package", "darner-loader", "--package", "darner-builtins"];
@@ -51,10 +55,6 @@ pub fn cases() -> Vec<Case> {
                 "--release",
             ];
             cargo_test(suite, &package)
-        }),
-        // What nodes say as bytes: 10^7 inputs take seconds with optimisation.
-        Case::build("host/wire", |suite| {
-            cargo_test(suite, &["--package", "darner-wire", "--profile", "checked"])
         }),
         Case::build("host/apps", |suite| {
             let apps = crate::app::list(&suite.set.root)?;

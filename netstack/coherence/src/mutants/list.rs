@@ -7,6 +7,10 @@ mutants! {
         AcksNotAwaited,
         /// A page that something is under way for comes along with a run.
         BusyPagesMayComeAlong,
+        /// A page that its home gave to a node that died counts as current there.
+        ClaimOfTheDeadsPage,
+        /// A page that a node waits for, given by one that died, counts as current at its home.
+        ClaimOfWhatIsOnTheWay,
         /// What is evicted is written back even if it was not written.
         CleanWrittenBackToo,
         /// The page table's dirty bit is not looked at.
@@ -35,6 +39,8 @@ mutants! {
         LossNotNoticed,
         /// A page that has just arrived is not held.
         NoHold,
+        /// A home says nothing of pages that it gave to nodes that live.
+        NothingClaimed,
         /// Pages of one instruction are not kept for each other.
         NothingPinned,
         /// A write-back that overtakes the note of the hand-over is taken for an old one.

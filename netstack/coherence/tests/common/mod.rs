@@ -4,9 +4,14 @@
 
 pub mod build;
 pub mod check;
+pub mod farm;
+#[cfg(feature = "mutants")]
+pub mod guards;
+pub mod litmus;
 pub mod model;
 pub mod rows;
 pub mod schedule;
+pub mod stroll;
 pub mod threads;
 pub mod views;
 
@@ -85,6 +90,10 @@ pub struct World {
     /// The latest view, and those views that nodes have not been told of yet.
     pub latest: Option<View>,
     pub untold: BTreeMap<NodeId, VecDeque<View>>,
+    /// For the views that nodes have been told of: pages that are known to live.
+    pub vouched: BTreeSet<views::Vouch>,
+    /// Pages whose homes have been moved, or were to be.
+    pub moved: BTreeSet<PageIndex>,
 }
 
 impl World {
@@ -107,6 +116,8 @@ impl World {
             last_value: 0,
             latest: None,
             untold: BTreeMap::new(),
+            vouched: BTreeSet::new(),
+            moved: BTreeSet::new(),
         }
     }
 
@@ -142,6 +153,25 @@ impl World {
                 break;
             };
             self.protected(node, page);
+        }
+    }
+
+    /// Puts the same into a page's frame everywhere, before anything else happens.
+    pub fn fill(&mut self, page: PageIndex, value: u64) {
+        for machine in &mut self.machines {
+            machine.frames.insert(page, value);
+        }
+        self.expected.insert(page, Expected::Known(value));
+    }
+
+    /// Has all nodes say that these pages are the same everywhere.
+    pub fn replicate(&mut self, first: PageIndex, pages: u64) {
+        for node in (0..self.nodes.len() as u16).map(NodeId) {
+            let mut actions = Vec::new();
+            self.nodes[usize::from(node.0)].replicate(first, pages, &mut actions);
+            for action in actions {
+                self.act(node, action, None);
+            }
         }
     }
 

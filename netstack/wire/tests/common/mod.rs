@@ -1,6 +1,9 @@
 //! Any message that nodes say, kind by kind.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod cluster;
+pub mod locks;
+
 use darner_coherence::{
     Access, Advice, Backing, Collector, Content, Epoch, Grant, Message, NodeId, Outcome, Packet,
     PageIndex, Purpose, Reported, RequestId, Rights, Serial, Written,
@@ -245,7 +248,9 @@ pub fn kinds() -> Vec<(Kind, BoxedStrategy<Message>)> {
         ),
         (
             Kind::Unserved,
-            of_page_and_id(|page, id| Message::Unserved { page, id }),
+            (page(), node(), id())
+                .prop_map(|(page, asked, id)| Message::Unserved { page, asked, id })
+                .boxed(),
         ),
         (Kind::Drained, Just(Message::Drained).boxed()),
         (Kind::ReportsEnd, Just(Message::ReportsEnd).boxed()),
@@ -256,6 +261,17 @@ pub fn kinds() -> Vec<(Kind, BoxedStrategy<Message>)> {
                 .boxed(),
         ),
         (Kind::Resume, Just(Message::Resume).boxed()),
+        (Kind::Yours, of_page(|page| Message::Yours { page })),
+        (
+            Kind::Claim,
+            (page(), node(), id())
+                .prop_map(|(page, owner, granted)| Message::Claim {
+                    page,
+                    owner,
+                    granted,
+                })
+                .boxed(),
+        ),
     ]
 }
 
