@@ -264,7 +264,7 @@ impl Engine {
     }
 
     fn packet(&mut self, from: NodeId, bytes: &[u8], now: u64) {
-        let parsed = match darner_wire::parse(bytes) {
+        let parsed = match darner_wire::parse_coherence(bytes) {
             Ok(parsed) => parsed,
             Err(refusal) => {
                 log::error!(
