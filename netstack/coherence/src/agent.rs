@@ -72,6 +72,8 @@ struct Page {
     /// A discard is under way; it answers all that is asked meanwhile.
     discarding: Option<Discarding>,
     hold: Hold,
+    /// It came before any thread wanted it, for this; and none has touched it since.
+    ahead: Option<Access>,
 }
 
 /// The bytes that the node has of a page.

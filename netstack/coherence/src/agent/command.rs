@@ -161,6 +161,9 @@ impl Agent {
             return;
         };
         page.commands.pop_front();
+        if let (Some((..)), Some(access)) = (command.granted(), page.ahead.take()) {
+            self.streams.wasted(index, access);
+        }
         let answered = page.leaving && !mutated!(LeavingAnswersTwice) || page.discarding.is_some();
         match command {
             Command::Forward(_) | Command::Recall { .. } if answered => {}
