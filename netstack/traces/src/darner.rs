@@ -34,28 +34,34 @@ struct Machine {
     frames: BTreeMap<PageIndex, Box<Page>>,
     rights: Vec<Rights>,
     written: Vec<bool>,
+    timers: BTreeMap<Time, Vec<PageIndex>>,
 }
 
 /// What is said: messages to one node of one turn, or a word about a lock or barrier.
 #[derive(Debug)]
 pub enum Said {
-    /// Of pages.
-    Pages {
-        /// What is said.
-        packets: Vec<Packet>,
-        /// The bytes that go with it.
-        bytes: Vec<(PageIndex, Box<Page>)>,
-    },
+    /// Of pages: all that one turn had to say.
+    Pages(Vec<Letter>),
     /// Of locks and barriers.
     Sync(Synced),
+}
+
+/// A packet, and the bytes that go with it.
+#[derive(Debug)]
+pub struct Letter {
+    packet: Packet,
+    bytes: Came,
 }
 
 /// A word about a lock or a barrier.
 #[derive(Debug)]
 pub struct Synced(Word);
 
-/// What came with the packet just handled.
+/// The bytes of pages.
 type Came = BTreeMap<PageIndex, Box<Page>>;
+
+/// What a turn has to say, by whom it is for.
+type Outgoing = BTreeMap<usize, Vec<Letter>>;
 
 impl Darner {
     /// A cluster of `nodes` nodes whose memory holds `layout`.
@@ -90,6 +96,7 @@ impl Darner {
             frames: BTreeMap::new(),
             rights: vec![Rights::None; mapped],
             written: vec![false; mapped],
+            timers: BTreeMap::new(),
         };
         Self {
             nodes: (0..nodes).map(|me| Node::new(config(me))).collect(),
@@ -98,17 +105,32 @@ impl Darner {
         }
     }
 
-    /// Has something happen at a node, and all done that it wants done.
-    fn turn(&mut self, net: &mut Net<Said>, node: usize, event: Event, came: &mut Came) {
-        let mut events = vec![event];
+    /// Has things happen at a node, and all done that it wants done. What it says to one other node goes as
+    /// one message; rights are taken for all of it together.
+    fn turn(&mut self, net: &mut Net<Said>, node: usize, events: Vec<(Event, Came)>) {
+        let mut events = events;
+        let mut outgoing = Outgoing::new();
         while !events.is_empty() {
-            let mut actions = Vec::new();
             let now = Time(net.now() / 1000);
-            for event in events.drain(..) {
+            let mut protected = Vec::new();
+            for (event, mut came) in events.drain(..) {
+                let mut actions = Vec::new();
                 self.nodes[node].handle(now, event, &mut actions);
+                for action in actions {
+                    let event = self.act(net, node, action, &mut came, &mut outgoing);
+                    protected.extend(event.map(|event| (event, Came::new())));
+                }
             }
-            for action in actions {
-                events.extend(self.act(net, node, action, came));
+            events = protected;
+        }
+        for (to, letters) in outgoing {
+            for letters in in_messages(letters) {
+                let pages = letters
+                    .iter()
+                    .map(|letter| letter.bytes.len())
+                    .sum::<usize>();
+                let payload = HEADER_BYTES * (letters.len() as u64 - 1);
+                net.send(node, to, pages as u64, payload, Said::Pages(letters));
             }
         }
     }
@@ -120,10 +142,14 @@ impl Darner {
         node: usize,
         action: Action,
         came: &mut Came,
+        outgoing: &mut Outgoing,
     ) -> Option<Event> {
         let machine = &mut self.machines[node];
         match action {
-            Action::Send { to, packet } => self.send(net, node, usize::from(to.0), packet),
+            Action::Send { to, packet } => {
+                let letter = machine.letter(packet);
+                outgoing.entry(usize::from(to.0)).or_default().push(letter);
+            }
             Action::Store { page } => {
                 let bytes = came.remove(&page).unwrap_or_else(zeros);
                 machine.frames.insert(page, bytes);
@@ -148,27 +174,17 @@ impl Darner {
                 assert_eq!(result, Ok(()), "no node dies");
                 net.resume(node, 0);
             }
-            Action::SetTimer { page, at } => net.timer(node, page.0, at.0 * 1000),
+            Action::SetTimer { page, at } => {
+                let pages = machine.timers.entry(at).or_default();
+                if pages.is_empty() {
+                    net.timer(node, at.0 * 1000);
+                }
+                pages.push(page);
+            }
             Action::Refused { from, why } => panic!("{node} refused {why:?} of {from:?}"),
             Action::NotMoved { .. } => {}
         }
         None
-    }
-
-    fn send(&mut self, net: &mut Net<Said>, from: usize, to: usize, mut packet: Packet) {
-        let frames = &self.machines[from].frames;
-        let mut bytes: Vec<(PageIndex, Box<Page>)> = attached(&packet.message)
-            .into_iter()
-            .filter_map(|page| Some((page, frames.get(&page)?.clone())))
-            .collect();
-        if bytes.is_empty() {
-            without_bytes(&mut packet.message);
-        }
-        let pages = bytes.len() as u64;
-        let packets = vec![packet];
-        let payload = HEADER_BYTES * (packets.len() as u64 - 1);
-        bytes.sort_by_key(|&(page, _)| page);
-        net.send(from, to, pages, payload, Said::Pages { packets, bytes });
     }
 
     fn synchronise(&mut self, net: &mut Net<Said>, todo: Vec<Do>) {
@@ -199,7 +215,7 @@ impl Memory for Darner {
             page,
             access,
         };
-        self.turn(net, node, fault, &mut Came::new());
+        self.turn(net, node, vec![(fault, Came::new())]);
         Touch::Waits
     }
 
@@ -212,12 +228,10 @@ impl Memory for Darner {
 
     fn receive(&mut self, net: &mut Net<Said>, from: usize, to: usize, message: Said) {
         match message {
-            Said::Pages { packets, bytes } => {
-                let mut came = bytes.into_iter().collect();
-                for packet in packets {
-                    let from = node_id(from);
-                    self.turn(net, to, Event::Received { from, packet }, &mut came);
-                }
+            Said::Pages(letters) => {
+                let from = node_id(from);
+                let event = |Letter { packet, bytes }| (Event::Received { from, packet }, bytes);
+                self.turn(net, to, letters.into_iter().map(event).collect());
             }
             Said::Sync(Synced(word)) => {
                 let mut todo = Vec::new();
@@ -227,9 +241,11 @@ impl Memory for Darner {
         }
     }
 
-    fn timer(&mut self, net: &mut Net<Said>, node: usize, page: u64) {
-        let page = PageIndex(page);
-        self.turn(net, node, Event::TimeOver { page }, &mut Came::new());
+    fn timer(&mut self, net: &mut Net<Said>, node: usize) {
+        let timers = &mut self.machines[node].timers;
+        let pages = timers.remove(&Time(net.now() / 1000)).unwrap_or_default();
+        let over = |page| (Event::TimeOver { page }, Came::new());
+        self.turn(net, node, pages.into_iter().map(over).collect());
     }
 
     fn lock(&mut self, net: &mut Net<Said>, node: usize, lock: usize) -> Touch {
@@ -252,6 +268,40 @@ impl Memory for Darner {
         self.synchronise(net, todo);
         Touch::Waits
     }
+}
+
+impl Machine {
+    /// A packet with its bytes, as they are now.
+    fn letter(&self, mut packet: Packet) -> Letter {
+        let bytes: Came = attached(&packet.message)
+            .into_iter()
+            .filter_map(|page| Some((page, self.frames.get(&page)?.clone())))
+            .collect();
+        if bytes.is_empty() {
+            without_bytes(&mut packet.message);
+        }
+        Letter { packet, bytes }
+    }
+}
+
+/// What is said to a node, by message: as many pages in each as a run may have.
+fn in_messages(letters: Vec<Letter>) -> Vec<Vec<Letter>> {
+    let mut messages: Vec<Vec<Letter>> = Vec::new();
+    let mut pages = 0;
+    for letter in letters {
+        let more = letter.bytes.len();
+        match messages.last_mut() {
+            Some(message) if pages + more <= usize::from(darner_coherence::LONGEST_RUN) => {
+                pages += more;
+                message.push(letter);
+            }
+            _ => {
+                pages = more;
+                messages.push(vec![letter]);
+            }
+        }
+    }
+    messages
 }
 
 fn node_id(node: usize) -> NodeId {

@@ -47,7 +47,7 @@ pub trait Memory {
     );
 
     /// A timer has gone off.
-    fn timer(&mut self, net: &mut Net<Self::Message>, node: usize, page: u64);
+    fn timer(&mut self, net: &mut Net<Self::Message>, node: usize);
 
     /// Takes a lock.
     fn lock(&mut self, net: &mut Net<Self::Message>, node: usize, lock: usize) -> Touch;
@@ -81,11 +81,7 @@ pub struct Run {
 /// # Errors
 ///
 /// What is wrong with the result, or who waits for ever.
-pub fn run<M: Memory, P: Program>(
-    memory: M,
-    program: &P,
-    nodes: usize,
-) -> Result<Run, String> {
+pub fn run<M: Memory, P: Program>(memory: M, program: &P, nodes: usize) -> Result<Run, String> {
     let world = Rc::new(RefCell::new(World {
         memory,
         net: Net::new(),
@@ -137,9 +133,9 @@ fn finish<M: Memory, F: Future>(
                 let World { memory, net } = &mut *world.borrow_mut();
                 memory.receive(net, from, to, message);
             }
-            Happening::Timer { node, page } => {
+            Happening::Timer { node } => {
                 let World { memory, net } = &mut *world.borrow_mut();
-                memory.timer(net, node, page);
+                memory.timer(net, node);
             }
         }
     }

@@ -35,9 +35,5 @@ pub fn measure_scope<P: Program>(
     nodes: usize,
     homes: Homes,
 ) -> Result<Measured, String> {
-    run(
-        Scope::new(nodes, program.layout(), homes),
-        program,
-        nodes,
-    )
+    run(Scope::new(nodes, program.layout(), homes), program, nodes)
 }

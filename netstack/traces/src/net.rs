@@ -28,7 +28,7 @@ pub enum Happening<M> {
     /// A message arrives.
     Arrives { from: usize, to: usize, message: M },
     /// A node's timer goes off.
-    Timer { node: usize, page: u64 },
+    Timer { node: usize },
     /// A node's program goes on.
     Resumes { node: usize },
 }
@@ -95,8 +95,7 @@ impl<M> Net<M> {
         debug_assert_ne!(from, to, "a node has no link to itself");
         self.counts.messages += 1;
         self.counts.pages += pages;
-        self.counts.bytes +=
-            HEADER_BYTES + payload + pages * crate::shared::PAGE_BYTES as u64;
+        self.counts.bytes += HEADER_BYTES + payload + pages * crate::shared::PAGE_BYTES as u64;
         self.at(self.now + LATENCY, Happening::Arrives { from, to, message });
     }
 
@@ -106,8 +105,8 @@ impl<M> Net<M> {
         self.send(from, to, 0, payload, message);
     }
 
-    pub(crate) fn timer(&mut self, node: usize, page: u64, at: u64) {
-        self.at(at.max(self.now), Happening::Timer { node, page });
+    pub(crate) fn timer(&mut self, node: usize, at: u64) {
+        self.at(at.max(self.now), Happening::Timer { node });
     }
 
     /// Lets a node's program go on after `wait` nanoseconds.

@@ -409,7 +409,7 @@ impl Memory for Scope {
         }
     }
 
-    fn timer(&mut self, _: &mut Net<Said>, _: usize, _: u64) {}
+    fn timer(&mut self, _: &mut Net<Said>, _: usize) {}
 
     fn lock(&mut self, net: &mut Net<Said>, node: usize, lock: usize) -> Touch {
         let manager = lock % self.nodes.len();

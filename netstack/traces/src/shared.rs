@@ -108,8 +108,7 @@ impl Layout {
     pub fn array<T: Word>(&mut self, words: usize, home: impl Fn(usize) -> usize) -> Array<T> {
         let first = self.homes.len() as u64;
         let per_page = PAGE_BYTES / T::BYTES;
-        self.homes
-            .extend((0..words).step_by(per_page).map(home));
+        self.homes.extend((0..words).step_by(per_page).map(home));
         Array {
             first,
             words,

@@ -99,17 +99,13 @@ pub fn compare(program: &str, nodes: usize, size: Size) -> Result<Compared, Stri
         Lu::NAME => Compared::of(&Lu::new(nodes, pick(256, 1024), 32), nodes),
         Ep::NAME => Compared::of(&Ep::new(nodes, pick(1 << 12, 1 << 20)), nodes),
         MatMul::NAME => Compared::of(&MatMul::new(nodes, pick(64, 256)), nodes),
-        Water::NAME => {
-            Compared::of(&Water::new(nodes, pick(512, 1728), pick(4, 10)), nodes)
-        }
+        Water::NAME => Compared::of(&Water::new(nodes, pick(512, 1728), pick(4, 10)), nodes),
         KMeans::NAME => {
             let means = KMeans::new(nodes, pick(1 << 10, 1 << 14), 64, pick(6, 20));
             Compared::of(&means, nodes)
         }
         Tsp::NAME => Compared::of(&Tsp::new(pick(9, 12)), nodes),
-        FalseSharing::NAME => {
-            Compared::of(&FalseSharing::new(nodes, 4, pick(6, 20)), nodes)
-        }
+        FalseSharing::NAME => Compared::of(&FalseSharing::new(nodes, 4, pick(6, 20)), nodes),
         other => Err(format!(
             "found no program `{other}`, expected one of: {}",
             PROGRAMS.join(", ")

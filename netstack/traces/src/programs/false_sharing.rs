@@ -71,12 +71,14 @@ impl Program for FalseSharing {
     async fn check<M: Memory>(&self, cpu: Cpu<M>, found: Vec<u64>) -> Result<(), String> {
         let rounds = 0..self.rounds as u64;
         let sums = rounds.map(|round| 4 * round * (round + 1) / 2);
-        same("sum, by node", &found, &vec![sums.clone().sum(); self.nodes])?;
+        same(
+            "sum, by node",
+            &found,
+            &vec![sums.clone().sum(); self.nodes],
+        )?;
         let last = sums.last().unwrap_or(0);
         for page in 0..self.pages {
-            let words = cpu
-                .read(self.words, page * PER_PAGE, self.nodes)
-                .await;
+            let words = cpu.read(self.words, page * PER_PAGE, self.nodes).await;
             same("word", &words, &vec![last; self.nodes])?;
         }
         Ok(())

@@ -51,7 +51,11 @@ pub trait Program {
 }
 
 /// Whether two results are the same.
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &[T], expected: &[T]) -> Result<(), String> {
+fn same<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    found: &[T],
+    expected: &[T],
+) -> Result<(), String> {
     if found.len() != expected.len() {
         return Err(format!(
             "{what}: found {} of them, expected {}",

@@ -42,7 +42,14 @@ impl Sor {
     }
 
     /// A row of one colour anew, from the rows of the other above, beside and below it.
-    fn relaxed(&self, colour: usize, row: usize, above: &[f32], beside: &[f32], below: &[f32]) -> Vec<f32> {
+    fn relaxed(
+        &self,
+        colour: usize,
+        row: usize,
+        above: &[f32],
+        beside: &[f32],
+        below: &[f32],
+    ) -> Vec<f32> {
         let shifted = (row + colour) % 2 == 1;
         let last = self.half - 1;
         (0..self.half)
