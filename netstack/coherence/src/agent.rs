@@ -324,7 +324,15 @@ impl Agent {
             }
             Message::WrittenBack { page } => self.written_back(now, from, page, out),
             Message::Discarded { page, mask, id } => self.discarded(now, from, page, mask, id, out),
-            Message::Redirect { page, home, id } => self.redirected(now, from, page, home, id, out),
+            Message::Redirect {
+                page,
+                home,
+                mask,
+                id,
+            } => {
+                self.learn_homes(page, home, mask);
+                self.redirected(now, from, page, id, out);
+            }
             Message::Parked { page, id } => self.parked(now, from, page, id, out),
             Message::Lost { page, id } => self.lost(now, from, page, id, out),
             Message::Resume => self.resume(now, from, out),
@@ -434,11 +442,9 @@ impl Agent {
         now: Time,
         from: NodeId,
         index: PageIndex,
-        home: NodeId,
         id: Option<RequestId>,
         out: &mut Outbox,
     ) {
-        self.homes.learn(index, home);
         let Some(page) = self.pages.get_mut(&index) else {
             return out.refuse(from, Violation::Unasked);
         };
@@ -461,6 +467,18 @@ impl Agent {
                 self.send_discard(index, 1, out);
             }
             _ => out.refuse(from, Violation::Unasked),
+        }
+    }
+
+    /// Pages have another home than was thought; but this node knows best which are homed here.
+    fn learn_homes(&mut self, index: PageIndex, home: NodeId, mask: u64) {
+        let (first, at) = index.in_span();
+        self.homes.learn(index, home);
+        for bit in (0..64).filter(|&bit| bit != at && mask >> bit & 1 == 1) {
+            let other = first.plus(bit.into());
+            if self.homes.home(other) != self.me {
+                self.homes.learn(other, home);
+            }
         }
     }
 

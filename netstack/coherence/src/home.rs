@@ -5,6 +5,7 @@
 //! end whatever else happens. Only its node's [`Node`](crate::Node) calls it.
 
 mod discard;
+mod follow;
 mod grant;
 mod moving;
 mod rebuild;
@@ -14,12 +15,13 @@ use crate::directory::{Directory, Record, State};
 use crate::event::{Action, Violation};
 use crate::homes::Slices;
 use crate::ids::{Access, NodeId, PageIndex, RequestId, Serial};
-use crate::message::{LONGEST_RUN, Message, Outcome};
+use crate::message::{LONGEST_RUN, LONGEST_SPAN, Message, Outcome};
 use crate::mutants::{guard, mutated};
 use crate::outbox::Outbox;
 use crate::sharers::Grouping;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
+pub use follow::Homing;
 use rebuild::Rebuild;
 
 /// Where the sizes of a home's tables are set.
@@ -40,6 +42,7 @@ pub struct Home {
     slices: Slices,
     directory: Directory,
     limits: HomeLimits,
+    homing: Homing,
     /// Pages of other homes' slices that have moved here.
     adopted: BTreeSet<PageIndex>,
     /// Pages of this home's slices that have moved away, and where to.
@@ -170,6 +173,7 @@ impl Home {
             slices,
             directory: Directory::new(limits.records),
             limits,
+            homing: Homing::default(),
             adopted: BTreeSet::new(),
             away: BTreeMap::new(),
             seen: BTreeMap::new(),
@@ -307,7 +311,11 @@ impl Home {
         }
         match self.admit(page, Request::Get(get), out) {
             Admitted::Now => {
-                self.serve_run(page, run, get, out);
+                if self.follows(page, get) {
+                    self.follow_run(page, run, get, out);
+                } else {
+                    self.serve_run(page, run, get, out);
+                }
                 self.settle(page, out);
             }
             Admitted::Later => {}
@@ -358,6 +366,7 @@ impl Home {
 
     fn serve(&mut self, page: PageIndex, request: Request, out: &mut Outbox) {
         match request {
+            Request::Get(get) if self.follows(page, get) => self.follow(page, Some(get), get.node),
             Request::Get(get) => self.serve_get(page, get, OwnCopy::Possible, out),
             Request::Discard(discard) => self.recall(page, Then::Discard(discard), out),
             Request::Recall => self.recall(page, Then::Forget, out),
@@ -421,27 +430,40 @@ impl Home {
     fn redirect(&mut self, page: PageIndex, request: Request, out: &mut Outbox) {
         let home = self.home_elsewhere(page);
         match request {
-            Request::Get(Get { node, id, .. }) => out.send(
-                node,
-                Message::Redirect {
-                    page,
-                    home,
-                    id: Some(id),
-                },
-            ),
+            Request::Get(Get { node, id, .. }) => {
+                self.send_to(home, node, page, Some(id), out);
+            }
             Request::Discard(DiscardRequest { node, id }) => {
-                out.send(
-                    node,
-                    Message::Redirect {
-                        page,
-                        home,
-                        id: Some(id),
-                    },
-                );
+                self.send_to(home, node, page, Some(id), out);
                 self.discard_done(page, DiscardRequest { node, id }, out);
             }
             Request::Recall | Request::Move { .. } => {}
         }
+    }
+
+    /// Tells a node who the home of a page is, and of which pages around it.
+    fn send_to(
+        &self,
+        home: NodeId,
+        node: NodeId,
+        page: PageIndex,
+        id: Option<RequestId>,
+        out: &mut Outbox,
+    ) {
+        let (first, at) = page.in_span();
+        let span = self.away.range(first..first.plus(LONGEST_SPAN.into()));
+        let mask = span
+            .filter(|(_, away)| away.to == home)
+            .fold(1 << at, |mask, (page, _)| mask | 1 << page.in_span().1);
+        out.send(
+            node,
+            Message::Redirect {
+                page,
+                home,
+                mask,
+                id,
+            },
+        );
     }
 
     fn home_elsewhere(&self, page: PageIndex) -> NodeId {
@@ -488,14 +510,7 @@ impl Home {
             _ => (!self.owns(page)).then(|| self.home_elsewhere(page)),
         };
         if let Some(home) = leaving_for {
-            return out.send(
-                from,
-                Message::Redirect {
-                    page,
-                    home,
-                    id: None,
-                },
-            );
+            return self.send_to(home, from, page, None, out);
         }
         if self.overtakes(from, page) && !mutated!(OvertakingWriteBackRefused) {
             self.busy.entry(page).or_default().overtaken_by = Some(from);

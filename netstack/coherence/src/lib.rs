@@ -119,7 +119,7 @@ mod sharers;
 pub use agent::{Agent, AgentLimits};
 pub use directory::{Directory, Pattern, Record, State};
 pub use event::{Action, Dirt, Event, Failure, MoveRefusal, View, Violation};
-pub use home::{Home, HomeLimits};
+pub use home::{Home, HomeLimits, Homing};
 pub use homes::Slices;
 pub use ids::{Access, Epoch, NodeId, PageIndex, RequestId, Rights, Serial, Time, Token};
 pub use message::{

@@ -218,6 +218,8 @@ pub enum Message {
         page: PageIndex,
         /// Its home, or a node that knows it.
         home: NodeId,
+        /// Which pages have that home: bit n stands for the n-th of the [`LONGEST_SPAN`] pages among which `page` is.
+        mask: u64,
         /// The request that is answered; none for a write-back.
         id: Option<RequestId>,
     },

@@ -2,7 +2,7 @@
 
 use crate::agent::{Agent, AgentLimits};
 use crate::event::{Action, Event, View, Violation};
-use crate::home::{Home, HomeLimits};
+use crate::home::{Home, HomeLimits, Homing};
 use crate::ids::{Epoch, NodeId, PageIndex, Time};
 use crate::message::{Message, Packet};
 use crate::outbox::{Local, Outbox};
@@ -65,6 +65,11 @@ impl Node {
             draining: BTreeSet::new(),
             early: Vec::new(),
         }
+    }
+
+    /// Says whether homes follow their pages' use; at first they are fixed.
+    pub fn set_homing(&mut self, homing: Homing) {
+        self.home.set_homing(homing);
     }
 
     /// Says that all nodes have the same bytes of these pages to begin with, so that reading

@@ -5,7 +5,7 @@ use crate::net::{HEADER_BYTES, Net};
 use crate::shared::{Layout, PAGE_BYTES, Page, zeros};
 use crate::sync::{Do, Sync, Word};
 use darner_coherence::{
-    Access, Action, AgentLimits, Config, Content, Dirt, Epoch, Event, Grant, HomeLimits, Message,
+    Access, Action, AgentLimits, Config, Content, Dirt, Epoch, Event, Grant, HomeLimits, Homing, Message,
     Node, NodeId, Packet, PageIndex, Rights, Slices, Time, Token, View,
 };
 use std::collections::BTreeMap;
@@ -99,7 +99,13 @@ impl Darner {
             timers: BTreeMap::new(),
         };
         Self {
-            nodes: (0..nodes).map(|me| Node::new(config(me))).collect(),
+            nodes: (0..nodes)
+                .map(|me| {
+                    let mut node = Node::new(config(me));
+                    node.set_homing(Homing::Following);
+                    node
+                })
+                .collect(),
             machines: (0..nodes).map(machine).collect(),
             sync: Sync::new(nodes),
         }

@@ -489,13 +489,13 @@ impl Home {
             _ => return record.pattern,
         };
         if writer == node {
-            return record.pattern.less();
+            return record.pattern.again();
         }
         let pair = SharerSet::of(writer, self.grouping).with(node, self.grouping);
         if self.grouping.exact() && sharers == pair {
             record.pattern.more()
         } else {
-            record.pattern
+            record.pattern.by_another()
         }
     }
 
