@@ -6,6 +6,7 @@
 //! Only its node's [`Node`](crate::Node) calls it.
 
 mod command;
+mod consume;
 mod discard;
 mod fault;
 mod grant;
@@ -13,6 +14,7 @@ mod hold;
 mod streams;
 mod view;
 
+use crate::adaptation::Adaptation;
 use crate::event::{Action, Dirt, Violation};
 use crate::homes::{HomeMap, Slices};
 use crate::ids::{Access, NodeId, PageIndex, RequestId, Rights, Serial, Time, Token};
@@ -22,6 +24,7 @@ use crate::outbox::Outbox;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use command::Command;
+use consume::Consumed;
 use discard::DiscardOp;
 use hold::{Hold, Recent};
 use streams::Streams;
@@ -48,6 +51,9 @@ pub struct Agent {
     sent: BTreeMap<NodeId, RequestId>,
     discards: Vec<DiscardOp>,
     streams: Streams,
+    adaptation: Adaptation,
+    /// Pages that were pushed here.
+    consumed: Consumed,
     /// Which threads were last woken for which pages.
     recent: Recent,
     /// Where the search for pages to evict goes on.
@@ -177,10 +183,16 @@ impl Agent {
             sent: BTreeMap::new(),
             discards: Vec::new(),
             streams: Streams::default(),
+            adaptation: Adaptation::default(),
+            consumed: Consumed::default(),
             recent: Recent::default(),
             hand: PageIndex(0),
             rebuilding: BTreeSet::new(),
         }
+    }
+
+    pub(crate) fn set_adaptation(&mut self, adaptation: Adaptation) {
+        self.adaptation = adaptation;
     }
 
     /// What the program may do with a page at this moment.
@@ -334,6 +346,7 @@ impl Agent {
                 self.redirected(now, from, page, id, out);
             }
             Message::Parked { page, id } => self.parked(now, from, page, id, out),
+            Message::Push { page, serial, .. } => self.pushed(page, serial, out),
             Message::Lost { page, id } => self.lost(now, from, page, id, out),
             Message::Resume => self.resume(now, from, out),
             Message::Keep { page, serial } => self.keep(from, page, serial, out),

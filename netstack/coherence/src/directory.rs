@@ -73,10 +73,10 @@ impl Pattern {
         self.migrates >= Self::ENOUGH
     }
 
-    /// Whether the page has a steady writer.
+    /// Whether the page's last writer has written it again, so many times in a row.
     #[must_use]
-    pub fn is_steady(self) -> bool {
-        self.steady >= Self::ENOUGH
+    pub fn is_steady(self, signs: u8) -> bool {
+        self.steady >= signs
     }
 
     /// After a sign that it migrates: one is enough.
@@ -162,6 +162,12 @@ impl Directory {
     pub fn get(&self, page: PageIndex) -> Record {
         self.covering(page)
             .map_or(self.idle(), |(_, run)| run.record)
+    }
+
+    /// Whether nothing is known of a page: nobody has a copy, and nothing of its past is remembered.
+    #[must_use]
+    pub fn is_unknown(&self, page: PageIndex) -> bool {
+        self.covering(page).is_none()
     }
 
     /// Whether `changes` more pages can be changed, whatever to.

@@ -8,9 +8,11 @@ mod discard;
 mod follow;
 mod grant;
 mod moving;
+mod push;
 mod rebuild;
 mod recall;
 
+use crate::adaptation::Adaptation;
 use crate::directory::{Directory, Record, State};
 use crate::event::{Action, Violation};
 use crate::homes::Slices;
@@ -18,10 +20,10 @@ use crate::ids::{Access, NodeId, PageIndex, RequestId, Serial};
 use crate::message::{LONGEST_RUN, LONGEST_SPAN, Message, Outcome};
 use crate::mutants::{guard, mutated};
 use crate::outbox::Outbox;
-use crate::sharers::Grouping;
+use crate::sharers::{Grouping, SharerSet};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
-pub use follow::Homing;
+use push::Produced;
 use rebuild::Rebuild;
 
 /// Where the sizes of a home's tables are set.
@@ -42,7 +44,7 @@ pub struct Home {
     slices: Slices,
     directory: Directory,
     limits: HomeLimits,
-    homing: Homing,
+    adaptation: Adaptation,
     /// Pages of other homes' slices that have moved here.
     adopted: BTreeSet<PageIndex>,
     /// Pages of this home's slices that have moved away, and where to.
@@ -54,6 +56,8 @@ pub struct Home {
     /// Requests that wait for room in the directory.
     parked: VecDeque<(PageIndex, Request)>,
     discards: Vec<DiscardInProgress>,
+    /// Pages that this home's own node writes and others read.
+    produced: Produced,
     /// Where the search for pages to recall goes on.
     hand: PageIndex,
     rebuild: Option<Rebuild>,
@@ -91,6 +95,8 @@ enum Stage {
     Clearing { get: Get },
     /// Copies to come back, or to be gone.
     Recalling { from: Vec<NodeId>, then: Then },
+    /// This node's own agent, that it lets others read.
+    Pushing { to: SharerSet },
     /// The new home to have the page.
     Adopting { to: NodeId, stamp: Serial },
     /// The home of the slice to know the new home.
@@ -111,6 +117,7 @@ enum Request {
     Get(Get),
     Discard(DiscardRequest),
     Recall,
+    Push { to: SharerSet },
     Move { to: NodeId },
 }
 
@@ -173,7 +180,7 @@ impl Home {
             slices,
             directory: Directory::new(limits.records),
             limits,
-            homing: Homing::default(),
+            adaptation: Adaptation::default(),
             adopted: BTreeSet::new(),
             away: BTreeMap::new(),
             seen: BTreeMap::new(),
@@ -181,9 +188,14 @@ impl Home {
             busy: BTreeMap::new(),
             parked: VecDeque::new(),
             discards: Vec::new(),
+            produced: Produced::default(),
             hand: PageIndex(0),
             rebuild: None,
         }
+    }
+
+    pub(crate) fn set_adaptation(&mut self, adaptation: Adaptation) {
+        self.adaptation = adaptation;
     }
 
     /// The directory.
@@ -281,6 +293,12 @@ impl Home {
                 out,
             ),
             Message::Note { page, outcome } => self.note(from, page, outcome, out),
+            Message::Dropped {
+                page,
+                serial,
+                seen,
+                used,
+            } => self.consumed(from, page, serial, seen, used),
             Message::WriteBack { page, .. } => self.write_back(from, page, out),
             Message::Discard { page, run, id } => {
                 self.discard(page, run, DiscardRequest { node: from, id }, out)
@@ -370,6 +388,7 @@ impl Home {
             Request::Get(get) => self.serve_get(page, get, OwnCopy::Possible, out),
             Request::Discard(discard) => self.recall(page, Then::Discard(discard), out),
             Request::Recall => self.recall(page, Then::Forget, out),
+            Request::Push { to } => self.begin_push(page, to, out),
             Request::Move { to } => self.recall(page, Then::Move { to }, out),
         }
     }
@@ -437,7 +456,7 @@ impl Home {
                 self.send_to(home, node, page, Some(id), out);
                 self.discard_done(page, DiscardRequest { node, id }, out);
             }
-            Request::Recall | Request::Move { .. } => {}
+            Request::Recall | Request::Push { .. } | Request::Move { .. } => {}
         }
     }
 

@@ -104,6 +104,7 @@
 
 extern crate alloc;
 
+mod adaptation;
 mod agent;
 mod directory;
 mod event;
@@ -116,15 +117,16 @@ mod node;
 mod outbox;
 mod sharers;
 
+pub use adaptation::Adaptation;
 pub use agent::{Agent, AgentLimits};
 pub use directory::{Directory, Pattern, Record, State};
 pub use event::{Action, Dirt, Event, Failure, MoveRefusal, View, Violation};
-pub use home::{Home, HomeLimits, Homing};
+pub use home::{Home, HomeLimits};
 pub use homes::Slices;
 pub use ids::{Access, Epoch, NodeId, PageIndex, RequestId, Rights, Serial, Time, Token};
 pub use message::{
     Advice, Backing, Collector, Content, Grant, LONGEST_RUN, LONGEST_SPAN, Message, Outcome,
-    Packet, Purpose, Reported, Written,
+    Packet, Purpose, Reported, Used, Written,
 };
 pub use node::{Config, Node};
 pub use sharers::{Grouping, SharerSet};

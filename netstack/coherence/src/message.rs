@@ -76,6 +76,15 @@ pub enum Written {
     Here,
 }
 
+/// Whether a copy that was pushed was touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Used {
+    /// It was.
+    Yes,
+    /// It was not: no more are wanted.
+    No,
+}
+
 /// Why a home takes all copies of a page back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
@@ -83,6 +92,8 @@ pub enum Purpose {
     Return,
     /// To forget its bytes.
     Drop,
+    /// To give copies to others; the receiver, which is the home's own node, keeps one to read.
+    Push,
 }
 
 /// A page, or a run of pages, granted.
@@ -212,6 +223,26 @@ pub enum Message {
         /// The request.
         id: RequestId,
     },
+    /// To an agent: a copy to read that it did not ask for, but will want.
+    Push {
+        /// The page.
+        page: PageIndex,
+        /// As of when the copy is current.
+        serial: Serial,
+        /// Its bytes.
+        content: Content,
+    },
+    /// To a home, as a hint: the sender has dropped the copy that it was pushed.
+    Dropped {
+        /// The page.
+        page: PageIndex,
+        /// As of when the copy was current.
+        serial: Serial,
+        /// The last request of the sender: it has not asked for the page since.
+        seen: RequestId,
+        /// Whether it was of use.
+        used: Used,
+    },
     /// To an agent: ask another node about this page.
     Redirect {
         /// The page.
@@ -324,6 +355,7 @@ impl Message {
             self,
             Self::Get { .. }
                 | Self::Note { .. }
+                | Self::Dropped { .. }
                 | Self::WriteBack { .. }
                 | Self::Discard { .. }
                 | Self::Recalled { .. }
@@ -351,6 +383,10 @@ impl Message {
                 ..
             }
             | Self::Recalled {
+                content: Content::Bytes,
+                ..
+            }
+            | Self::Push {
                 content: Content::Bytes,
                 ..
             }

@@ -1,8 +1,9 @@
 //! A node: its home and its agent, and what passes between them.
 
+use crate::adaptation::Adaptation;
 use crate::agent::{Agent, AgentLimits};
 use crate::event::{Action, Event, View, Violation};
-use crate::home::{Home, HomeLimits, Homing};
+use crate::home::{Home, HomeLimits};
 use crate::ids::{Epoch, NodeId, PageIndex, Time};
 use crate::message::{Message, Packet};
 use crate::outbox::{Local, Outbox};
@@ -67,9 +68,10 @@ impl Node {
         }
     }
 
-    /// Says whether homes follow their pages' use; at first they are fixed.
-    pub fn set_homing(&mut self, homing: Homing) {
-        self.home.set_homing(homing);
+    /// Says how far the node goes by how pages were used; at first not at all.
+    pub fn set_adaptation(&mut self, adaptation: Adaptation) {
+        self.home.set_adaptation(adaptation);
+        self.agent.set_adaptation(adaptation);
     }
 
     /// Says that all nodes have the same bytes of these pages to begin with, so that reading
@@ -130,6 +132,10 @@ impl Node {
             Event::Protected { page, dirt } => self.agent.protected(now, page, dirt, &mut out),
             Event::TimeOver { page } => self.agent.time_over(now, page, &mut out),
             Event::Pressure { pages } => self.agent.relieve(now, pages, &mut out),
+            Event::Release => {
+                self.agent.release_all(now, &mut out);
+                self.home.push_all(&mut out);
+            }
             Event::Evict { page } => self.agent.evict(now, page, &mut out),
             Event::Discard {
                 token,

@@ -5,7 +5,7 @@ use crate::net::{HEADER_BYTES, Net};
 use crate::shared::{Layout, PAGE_BYTES, Page, zeros};
 use crate::sync::{Do, Sync, Word};
 use darner_coherence::{
-    Access, Action, AgentLimits, Config, Content, Dirt, Epoch, Event, Grant, HomeLimits, Homing, Message,
+    Access, Action, Adaptation, AgentLimits, Config, Content, Dirt, Epoch, Event, Grant, HomeLimits, Message,
     Node, NodeId, Packet, PageIndex, Rights, Slices, Time, Token, View,
 };
 use std::collections::BTreeMap;
@@ -22,6 +22,9 @@ pub enum Placement {
     Named,
 }
 
+/// The bytes of a hint.
+const HINT_BYTES: u64 = HEADER_BYTES;
+
 /// A cluster.
 pub struct Darner {
     nodes: Vec<Node>,
@@ -35,6 +38,16 @@ struct Machine {
     rights: Vec<Rights>,
     written: Vec<bool>,
     timers: BTreeMap<Time, Vec<PageIndex>>,
+    /// Hints of this node, and of others, that go with the next word to the node that they are for, or to node 0.
+    hints: Vec<Hint>,
+}
+
+/// What may come late, or not at all.
+#[derive(Debug)]
+struct Hint {
+    from: usize,
+    to: usize,
+    packet: Packet,
 }
 
 /// What is said: messages to one node of one turn, or a word about a lock or barrier.
@@ -53,9 +66,12 @@ pub struct Letter {
     bytes: Came,
 }
 
-/// A word about a lock or a barrier.
+/// A word about a lock or a barrier, and the hints that go with it.
 #[derive(Debug)]
-pub struct Synced(Word);
+pub struct Synced {
+    word: Word,
+    hints: Vec<Hint>,
+}
 
 /// The bytes of pages.
 type Came = BTreeMap<PageIndex, Box<Page>>;
@@ -97,12 +113,13 @@ impl Darner {
             rights: vec![Rights::None; mapped],
             written: vec![false; mapped],
             timers: BTreeMap::new(),
+            hints: Vec::new(),
         };
         Self {
             nodes: (0..nodes)
                 .map(|me| {
                     let mut node = Node::new(config(me));
-                    node.set_homing(Homing::Following);
+                    node.set_adaptation(Adaptation::Careful);
                     node
                 })
                 .collect(),
@@ -156,6 +173,10 @@ impl Darner {
                 let letter = machine.letter(packet);
                 outgoing.entry(usize::from(to.0)).or_default().push(letter);
             }
+            Action::Hint { to, packet } => {
+                let (from, to) = (node, usize::from(to.0));
+                machine.hints.push(Hint { from, to, packet });
+            }
             Action::Store { page } => {
                 let bytes = came.remove(&page).unwrap_or_else(zeros);
                 machine.frames.insert(page, bytes);
@@ -193,11 +214,25 @@ impl Darner {
         None
     }
 
+    /// Hints have come: those for others are kept until something is said to them.
+    fn pass_on(&mut self, net: &mut Net<Said>, node: usize, hints: Vec<Hint>) {
+        let (mine, others): (Vec<Hint>, Vec<Hint>) =
+            hints.into_iter().partition(|hint| hint.to == node);
+        self.machines[node].hints.extend(others);
+        let event = |Hint { from, packet, .. }| {
+            let from = node_id(from);
+            (Event::Received { from, packet }, Came::new())
+        };
+        self.turn(net, node, mine.into_iter().map(event).collect());
+    }
+
     fn synchronise(&mut self, net: &mut Net<Said>, todo: Vec<Do>) {
         for what in todo {
             match what {
                 Do::Say { from, to, word } => {
-                    net.synchronise(from, to, 0, Said::Sync(Synced(word)));
+                    let hints = self.machines[from].hints_for(to, word);
+                    let payload = HINT_BYTES * hints.len() as u64;
+                    net.synchronise(from, to, payload, Said::Sync(Synced { word, hints }));
                 }
                 Do::Wake { node } => net.resume(node, 0),
             }
@@ -239,7 +274,8 @@ impl Memory for Darner {
                 let event = |Letter { packet, bytes }| (Event::Received { from, packet }, bytes);
                 self.turn(net, to, letters.into_iter().map(event).collect());
             }
-            Said::Sync(Synced(word)) => {
+            Said::Sync(Synced { word, hints }) => {
+                self.pass_on(net, to, hints);
                 let mut todo = Vec::new();
                 self.sync.hear(from, to, word, &mut todo);
                 self.synchronise(net, todo);
@@ -269,6 +305,7 @@ impl Memory for Darner {
     }
 
     fn barrier(&mut self, net: &mut Net<Said>, node: usize) -> Touch {
+        self.turn(net, node, vec![(Event::Release, Came::new())]);
         let mut todo = Vec::new();
         self.sync.barrier(node, &mut todo);
         self.synchronise(net, todo);
@@ -277,6 +314,12 @@ impl Memory for Darner {
 }
 
 impl Machine {
+    /// The hints that go with a word: all to node 0, which passes them on.
+    fn hints_for(&mut self, to: usize, word: Word) -> Vec<Hint> {
+        let goes = |hint: &mut Hint| hint.to == to || word == Word::Arrive;
+        self.hints.extract_if(.., goes).collect()
+    }
+
     /// A packet with its bytes, as they are now.
     fn letter(&self, mut packet: Packet) -> Letter {
         let bytes: Came = attached(&packet.message)
@@ -353,6 +396,11 @@ fn attached(message: &Message) -> Vec<PageIndex> {
             page,
             content: Content::Bytes,
         }
+        | Message::Push {
+            page,
+            content: Content::Bytes,
+            ..
+        }
         | Message::Adopt {
             page,
             content: Content::Bytes,
@@ -368,6 +416,7 @@ fn without_bytes(message: &mut Message) {
         Message::Grant(Grant { content, .. })
         | Message::WriteBack { content, .. }
         | Message::Recalled { content, .. }
+        | Message::Push { content, .. }
         | Message::Adopt { content, .. }
             if *content == Content::Bytes =>
         {

@@ -202,6 +202,7 @@ impl Agent {
         if page.mapped < rights {
             page.mapped = rights;
             page.ahead = None;
+            self.consumed.touched(index);
             out.push(crate::event::Action::Map {
                 page: index,
                 rights,

@@ -25,6 +25,7 @@ impl Agent {
             serial: grant.serial,
             backing: grant.backing,
         };
+        self.consumed.came(index, grant.serial);
         pending.granted = Some(granted);
         pending.acks += i32::from(grant.acks);
         if grant.content != Content::Nothing {

@@ -6,48 +6,33 @@
 
 use super::{Get, Home, Request};
 use crate::directory::State;
-use crate::ids::{Access, NodeId, PageIndex, Serial};
+use crate::ids::{Access, NodeId, PageIndex};
 use crate::outbox::Outbox;
 
-/// Whether homes follow their pages' use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Homing {
-    /// They move only when told to.
-    #[default]
-    Fixed,
-    /// They follow.
-    Following,
-}
-
 impl Home {
-    pub(crate) fn set_homing(&mut self, homing: Homing) {
-        self.homing = homing;
-    }
-
     /// Whether a page is to move to the node that asks for it.
     pub(super) fn follows(&self, page: PageIndex, get: Get) -> bool {
-        self.homing == Homing::Following
-            && (self.is_new(page) || self.is_written_by(page, get))
+        let Some(signs) = self.adaptation.signs() else {
+            return false;
+        };
+        (self.is_new(page) || self.is_written_by(page, get, signs))
             && self.refusal(page, get.node).is_none()
     }
 
     /// Whether nobody has used a page of this home's slices yet, as far as is known.
     fn is_new(&self, page: PageIndex) -> bool {
-        let record = self.directory.get(page);
-        record.state == State::Idle
-            && record.serial == Serial(0)
-            && !self.adopted.contains(&page)
+        self.directory.is_unknown(page) && !self.adopted.contains(&page)
     }
 
     /// Whether a node writes a page again, as it did before.
-    fn is_written_by(&self, page: PageIndex, get: Get) -> bool {
+    fn is_written_by(&self, page: PageIndex, get: Get, signs: u8) -> bool {
         let record = self.directory.get(page);
         let writer: Option<NodeId> = match record.state {
             State::Shared { writer, .. } => writer,
             State::Owned { holder, .. } => Some(holder),
             _ => None,
         };
-        get.access == Access::Write && writer == Some(get.node) && record.pattern.is_steady()
+        get.access == Access::Write && writer == Some(get.node) && record.pattern.is_steady(signs)
     }
 
     /// Moves a page to the node that asks, which then is told to ask itself.
