@@ -90,6 +90,11 @@ impl Page {
             && !self.leaving
             && match command {
                 Command::Forward(_) | Command::Invalidate { .. } => self.hold.lasts(now),
+                // Whoever lets others go on has done what it wanted the page for.
+                Command::Recall {
+                    purpose: Purpose::Push,
+                    ..
+                } => self.hold.is_pinned(),
                 Command::Recall { .. } => self.hold.is_timed(now),
                 Command::Evict
                 | Command::Consumed { .. }
