@@ -43,6 +43,9 @@ fn everything_in_every_order() {
     ) + explore(
         "one page, 3 operations and 1 eviction or move, slowly",
         slowly(Cluster::one_page(3, 1)),
+    ) + explore(
+        "one page that is pushed, 3 operations and 2 releases",
+        Cluster::adapting(3, 2),
     );
     println!("all: {states} unique states");
     assert!(states >= 1_000_000, "{states} states");

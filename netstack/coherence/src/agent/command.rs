@@ -180,14 +180,12 @@ impl Agent {
         if let (Some((..)), Some(access)) = (command.granted(), page.ahead.take()) {
             self.streams.wasted(index, access);
         }
-        if command.leaves(page.copy) == Rights::None {
-            self.consumed.ended(index);
-        }
         let answered = page.leaving && !mutated!(LeavingAnswersTwice) || page.discarding.is_some();
         match command {
             Command::Forward(_) | Command::Recall { .. } if answered => {}
             Command::Forward(forward) => self.serve(index, forward, dirt, out),
             Command::Invalidate { collector, .. } => {
+                self.consumed(index, out);
                 self.drop_copy(index, out);
                 out.send(
                     collector.node,

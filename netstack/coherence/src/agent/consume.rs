@@ -67,14 +67,19 @@ impl Life {
         }
     }
 
-    /// Another has written the page, or is about to.
-    fn ended(&mut self) {
+    /// Another has written the page, or is about to: whether the copy was of use.
+    fn ended(&mut self) -> Used {
+        let used = match self.now {
+            Stage::Untouched { .. } => Used::No,
+            _ => Used::Yes,
+        };
         if let Stage::Touched { waits } = self.now {
             self.seen = if waits == self.length { self.seen + 1 } else { 1 }.min(MOST);
             self.length = waits;
         }
         self.now = Stage::Over;
         self.penance = self.penance.saturating_sub(1);
+        used
     }
 
     /// A copy with this serial has come.
@@ -117,10 +122,8 @@ impl Consumed {
         }
     }
 
-    pub(super) fn ended(&mut self, index: PageIndex) {
-        if let Some(life) = self.0.get_mut(&index) {
-            life.ended();
-        }
+    fn ended(&mut self, index: PageIndex) -> Used {
+        self.0.get_mut(&index).map_or(Used::Yes, Life::ended)
     }
 
     pub(super) fn came(&mut self, index: PageIndex, serial: Serial) {
@@ -198,18 +201,31 @@ impl Agent {
         }
     }
 
+    /// A copy is at its end. If it was pushed here in vain, the home is told.
+    pub(super) fn consumed(&mut self, index: PageIndex, out: &mut Outbox) {
+        if self.consumed.ended(index) == Used::No {
+            let copy = self.pages.get(&index).map(|page| page.copy);
+            let serial = copy.and_then(Copy::serial).unwrap_or_default();
+            self.tell_dropped(index, serial, Used::No, out);
+        }
+    }
+
     /// Drops a copy that was pushed, and tells the home.
     pub(super) fn drop_consumed(&mut self, index: PageIndex, used: Used, out: &mut Outbox) {
         let copy = self.pages.get(&index).map(|page| page.copy);
         let Some(Copy::Shared { serial, .. }) = copy else {
             return;
         };
-        let home = self.homes.home(index);
         self.consumed.dropped(index, serial);
         self.release(index);
         if let Some(page) = self.pages.get_mut(&index) {
             page.copy = Copy::Kept { serial };
         }
+        self.tell_dropped(index, serial, used, out);
+    }
+
+    fn tell_dropped(&mut self, index: PageIndex, serial: Serial, used: Used, out: &mut Outbox) {
+        let home = self.homes.home(index);
         let seen = self.sent.get(&home).copied().unwrap_or_default();
         out.hint(
             home,
@@ -239,7 +255,9 @@ mod tests {
                     serial: Serial(serial),
                 }
             }
-            None => life.ended(),
+            None => {
+                life.ended();
+            }
         }
         dropped
     }

@@ -2,7 +2,7 @@
 
 use super::{Shootdown, World};
 use darner_coherence::{
-    AgentLimits, Config, Epoch, HomeLimits, Node, NodeId, PageIndex, Slices, View,
+    Adaptation, AgentLimits, Config, Epoch, HomeLimits, Node, NodeId, PageIndex, Slices, View,
 };
 
 /// What a cluster is made with.
@@ -17,6 +17,7 @@ pub struct Plan {
     pub numbers: u16,
     pub shootdown: Shootdown,
     pub hold: u64,
+    pub adaptation: Adaptation,
 }
 
 impl Default for Plan {
@@ -29,6 +30,7 @@ impl Default for Plan {
             numbers: 0,
             shootdown: Shootdown::AtOnce,
             hold: 1,
+            adaptation: Adaptation::Off,
         }
     }
 }
@@ -50,7 +52,7 @@ impl Plan {
 
     pub fn build(&self) -> World {
         let nodes = (0..self.nodes).map(|me| {
-            Node::new(Config {
+            let mut node = Node::new(Config {
                 me: NodeId(me),
                 nodes: self.numbers.max(self.nodes),
                 view: self.view(),
@@ -63,7 +65,9 @@ impl Plan {
                     run: self.run,
                     moved: 256,
                 },
-            })
+            });
+            node.set_adaptation(self.adaptation);
+            node
         });
         let mut world = World::from_nodes(nodes.collect(), self.shootdown);
         world.latest = Some(self.view());

@@ -2,6 +2,7 @@
 //! that check what they read.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod adapting;
 pub mod build;
 pub mod check;
 pub mod model;
@@ -67,6 +68,8 @@ pub struct World {
     pub nodes: Vec<Node>,
     pub machines: Vec<Machine>,
     pub links: BTreeMap<(NodeId, NodeId), VecDeque<InFlight>>,
+    /// Hints, of whom and for whom: they come at any time, in any order.
+    pub hints: Vec<(NodeId, NodeId, Packet)>,
     pub threads: Vec<Thread>,
     pub expected: BTreeMap<PageIndex, Expected>,
     /// Discards under way, and whether the page was written meanwhile.
@@ -93,6 +96,7 @@ impl World {
             machines: vec![Machine::default(); nodes.len()],
             nodes,
             links: BTreeMap::new(),
+            hints: Vec::new(),
             threads: Vec::new(),
             expected: BTreeMap::new(),
             discarding: BTreeMap::new(),
@@ -148,6 +152,7 @@ impl World {
     fn act(&mut self, node: NodeId, action: Action, came: Option<&InFlight>) {
         match action {
             Action::Send { to, packet } => self.send(node, to, packet),
+            Action::Hint { to, packet } => self.hints.push((node, to, packet)),
             Action::Store { page } => self.store(node, page, came),
             Action::Zero { page } | Action::Free { page } => {
                 self.machine(node).frames.remove(&page);
@@ -190,6 +195,11 @@ impl World {
                 page,
                 content: Content::Bytes,
             }
+            | Message::Push {
+                page,
+                content: Content::Bytes,
+                ..
+            }
             | Message::Adopt {
                 page,
                 content: Content::Bytes,
@@ -207,6 +217,7 @@ impl World {
                 Message::Grant(Grant { content, .. })
                 | Message::WriteBack { content, .. }
                 | Message::Recalled { content, .. }
+                | Message::Push { content, .. }
                 | Message::Adopt { content, .. }
                     if *content == Content::Bytes =>
                 {
@@ -245,6 +256,12 @@ impl World {
             }
             None => self.complain(format!("{node:?} stores {page:?}, which did not come")),
         }
+    }
+
+    /// Delivers a hint.
+    pub fn hint(&mut self, index: usize) {
+        let (from, to, packet) = self.hints.remove(index);
+        self.event(to, Event::Received { from, packet });
     }
 
     pub fn complain(&mut self, what: String) {
@@ -319,6 +336,7 @@ impl World {
             .links
             .keys()
             .map(|&(from, to)| Step::Deliver(from, to))
+            .chain((0..self.hints.len()).map(Step::Hint))
             .collect();
         for (machine, node) in self
             .machines
@@ -345,6 +363,7 @@ impl World {
     pub fn step(&mut self, step: Step) {
         match step {
             Step::Deliver(from, to) => self.deliver(from, to),
+            Step::Hint(index) => self.hint(index),
             Step::Protected(node, page) => self.protected(node, page),
             Step::TimeOver(node, page) => self.time_over(node, page),
         }
@@ -370,6 +389,7 @@ impl World {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Step {
     Deliver(NodeId, NodeId),
+    Hint(usize),
     Protected(NodeId, PageIndex),
     TimeOver(NodeId, PageIndex),
 }

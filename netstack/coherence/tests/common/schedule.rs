@@ -3,7 +3,7 @@
 use super::build::Plan;
 use super::threads::Op;
 use super::{Shootdown, Step, World};
-use darner_coherence::{Access, Event, NodeId, PageIndex, Time};
+use darner_coherence::{Access, Adaptation, Event, NodeId, PageIndex, Time};
 use proptest::prelude::*;
 
 /// How many schedules to try.
@@ -24,6 +24,10 @@ pub enum Outside {
     Pressure {
         node: u16,
         pages: usize,
+    },
+    /// A thread of the node lets others go on.
+    Release {
+        node: u16,
     },
     MoveHome {
         page: u64,
@@ -90,6 +94,7 @@ fn plan() -> impl Strategy<Value = Plan> {
             numbers,
             shootdown,
             hold: 1,
+            adaptation: Adaptation::Off,
         })
 }
 
@@ -167,6 +172,7 @@ impl World {
             Outside::Pressure { node, pages } => {
                 self.later(NodeId(node), Event::Pressure { pages })
             }
+            Outside::Release { node } => self.event(NodeId(node), Event::Release),
             Outside::MoveHome { page, pages, to } => {
                 let page = PageIndex(page);
                 let home = self
