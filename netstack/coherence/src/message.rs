@@ -369,6 +369,12 @@ impl Message {
         )
     }
 
+    /// Whether it may come late, or by way of others.
+    #[must_use]
+    pub fn is_hint(&self) -> bool {
+        matches!(self, Self::Dropped { .. })
+    }
+
     /// How many pages of bytes go with it.
     #[must_use]
     pub fn pages(&self) -> u32 {

@@ -164,6 +164,9 @@ impl Node {
         if packet.epoch > self.view.epoch {
             return self.early.push((from, packet));
         }
+        if packet.message.is_hint() && packet.epoch < self.view.epoch {
+            return;
+        }
         if !self.view.members.contains(&from) {
             return out.refuse(from, Violation::Stranger);
         }

@@ -32,7 +32,9 @@ proptest! {
 fn touch(world: &mut World, node: NodeId, access: Access) -> u32 {
     let before = world.counts.messages;
     let index = usize::from(node.0);
-    world.threads[index].ops.push(Op::Touch(vec![(PAGE, access)]));
+    world.threads[index]
+        .ops
+        .push(Op::Touch(vec![(PAGE, access)]));
     world.threads[index].at = At::Runs;
     world.finish();
     assert_eq!(world.wrong, None);

@@ -5,8 +5,8 @@ use crate::net::{HEADER_BYTES, Net};
 use crate::shared::{Layout, PAGE_BYTES, Page, zeros};
 use crate::sync::{Do, Sync, Word};
 use darner_coherence::{
-    Access, Action, Adaptation, AgentLimits, Config, Content, Dirt, Epoch, Event, Grant, HomeLimits, Message,
-    Node, NodeId, Packet, PageIndex, Rights, Slices, Time, Token, View,
+    Access, Action, Adaptation, AgentLimits, Config, Content, Dirt, Epoch, Event, Grant,
+    HomeLimits, Message, Node, NodeId, Packet, PageIndex, Rights, Slices, Time, Token, View,
 };
 use std::collections::BTreeMap;
 

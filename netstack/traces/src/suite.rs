@@ -98,7 +98,7 @@ pub fn compare(program: &str, nodes: usize, size: Size) -> Result<Compared, Stri
         }
         Lu::NAME => Compared::of(&Lu::new(nodes, pick(256, 1024), 32), nodes),
         Ep::NAME => Compared::of(&Ep::new(nodes, pick(1 << 12, 1 << 20)), nodes),
-        MatMul::NAME => Compared::of(&MatMul::new(nodes, pick(64, 256)), nodes),
+        MatMul::NAME => Compared::of(&MatMul::new(nodes, pick(128, 256)), nodes),
         Water::NAME => Compared::of(&Water::new(nodes, pick(512, 1728), pick(4, 10)), nodes),
         KMeans::NAME => {
             let means = KMeans::new(nodes, pick(1 << 10, 1 << 14), 64, pick(6, 20));

@@ -50,6 +50,13 @@ pub fn cases() -> Vec<Case> {
             let package = ["--package", "darner-coherence", "--profile", "checked"];
             cargo_test(suite, &[&package[..], &["--features", "mutants"]].concat())
         }),
+        // Programs over the same code, with results that are checked, and bounds on what they cost.
+        Case::alone("host/traces", |suite| {
+            cargo_test(
+                suite,
+                &["--package", "darner-traces", "--profile", "checked"],
+            )
+        }),
         Case::alone("host/apps", |suite| {
             let apps = crate::app::list(&suite.set.root)?;
             let packages: Vec<&str> = apps

@@ -74,7 +74,12 @@ impl Life {
             _ => Used::Yes,
         };
         if let Stage::Touched { waits } = self.now {
-            self.seen = if waits == self.length { self.seen + 1 } else { 1 }.min(MOST);
+            self.seen = if waits == self.length {
+                self.seen + 1
+            } else {
+                1
+            }
+            .min(MOST);
             self.length = waits;
         }
         self.now = Stage::Over;
@@ -186,8 +191,13 @@ impl Agent {
             .collect();
         for (index, used) in over {
             let shared = |page: &super::Page| {
-                matches!(page.copy, Copy::Shared { backing: Backing::Current, .. })
-                    && page.pending.is_none()
+                matches!(
+                    page.copy,
+                    Copy::Shared {
+                        backing: Backing::Current,
+                        ..
+                    }
+                ) && page.pending.is_none()
                     && page.waiters.is_empty()
                     && page.commands.is_empty()
                     && !page.protecting
@@ -265,9 +275,15 @@ mod tests {
     #[test]
     fn what_ended_twice_after_as_long_is_dropped_then() {
         let mut life = Life::new();
-        assert_eq!([1, 2, 3].map(|serial| round(&mut life, serial, 1)), [None, None, Some(Used::Yes)]);
+        assert_eq!(
+            [1, 2, 3].map(|serial| round(&mut life, serial, 1)),
+            [None, None, Some(Used::Yes)]
+        );
         let mut life = Life::new();
-        assert_eq!([1, 2, 3].map(|serial| round(&mut life, serial, 1 + serial as u8)), [None; 3]);
+        assert_eq!(
+            [1, 2, 3].map(|serial| round(&mut life, serial, 1 + serial as u8)),
+            [None; 3]
+        );
     }
 
     #[test]
@@ -285,6 +301,9 @@ mod tests {
     fn what_is_not_touched_is_not_wanted() {
         let mut life = Life::new();
         life.now = Stage::Untouched { waits: 0 };
-        assert_eq!([(); 3].map(|()| life.waits(Adaptation::Careful)), [None, None, Some(Used::No)]);
+        assert_eq!(
+            [(); 3].map(|()| life.waits(Adaptation::Careful)),
+            [None, None, Some(Used::No)]
+        );
     }
 }

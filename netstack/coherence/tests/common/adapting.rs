@@ -50,12 +50,14 @@ pub fn scenario_adapting() -> impl Strategy<Value = Scenario> {
 
 /// The same, in which nodes die, at least two remaining.
 pub fn scenario_adapting_with_deaths() -> impl Strategy<Value = Scenario> {
-    (scenario_adapting(), any::<prop::sample::Index>(), 0..4_u16).prop_map(|(mut scenario, at, node)| {
-        scenario.plan.nodes = 4;
-        let at = at.index(scenario.outside.len() + 1);
-        scenario.outside.insert(at, Outside::Kill { node });
-        scenario
-    })
+    (scenario_adapting(), any::<prop::sample::Index>(), 0..4_u16).prop_map(
+        |(mut scenario, at, node)| {
+            scenario.plan.nodes = 4;
+            let at = at.index(scenario.outside.len() + 1);
+            scenario.outside.insert(at, Outside::Kill { node });
+            scenario
+        },
+    )
 }
 
 impl World {
