@@ -15,7 +15,7 @@ const READER: NodeId = NodeId(1);
 const PAGE: PageIndex = PageIndex(5);
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, max_shrink_iters: 3_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases() / 4, failure_persistence: None, max_shrink_iters: 3_000, ..ProptestConfig::default() })]
 
     #[test]
     fn any_schedule_is_coherent_and_ends(scenario in scenario_adapting()) {

@@ -162,7 +162,14 @@ impl Agent {
     }
 
     /// How many pages behind this one have the same home, and nothing known of them here; `most` at most.
+    ///
+    /// None, if there are bytes of this one here. It may be held for a thread that waits for a page behind it, and that must not wait
+    /// for this one's request.
     fn free_run(&self, index: PageIndex, most: u8) -> u8 {
+        let page = self.pages.get(&index);
+        if page.is_some_and(|page| page.copy != Copy::None) {
+            return 0;
+        }
         let home = self.homes.home(index);
         let unknown = |distance: u8| {
             let next = index.plus(distance.into());

@@ -214,6 +214,10 @@ pub fn explain(scenario: &Scenario) -> String {
 
 fn play_logged(scenario: &Scenario, mut log: Option<&mut Vec<String>>) -> Result<World, String> {
     let mut world = scenario.plan.build();
+    if scenario.plan.adaptation != Adaptation::Off {
+        // Any page may be between homes when a node dies.
+        world.lost.extend((0..PAGES).map(PageIndex));
+    }
     for (node, ops) in &scenario.threads {
         world.spawn(NodeId(*node), ops.clone());
     }
