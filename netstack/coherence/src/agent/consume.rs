@@ -73,14 +73,15 @@ impl Life {
             Stage::Untouched { .. } => Used::No,
             _ => Used::Yes,
         };
-        if let Stage::Touched { waits } = self.now {
-            self.seen = if waits == self.length {
-                self.seen + 1
-            } else {
-                1
+        match self.now {
+            Stage::Touched { waits } => {
+                let same = waits == self.length;
+                self.seen = if same { self.seen + 1 } else { 1 }.min(MOST);
+                self.length = waits;
             }
-            .min(MOST);
-            self.length = waits;
+            // The hint came too late: the other was writing already.
+            Stage::Dropped { .. } => self.length = self.length.saturating_sub(1).max(1),
+            Stage::Untouched { .. } | Stage::Over => {}
         }
         self.now = Stage::Over;
         self.penance = self.penance.saturating_sub(1);
@@ -295,6 +296,18 @@ mod tests {
         life.came(Serial(3));
         assert_eq!((4..30).find_map(|serial| round(&mut life, serial, 1)), None);
         assert!((30..60).any(|serial| round(&mut life, serial, 1).is_some()));
+    }
+
+    #[test]
+    fn what_was_dropped_too_late_is_dropped_earlier() {
+        let mut life = Life::new();
+        for serial in 1..=2 {
+            round(&mut life, serial, 2);
+        }
+        assert_eq!(life.length, 2);
+        round(&mut life, 3, 2);
+        life.ended();
+        assert_eq!(round(&mut life, 4, 1), Some(Used::Yes));
     }
 
     #[test]
