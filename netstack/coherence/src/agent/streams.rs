@@ -64,7 +64,7 @@ impl Stream {
     }
 
     /// How many pages one like it will have.
-    fn to_expect(&self) -> u64 {
+    fn to_expect(self) -> u64 {
         if self.wait > 0 {
             1
         } else {
@@ -157,7 +157,7 @@ impl Streams {
     /// How many pages a stream of which nothing is known will have.
     fn typical(&self, access: Access) -> u64 {
         let latest = self.0.iter().filter(|stream| stream.access == access);
-        let lengths = latest.map(Stream::to_expect);
+        let lengths = latest.map(|stream| stream.to_expect());
         let (count, least) = lengths
             .take(TYPICAL)
             .fold((0, u64::MAX), |(count, least), length| {
