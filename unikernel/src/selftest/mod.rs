@@ -39,7 +39,7 @@ const PATIENCE: u64 = 30_000_000_000;
 type Named = (&'static str, fn(u64) -> Found);
 
 /// Tests and measurements.
-const ALL: [Named; 24] = [
+const ALL: [Named; 25] = [
     // So many messages; how many there were in the end.
     ("ipi-storm", storm::run),
     // So many meetings of all CPUs; how many there were.
@@ -73,6 +73,8 @@ const ALL: [Named; 24] = [
     ("network-one-by-one", network::one_by_one),
     // So many frames on a card, as fast as they go; how often there was no room.
     ("network-burst", network::burst),
+    // Many frames on a card at a time, so often; how often it had to be waited for.
+    ("network-taken", network::taken),
     // Ticks of so many frames, sent and received, on the first card.
     ("network_send", network::send),
     ("network_receive", network::receive),

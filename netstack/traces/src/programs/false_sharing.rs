@@ -76,7 +76,7 @@ impl Program for FalseSharing {
             &found,
             &vec![sums.clone().sum(); self.nodes],
         )?;
-        let last = sums.last().unwrap_or(0);
+        let last = sums.max().unwrap_or(0);
         for page in 0..self.pages {
             let words = cpu.read(self.words, page * PER_PAGE, self.nodes).await;
             same("word", &words, &vec![last; self.nodes])?;

@@ -17,6 +17,9 @@ use super::header::{self, HEADER};
 use crate::drivers::dma::Dma;
 use crate::drivers::virtio::queue::{Queue, Writer};
 
+/// As many frames with the device as it takes for others to wait for them.
+const SEVERAL: u16 = 2;
+
 /// The transmitting half of a card.
 pub struct Transmitter {
     queue: Queue,
@@ -133,5 +136,15 @@ impl Transmit for Transmitter {
             self.reclaim();
         }
         self.queue.publish();
+    }
+
+    fn call_when_taken(&mut self) -> bool {
+        self.reclaim();
+        let flying = self.flying();
+        let will_call = flying >= SEVERAL && !self.queue.call_after(flying.div_ceil(2));
+        if !will_call {
+            self.queue.be_quiet();
+        }
+        will_call
     }
 }
