@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn a_lock_is_handed_on_by_three_messages_at_most() {
         let mut sync = Sync::new(4);
-        let mut cost = |sync: &mut Sync, node: usize| {
+        let cost = |sync: &mut Sync, node: usize| {
             let mut todo = Vec::new();
             let here = sync.lock(node, 0, &mut todo);
             let (messages, woken) = settle(sync, todo);
