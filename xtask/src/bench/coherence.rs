@@ -57,7 +57,7 @@ fn tested(guests: &Guests<'_>) -> Result<String> {
     let mut cargo = set.toolchain.cargo(&set.root);
     cargo
         .args(["test", "--quiet", "--package", "darner-coherence"])
-        .args(["--test", "rows", "--target-dir"])
+        .args(["--profile", "checked", "--test", "rows", "--target-dir"])
         .arg(workspace::target_dir(&set.root))
         .args(["--", "--nocapture", "--test-threads", "1"]);
     command::output(&mut cargo)
