@@ -6,6 +6,7 @@
 //! Only its node's [`Node`](crate::Node) calls it.
 
 mod command;
+mod consume;
 mod discard;
 mod fault;
 mod grant;
@@ -13,6 +14,7 @@ mod hold;
 mod streams;
 mod view;
 
+use crate::adaptation::Adaptation;
 use crate::event::{Action, Dirt, Violation};
 use crate::homes::{HomeMap, Slices};
 use crate::ids::{Access, NodeId, PageIndex, RequestId, Rights, Serial, Time, Token};
@@ -22,6 +24,7 @@ use crate::outbox::Outbox;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use command::Command;
+use consume::Consumed;
 use discard::DiscardOp;
 use hold::{Hold, Recent};
 use streams::Streams;
@@ -48,6 +51,9 @@ pub struct Agent {
     sent: BTreeMap<NodeId, RequestId>,
     discards: Vec<DiscardOp>,
     streams: Streams,
+    adaptation: Adaptation,
+    /// Pages that were pushed here.
+    consumed: Consumed,
     /// Which threads were last woken for which pages.
     recent: Recent,
     /// Where the search for pages to evict goes on.
@@ -72,6 +78,8 @@ struct Page {
     /// A discard is under way; it answers all that is asked meanwhile.
     discarding: Option<Discarding>,
     hold: Hold,
+    /// It came before any thread wanted it, for this; and none has touched it since.
+    ahead: Option<Access>,
 }
 
 /// The bytes that the node has of a page.
@@ -178,10 +186,16 @@ impl Agent {
             sent: BTreeMap::new(),
             discards: Vec::new(),
             streams: Streams::default(),
+            adaptation: Adaptation::default(),
+            consumed: Consumed::default(),
             recent: Recent::default(),
             hand: PageIndex(0),
             rebuilding: BTreeSet::new(),
         }
+    }
+
+    pub(crate) fn set_adaptation(&mut self, adaptation: Adaptation) {
+        self.adaptation = adaptation;
     }
 
     /// What the program may do with a page at this moment.
@@ -333,8 +347,17 @@ impl Agent {
             }
             Message::WrittenBack { page } => self.written_back(now, from, page, out),
             Message::Discarded { page, mask, id } => self.discarded(now, from, page, mask, id, out),
-            Message::Redirect { page, home, id } => self.redirected(now, from, page, home, id, out),
+            Message::Redirect {
+                page,
+                home,
+                mask,
+                id,
+            } => {
+                self.learn_homes(page, home, mask);
+                self.redirected(now, from, page, id, out);
+            }
             Message::Parked { page, id } => self.parked(now, from, page, id, out),
+            Message::Push { page, serial, .. } => self.pushed(page, serial, out),
             Message::Lost { page, id } => self.lost(now, from, page, id, out),
             Message::Resume => self.resume(now, from, out),
             Message::Keep { page, serial } => self.keep(from, page, serial, out),
@@ -443,11 +466,9 @@ impl Agent {
         now: Time,
         from: NodeId,
         index: PageIndex,
-        home: NodeId,
         id: Option<RequestId>,
         out: &mut Outbox,
     ) {
-        self.homes.learn(index, home);
         let Some(page) = self.pages.get_mut(&index) else {
             return out.refuse(from, Violation::Unasked);
         };
@@ -470,6 +491,18 @@ impl Agent {
                 self.send_discard(index, 1, out);
             }
             _ => out.refuse(from, Violation::Unasked),
+        }
+    }
+
+    /// Pages have another home than was thought; but this node knows best which are homed here.
+    fn learn_homes(&mut self, index: PageIndex, home: NodeId, mask: u64) {
+        let (first, at) = index.in_span();
+        self.homes.learn(index, home);
+        for bit in (0..64).filter(|&bit| bit != at && mask >> bit & 1 == 1) {
+            let other = first.plus(bit.into());
+            if self.homes.home(other) != self.me {
+                self.homes.learn(other, home);
+            }
         }
     }
 

@@ -56,29 +56,60 @@ pub enum State {
 }
 
 /// Two bits of history: whether whoever reads a page writes it next (Cox and Fowler, 1993;
-/// Stenström, Brorsson and Sandberg, 1993).
+/// Stenström, Brorsson and Sandberg, 1993); and two more: whether one node writes what others read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Pattern(u8);
+pub struct Pattern {
+    migrates: u8,
+    steady: u8,
+}
 
 impl Pattern {
     const MOST: u8 = 3;
+    const ENOUGH: u8 = 2;
 
     /// Whether the page should be handed over whole to readers.
     #[must_use]
     pub fn migrates(self) -> bool {
-        self.0 >= 2
+        self.migrates >= Self::ENOUGH
     }
 
-    /// After a sign that it does.
+    /// Whether the page's last writer has written it again, so many times in a row.
+    #[must_use]
+    pub fn is_steady(self, signs: u8) -> bool {
+        self.steady >= signs
+    }
+
+    /// After a sign that it migrates: one is enough.
     #[must_use]
     pub fn more(self) -> Self {
-        Self((self.0 + 1).min(Self::MOST))
+        Self {
+            migrates: (self.migrates + 1).clamp(Self::ENOUGH, Self::MOST),
+            steady: 0,
+        }
     }
 
     /// After a sign that it does not.
     #[must_use]
     pub fn less(self) -> Self {
-        Self(self.0.saturating_sub(1))
+        Self {
+            migrates: self.migrates.saturating_sub(1),
+            ..self
+        }
+    }
+
+    /// After its last writer has written again what others had read.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self {
+            steady: (self.steady + 1).min(Self::MOST),
+            ..self.less()
+        }
+    }
+
+    /// After another than its last writer has written.
+    #[must_use]
+    pub fn by_another(self) -> Self {
+        Self { steady: 0, ..self }
     }
 }
 
@@ -131,6 +162,12 @@ impl Directory {
     pub fn get(&self, page: PageIndex) -> Record {
         self.covering(page)
             .map_or(self.idle(), |(_, run)| run.record)
+    }
+
+    /// Whether nothing is known of a page: nobody has a copy, and nothing of its past is remembered.
+    #[must_use]
+    pub fn is_unknown(&self, page: PageIndex) -> bool {
+        self.covering(page).is_none()
     }
 
     /// Whether `changes` more pages can be changed, whatever to.

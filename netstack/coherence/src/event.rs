@@ -41,6 +41,9 @@ pub enum Event {
         /// How many.
         pages: usize,
     },
+    /// A thread is about to wait for threads of other nodes, or to let them go on: what was written here will be
+    /// wanted there, and what was read here may be written there.
+    Release,
     /// Give up one page.
     Evict {
         /// The page.
@@ -96,6 +99,14 @@ pub enum Action {
     /// Send a packet. If its message has [`Bytes`](crate::Content::Bytes), attach what the
     /// frames hold at this moment.
     Send {
+        /// To whom.
+        to: NodeId,
+        /// What.
+        packet: Packet,
+    },
+    /// Send a packet along with whatever else is sent, by way of any node, or not at all: it comes at any time, once at
+    /// most, as said by this node.
+    Hint {
         /// To whom.
         to: NodeId,
         /// What.

@@ -5,21 +5,25 @@
 //! end whatever else happens. Only its node's [`Node`](crate::Node) calls it.
 
 mod discard;
+mod follow;
 mod grant;
 mod moving;
+mod push;
 mod rebuild;
 mod recall;
 
+use crate::adaptation::Adaptation;
 use crate::directory::{Directory, Record, State};
 use crate::event::{Action, Violation};
 use crate::homes::Slices;
 use crate::ids::{Access, NodeId, PageIndex, RequestId, Serial};
-use crate::message::{LONGEST_RUN, Message, Outcome};
+use crate::message::{LONGEST_RUN, LONGEST_SPAN, Message, Outcome};
 use crate::mutants::{guard, mutated};
 use crate::outbox::Outbox;
-use crate::sharers::Grouping;
+use crate::sharers::{Grouping, SharerSet};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use push::Produced;
 pub(crate) use rebuild::Inherited;
 use rebuild::Rebuild;
 
@@ -41,6 +45,7 @@ pub struct Home {
     slices: Slices,
     directory: Directory,
     limits: HomeLimits,
+    adaptation: Adaptation,
     /// Pages of other homes' slices that have moved here.
     adopted: BTreeSet<PageIndex>,
     /// Pages of this home's slices that have moved away, and where to.
@@ -52,6 +57,8 @@ pub struct Home {
     /// Requests that wait for room in the directory.
     parked: VecDeque<(PageIndex, Request)>,
     discards: Vec<DiscardInProgress>,
+    /// Pages that this home's own node writes and others read.
+    produced: Produced,
     /// Where the search for pages to recall goes on.
     hand: PageIndex,
     rebuild: Option<Rebuild>,
@@ -89,6 +96,8 @@ enum Stage {
     Clearing { get: Get },
     /// Copies to come back, or to be gone.
     Recalling { from: Vec<NodeId>, then: Then },
+    /// This node's own agent, that it lets others read.
+    Pushing { to: SharerSet },
     /// The new home to have the page.
     Adopting { to: NodeId, stamp: Serial },
     /// The old home to have forgotten the page.
@@ -111,6 +120,7 @@ enum Request {
     Get(Get),
     Discard(DiscardRequest),
     Recall,
+    Push { to: SharerSet },
     Move { to: NodeId },
 }
 
@@ -173,6 +183,7 @@ impl Home {
             slices,
             directory: Directory::new(limits.records),
             limits,
+            adaptation: Adaptation::default(),
             adopted: BTreeSet::new(),
             away: BTreeMap::new(),
             seen: BTreeMap::new(),
@@ -180,9 +191,14 @@ impl Home {
             busy: BTreeMap::new(),
             parked: VecDeque::new(),
             discards: Vec::new(),
+            produced: Produced::default(),
             hand: PageIndex(0),
             rebuild: None,
         }
+    }
+
+    pub(crate) fn set_adaptation(&mut self, adaptation: Adaptation) {
+        self.adaptation = adaptation;
     }
 
     /// The directory.
@@ -280,6 +296,12 @@ impl Home {
                 out,
             ),
             Message::Note { page, outcome } => self.note(from, page, outcome, out),
+            Message::Dropped {
+                page,
+                serial,
+                seen,
+                used,
+            } => self.consumed(from, page, serial, seen, used),
             Message::WriteBack { page, .. } => self.write_back(from, page, out),
             Message::Discard { page, run, id } => {
                 self.discard(page, run, DiscardRequest { node: from, id }, out)
@@ -311,7 +333,11 @@ impl Home {
         }
         match self.admit(page, Request::Get(get), out) {
             Admitted::Now => {
-                self.serve_run(page, run, get, out);
+                if self.follows(page, get) {
+                    self.follow_run(page, run, get, out);
+                } else {
+                    self.serve_run(page, run, get, out);
+                }
                 self.settle(page, out);
             }
             Admitted::Later => {}
@@ -362,9 +388,11 @@ impl Home {
 
     fn serve(&mut self, page: PageIndex, request: Request, out: &mut Outbox) {
         match request {
+            Request::Get(get) if self.follows(page, get) => self.follow(page, Some(get), get.node),
             Request::Get(get) => self.serve_get(page, get, OwnCopy::Possible, out),
             Request::Discard(discard) => self.recall(page, Then::Discard(discard), out),
             Request::Recall => self.recall(page, Then::Forget, out),
+            Request::Push { to } => self.begin_push(page, to, out),
             Request::Move { to } => self.recall(page, Then::Move { to }, out),
         }
     }
@@ -425,27 +453,40 @@ impl Home {
     fn redirect(&mut self, page: PageIndex, request: Request, out: &mut Outbox) {
         let home = self.home_elsewhere(page);
         match request {
-            Request::Get(Get { node, id, .. }) => out.send(
-                node,
-                Message::Redirect {
-                    page,
-                    home,
-                    id: Some(id),
-                },
-            ),
+            Request::Get(Get { node, id, .. }) => {
+                self.send_to(home, node, page, Some(id), out);
+            }
             Request::Discard(DiscardRequest { node, id }) => {
-                out.send(
-                    node,
-                    Message::Redirect {
-                        page,
-                        home,
-                        id: Some(id),
-                    },
-                );
+                self.send_to(home, node, page, Some(id), out);
                 self.discard_done(page, DiscardRequest { node, id }, out);
             }
-            Request::Recall | Request::Move { .. } => {}
+            Request::Recall | Request::Push { .. } | Request::Move { .. } => {}
         }
+    }
+
+    /// Tells a node who the home of a page is, and of which pages around it.
+    fn send_to(
+        &self,
+        home: NodeId,
+        node: NodeId,
+        page: PageIndex,
+        id: Option<RequestId>,
+        out: &mut Outbox,
+    ) {
+        let (first, at) = page.in_span();
+        let span = self.away.range(first..first.plus(LONGEST_SPAN.into()));
+        let mask = span
+            .filter(|(_, away)| away.to == home)
+            .fold(1 << at, |mask, (page, _)| mask | 1 << page.in_span().1);
+        out.send(
+            node,
+            Message::Redirect {
+                page,
+                home,
+                mask,
+                id,
+            },
+        );
     }
 
     fn home_elsewhere(&self, page: PageIndex) -> NodeId {
@@ -492,14 +533,7 @@ impl Home {
             _ => (!self.owns(page)).then(|| self.home_elsewhere(page)),
         };
         if let Some(home) = leaving_for {
-            return out.send(
-                from,
-                Message::Redirect {
-                    page,
-                    home,
-                    id: None,
-                },
-            );
+            return self.send_to(home, from, page, None, out);
         }
         if self.overtakes(from, page) && !mutated!(OvertakingWriteBackRefused) {
             self.busy.entry(page).or_default().overtaken_by = Some(from);

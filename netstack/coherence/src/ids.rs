@@ -9,6 +9,13 @@ pub struct NodeId(pub u16);
 pub struct PageIndex(pub u64);
 
 impl PageIndex {
+    /// The pages that a mask of [`LONGEST_SPAN`](crate::LONGEST_SPAN) bits is for: the first one, and which of them this is.
+    #[must_use]
+    pub fn in_span(self) -> (Self, u32) {
+        let span = u64::from(crate::LONGEST_SPAN);
+        (Self(self.0 / span * span), (self.0 % span) as u32)
+    }
+
     /// The page `distance` pages on.
     #[must_use]
     pub fn plus(self, distance: u64) -> Self {

@@ -76,6 +76,18 @@
 //! * **A home moves.** See `home/moving.rs`: all copies are recalled first, and the new home serves nobody before the old one
 //!   has forgotten the page.
 //!
+//! # What is learned
+//!
+//! None of it changes who may do what when; it only has the same things asked for earlier, or elsewhere.
+//!
+//! * An agent asks ahead: see `agent/streams.rs`. Pages that come ahead are mapped when they are touched.
+//! * With an [`Adaptation`], homes follow who uses their pages (`home/follow.rs`), and a home pushes what its own node
+//!   writes to those who read it version after version (`home/push.rs`). Who gets such copies learns when to drop them
+//!   (`agent/consume.rs`), and says so by an [`Action::Hint`], the one thing that may come late or never.
+//!   Both happen at an [`Event::Release`].
+//! * What a node has to say to one other after all that has happened at a time can go as one message: requests for several pages
+//!   then are forwarded, granted, invalidated and answered together, without the protocol knowing.
+//!
 //! # When the view changes
 //!
 //! Each member tells each that it has said all that it said in the old view. Until then old messages still bring
@@ -98,7 +110,8 @@
 //!   and node. It can be longer for two reasons only: it is full of lost pages; or, after a change of view, more was reported than fits,
 //!   which then is recalled.
 //! * Pages that have moved away from their slices' homes: [`HomeLimits::moved`]; moves beyond it are refused.
-//! * Agents: one entry for each page that the node has or wants, 8 streams, 64 pages recently arrived.
+//! * Agents: one entry for each page that the node has or wants, 32 streams, 64 pages recently arrived, 1024 that were pushed.
+//! * Homes: 1024 pages that their own nodes produce.
 //! * A discard goes 64 pages at a time.
 //!
 //! # Beside pages
@@ -115,6 +128,7 @@
 
 extern crate alloc;
 
+mod adaptation;
 mod agent;
 mod directory;
 mod event;
@@ -131,6 +145,7 @@ mod post;
 pub mod ranges;
 mod sharers;
 
+pub use adaptation::Adaptation;
 pub use agent::{Agent, AgentLimits};
 pub use directory::{Directory, Pattern, Record, State};
 pub use event::{Action, Dirt, Event, Failure, MoveRefusal, View, Violation};
@@ -139,7 +154,7 @@ pub use homes::Slices;
 pub use ids::{Access, Epoch, NodeId, PageIndex, RequestId, Rights, Serial, Time, Token};
 pub use message::{
     Advice, Backing, Collector, Content, Grant, LONGEST_RUN, LONGEST_SPAN, Message, Outcome,
-    Packet, Purpose, Reported, Written,
+    Packet, Purpose, Reported, Used, Written,
 };
 pub use node::{Config, Node};
 pub use sharers::{Grouping, SharerSet};

@@ -76,6 +76,15 @@ pub enum Written {
     Here,
 }
 
+/// Whether a copy that was pushed was touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Used {
+    /// It was.
+    Yes,
+    /// It was not: no more are wanted.
+    No,
+}
+
 /// Why a home takes all copies of a page back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
@@ -83,6 +92,8 @@ pub enum Purpose {
     Return,
     /// To forget its bytes.
     Drop,
+    /// To give copies to others; the receiver, which is the home's own node, keeps one to read.
+    Push,
 }
 
 /// A page, or a run of pages, granted.
@@ -212,12 +223,34 @@ pub enum Message {
         /// The request.
         id: RequestId,
     },
+    /// To an agent: a copy to read that it did not ask for, but will want.
+    Push {
+        /// The page.
+        page: PageIndex,
+        /// As of when the copy is current.
+        serial: Serial,
+        /// Its bytes.
+        content: Content,
+    },
+    /// To a home, as a hint: the sender has dropped the copy that it was pushed.
+    Dropped {
+        /// The page.
+        page: PageIndex,
+        /// As of when the copy was current.
+        serial: Serial,
+        /// The last request of the sender: it has not asked for the page since.
+        seen: RequestId,
+        /// Whether it was of use.
+        used: Used,
+    },
     /// To an agent: ask another node about this page.
     Redirect {
         /// The page.
         page: PageIndex,
         /// Its home, or a node that knows it.
         home: NodeId,
+        /// Which pages have that home: bit n stands for the n-th of the [`LONGEST_SPAN`] pages among which `page` is.
+        mask: u64,
         /// The request that is answered; none for a write-back.
         id: Option<RequestId>,
     },
@@ -339,6 +372,7 @@ impl Message {
             self,
             Self::Get { .. }
                 | Self::Note { .. }
+                | Self::Dropped { .. }
                 | Self::WriteBack { .. }
                 | Self::Discard { .. }
                 | Self::Recalled { .. }
@@ -360,6 +394,7 @@ impl Message {
             Self::Grant(Grant { content, .. })
             | Self::WriteBack { content, .. }
             | Self::Recalled { content, .. }
+            | Self::Push { content, .. }
             | Self::Adopt { content, .. } => Some(content),
             _ => None,
         }
@@ -372,12 +407,19 @@ impl Message {
             Self::Grant(Grant { page, mask, .. }) => (page, mask),
             Self::WriteBack { page, .. }
             | Self::Recalled { page, .. }
+            | Self::Push { page, .. }
             | Self::Adopt { page, .. } => (page, 1),
             _ => (PageIndex(0), 0),
         };
         (0..u64::from(LONGEST_RUN))
             .filter(move |bit| mask >> bit & 1 == 1)
             .map(move |bit| page.plus(bit))
+    }
+
+    /// Whether it may come late, or by way of others.
+    #[must_use]
+    pub fn is_hint(&self) -> bool {
+        matches!(self, Self::Dropped { .. })
     }
 
     /// How many pages of bytes go with it.
@@ -393,6 +435,7 @@ impl Message {
             Self::Grant(Grant { content, .. })
             | Self::WriteBack { content, .. }
             | Self::Recalled { content, .. }
+            | Self::Push { content, .. }
             | Self::Adopt { content, .. }
                 if *content == Content::Bytes =>
             {

@@ -1,5 +1,6 @@
 //! A node: its home and its agent, and what passes between them.
 
+use crate::adaptation::Adaptation;
 use crate::agent::{Agent, AgentLimits};
 use crate::event::{Action, Event, View, Violation};
 use crate::home::{Home, HomeLimits, Inherited};
@@ -67,6 +68,12 @@ impl Node {
         }
     }
 
+    /// Says how far the node goes by how pages were used; at first not at all.
+    pub fn set_adaptation(&mut self, adaptation: Adaptation) {
+        self.home.set_adaptation(adaptation);
+        self.agent.set_adaptation(adaptation);
+    }
+
     /// Says that all nodes have the same bytes of these pages to begin with, so that reading
     /// them needs no message. All nodes have to say so, before anything else happens.
     pub fn replicate(&mut self, first: PageIndex, pages: u64, actions: &mut Vec<Action>) {
@@ -125,6 +132,10 @@ impl Node {
             Event::Protected { page, dirt } => self.agent.protected(now, page, dirt, &mut out),
             Event::TimeOver { page } => self.agent.time_over(now, page, &mut out),
             Event::Pressure { pages } => self.agent.relieve(now, pages, &mut out),
+            Event::Release => {
+                self.agent.release_all(now, &mut out);
+                self.home.push_all(&mut out);
+            }
             Event::Evict { page } => self.agent.evict(now, page, &mut out),
             Event::Discard {
                 token,
@@ -152,6 +163,9 @@ impl Node {
     fn received(&mut self, now: Time, from: NodeId, packet: Packet, out: &mut Outbox) {
         if packet.epoch > self.view.epoch {
             return self.early.push((from, packet));
+        }
+        if packet.message.is_hint() && packet.epoch < self.view.epoch {
+            return;
         }
         if !self.view.members.contains(&from) {
             return out.refuse(from, Violation::Stranger);

@@ -56,6 +56,13 @@ impl<'a> Outbox<'a> {
         }
     }
 
+    /// Sends what may be lost.
+    pub(crate) fn hint(&mut self, to: NodeId, message: Message) {
+        let epoch = self.epoch;
+        let packet = Packet { epoch, message };
+        self.actions.push(Action::Hint { to, packet });
+    }
+
     pub(crate) fn tell(&mut self, local: Local) {
         self.local.push_back(local);
     }

@@ -40,6 +40,9 @@ fn everything_in_every_order() {
     ) + explore(
         "one page, 3 operations and 1 eviction or move, slowly",
         slowly(Cluster::one_page(3, 1)),
+    ) + explore(
+        "one page that is pushed, 2 operations and 2 releases",
+        Cluster::adapting(2, 2),
     );
     println!("all: {states} unique states");
     assert!(states >= 1_000_000, "{states} states");
@@ -76,6 +79,9 @@ fn everything_in_every_order_deep() {
     ) + explore(
         "one page, 3 operations and 2 evictions or moves, slowly",
         slowly(Cluster::one_page(3, 2)),
+    ) + explore(
+        "one page that is pushed, 3 operations and 3 releases",
+        Cluster::adapting(3, 3),
     );
     println!("all: {states} unique states");
     assert!(states >= 5_000_000, "{states} states");

@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::adapting::scenario_adapting;
 use common::model::Cluster;
 use common::rows::ROWS;
 use common::schedule::{Scenario, play, scenario, scenario_with_deaths};
@@ -63,7 +64,9 @@ fn noticed() -> Option<String> {
         .or_else(|| model_notices("the model", Cluster::one_page(3, 1)))
         .or_else(|| model_notices("the model of everything", Cluster::everything(2, 0)))
         .or_else(|| schedules_notice("schedule", scenario()))
+        .or_else(|| model_notices("the model that adapts", Cluster::adapting(2, 2)))
         .or_else(|| schedules_notice("schedule with deaths", scenario_with_deaths()))
+        .or_else(|| schedules_notice("adapting schedule", scenario_adapting()))
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! can be counted instead of timed, it is: counts are the same on every machine.
 
 pub mod boot;
+mod coherence;
 mod counted;
 mod figure;
 mod founding;
@@ -51,6 +52,11 @@ const GROUPS: &[Group] = &[
         name: "net",
         about: "TCP, UDP and HTTP beside a Linux guest on the same machine",
         measure: net::measure,
+    },
+    Group {
+        name: "coherence",
+        about: "messages of the cluster's memory: by operation, and by program beside a scope-consistency DSM",
+        measure: coherence::measure,
     },
     Group {
         name: "founding",

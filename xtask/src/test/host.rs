@@ -19,8 +19,11 @@ pub fn cases() -> Vec<Case> {
             model(suite, "loom", &["darner-lwkt", "darner-slab"], "")?;
             model(suite, "loom", &["darner-netstack"], "models")
         }),
-        // The model check, many schedules, and all mutants: with optimisation, a minute.
+        // The model check, many schedules, and all mutants: with optimisation, a minute. And programs
+        // over the same code, whose results are checked, and what they cost is bounded.
         Case::build("host/coherence", |suite| {
+            let traces = ["--package", "darner-traces", "--profile", "checked"];
+            cargo_test(suite, &traces)?;
             let package = ["--package", "darner-coherence", "--profile", "checked"];
             cargo_test(suite, &[&package[..], &["--features", "mutants"]].concat())
         }),

@@ -298,8 +298,14 @@ impl World {
         if goes_on && !serves && !running.iter().any(left) {
             let views = self.views.iter().map(|(epoch, view)| (epoch, view.nodes()));
             let views: Vec<_> = views.collect();
-            let hosts: Vec<_> = self.hosts.iter().map(|host| (host.incarnation, host.ended)).collect();
-            return Err(format!("a quorum lived, and nobody serves: {views:?} {hosts:?}"));
+            let hosts: Vec<_> = self
+                .hosts
+                .iter()
+                .map(|host| (host.incarnation, host.ended))
+                .collect();
+            return Err(format!(
+                "a quorum lived, and nobody serves: {views:?} {hosts:?}"
+            ));
         }
         Ok(())
     }

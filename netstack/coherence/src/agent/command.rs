@@ -4,7 +4,7 @@ use super::{Agent, Copy, Page};
 use crate::event::{Action, Dirt, Violation};
 use crate::ids::{Access, NodeId, PageIndex, RequestId, Rights, Serial, Time};
 use crate::message::{
-    Advice, Backing, Collector, Content, Grant, Message, Outcome, Purpose, Written,
+    Advice, Backing, Collector, Content, Grant, Message, Outcome, Purpose, Used, Written,
 };
 use crate::mutants::{guard, mutated};
 use crate::outbox::Outbox;
@@ -24,6 +24,10 @@ pub(super) enum Command {
         seen: RequestId,
     },
     Evict,
+    /// It was pushed here, and is not wanted any longer.
+    Consumed {
+        used: Used,
+    },
     Discard,
     /// Nothing any more: the view in which it was to be done is over.
     Cancelled,
@@ -49,7 +53,7 @@ impl Command {
             Self::Forward(Forward { home, seen, .. })
             | Self::Invalidate { home, seen, .. }
             | Self::Recall { home, seen, .. } => Some((home, seen)),
-            Self::Evict | Self::Discard | Self::Cancelled => None,
+            Self::Evict | Self::Consumed { .. } | Self::Discard | Self::Cancelled => None,
         }
     }
 
@@ -64,6 +68,10 @@ impl Command {
                 (Copy::Exclusive { .. }, Advice::Migrate) => Rights::None,
                 _ => Rights::Read,
             },
+            Self::Recall {
+                purpose: Purpose::Push,
+                ..
+            } => Rights::Read,
             Self::Cancelled => Rights::Write,
             _ => Rights::None,
         }
@@ -82,8 +90,16 @@ impl Page {
             && !self.leaving
             && match command {
                 Command::Forward(_) | Command::Invalidate { .. } => self.hold.lasts(now),
+                // Whoever lets others go on has done what it wanted the page for.
+                Command::Recall {
+                    purpose: Purpose::Push,
+                    ..
+                } => self.hold.is_pinned(),
                 Command::Recall { .. } => self.hold.is_timed(now),
-                Command::Evict | Command::Discard | Command::Cancelled => false,
+                Command::Evict
+                | Command::Consumed { .. }
+                | Command::Discard
+                | Command::Cancelled => false,
             };
         granted && !mutated!(GrantOvertaken) || held && !mutated!(NoHold)
     }
@@ -161,11 +177,15 @@ impl Agent {
             return;
         };
         page.commands.pop_front();
+        if let (Some((..)), Some(access)) = (command.granted(), page.ahead.take()) {
+            self.streams.wasted(index, access);
+        }
         let answered = page.leaving && !mutated!(LeavingAnswersTwice) || page.discarding.is_some();
         match command {
             Command::Forward(_) | Command::Recall { .. } if answered => {}
             Command::Forward(forward) => self.serve(index, forward, dirt, out),
             Command::Invalidate { collector, .. } => {
+                self.consumed(index, out);
                 self.drop_copy(index, out);
                 out.send(
                     collector.node,
@@ -179,6 +199,7 @@ impl Agent {
                 self.give_back(index, home, purpose, dirt, out)
             }
             Command::Evict => self.evict_now(index, dirt, out),
+            Command::Consumed { used } => self.drop_consumed(index, used, out),
             Command::Discard => {
                 self.drop_copy(index, out);
                 self.dropped(index, out);
@@ -310,6 +331,13 @@ impl Agent {
             },
         );
         match (purpose, copy.serial()) {
+            (Purpose::Push, Some(serial)) if copy.rights() != Rights::None => {
+                if let Some(page) = self.pages.get_mut(&index) {
+                    let backing = Backing::Current;
+                    page.copy = Copy::Shared { serial, backing };
+                }
+                self.map(index, Rights::Read, out);
+            }
             (Purpose::Return, Some(serial)) => {
                 self.release(index);
                 if let Some(page) = self.pages.get_mut(&index) {

@@ -1,6 +1,6 @@
 //! Faults: threads that wait for pages, and the requests made for them.
 
-use super::{Agent, Copy, Pending, Waiter};
+use super::{Agent, Copy, Page, Pending, Waiter};
 use crate::event::{Failure, Violation};
 use crate::ids::{Access, NodeId, PageIndex, RequestId, Rights, Time, Token};
 use crate::message::Message;
@@ -19,6 +19,15 @@ impl Agent {
     ) {
         if self.mapped(index) >= access.needs() {
             return out.wake(token, Ok(()));
+        }
+        if self.limits.run > 1 {
+            let pages = &self.pages;
+            let here = |page| {
+                pages
+                    .get(&page)
+                    .is_some_and(|page| page.mapped >= access.needs())
+            };
+            self.streams.touched(index, access, here);
         }
         let pinned = if self.waits_in_order(index) {
             self.pin(now, token, index)
@@ -88,17 +97,28 @@ impl Agent {
         if busy && !mutated!(FollowersAskToo) || self.rebuilding.contains(&home) {
             return;
         }
-        let have = page.copy.serial();
-        let most = if have.is_some() {
-            1
-        } else {
-            self.free_run(index, home)
+        if self.limits.run == 1 {
+            return self.ask(index, access, 1, out);
+        }
+        let ahead = self.streams.ahead(index, access, self.limits.run);
+        let wanted = (1..u64::from(ahead.expected))
+            .map(|distance| index.plus(distance))
+            .filter(|&next| self.may_ask(next, access));
+        let wanted: Vec<PageIndex> = [index].into_iter().chain(wanted).collect();
+        let Some((&last, first)) = wanted.split_last() else {
+            return;
         };
-        let run = if self.limits.run > 1 {
-            self.streams.run(index, most)
-        } else {
-            1
-        };
+        for &page in first {
+            self.ask(page, access, 1, out);
+        }
+        let hoped = self.free_run(last, ahead.hoped);
+        self.ask(last, access, 1 + hoped, out);
+    }
+
+    /// Asks for a page, and for those behind it that can be given away at once: `run` in all.
+    fn ask(&mut self, index: PageIndex, access: Access, run: u8, out: &mut Outbox) {
+        let home = self.homes.home(index);
+        let have = self.pages.get(&index).and_then(|page| page.copy.serial());
         let id = self.next_request(home);
         for distance in 0..u64::from(run) {
             let run = if distance == 0 { run } else { 0 };
@@ -125,15 +145,37 @@ impl Agent {
         );
     }
 
-    /// How many pages from this one on have the same home, and nothing known of them here.
-    fn free_run(&self, index: PageIndex, home: NodeId) -> u8 {
+    /// Whether a page that no thread waits for yet may be asked for: nothing is under way for it, and its
+    /// rights do not suffice.
+    fn may_ask(&self, index: PageIndex, access: Access) -> bool {
+        let idle = |page: &Page| {
+            page.copy.rights() < access.needs()
+                && page.pending.is_none()
+                && page.waiters.is_empty()
+                && page.commands.is_empty()
+                && !page.protecting
+                && !page.leaving
+                && page.discarding.is_none()
+        };
+        !self.rebuilding.contains(&self.homes.home(index))
+            && self.pages.get(&index).is_none_or(idle)
+    }
+
+    /// How many pages behind this one have the same home, and nothing known of them here; `most` at most.
+    ///
+    /// None, if there are bytes of this one here. It may be held for a thread that waits for a page behind it, and that must not wait
+    /// for this one's request.
+    fn free_run(&self, index: PageIndex, most: u8) -> u8 {
+        let page = self.pages.get(&index);
+        if page.is_some_and(|page| page.copy != Copy::None) {
+            return 0;
+        }
+        let home = self.homes.home(index);
         let unknown = |distance: u8| {
             let next = index.plus(distance.into());
             !self.pages.contains_key(&next) && self.homes.home(next) == home
         };
-        1 + (1..self.limits.run)
-            .take_while(|&distance| unknown(distance))
-            .count() as u8
+        (1..=most).take_while(|&distance| unknown(distance)).count() as u8
     }
 
     /// Wakes the threads that have what they wait for.
@@ -166,6 +208,8 @@ impl Agent {
         };
         if page.mapped < rights {
             page.mapped = rights;
+            page.ahead = None;
+            self.consumed.touched(index);
             out.push(crate::event::Action::Map {
                 page: index,
                 rights,

@@ -25,12 +25,13 @@ impl Agent {
             serial: grant.serial,
             backing: grant.backing,
         };
+        self.consumed.came(index, grant.serial);
         pending.granted = Some(granted);
         pending.acks += i32::from(grant.acks);
         if grant.content != Content::Nothing {
             out.push(Action::Store { page: index });
         }
-        let along = self.came_along(index, grant, granted, out);
+        let along = self.came_along(now, index, grant, granted, out);
         self.complete(now, index, out);
         for next in along {
             self.advance(now, next, out);
@@ -41,6 +42,7 @@ impl Agent {
     /// or not, are pending no more.
     fn came_along(
         &mut self,
+        now: Time,
         index: PageIndex,
         grant: Grant,
         granted: Granted,
@@ -67,7 +69,7 @@ impl Agent {
                 if grant.content != Content::Nothing {
                     out.push(Action::Store { page: next });
                 }
-                self.map(next, granted.rights, out);
+                self.hold_ahead(now, next, pending.access);
             }
             along.push(next);
         }
@@ -109,7 +111,9 @@ impl Agent {
         }
         page.pending = None;
         page.copy = copy_of(granted);
-        self.map(index, granted.rights, out);
+        if page.waiters.is_empty() {
+            self.hold_ahead(now, index, pending.access);
+        }
         self.advance(now, index, out);
     }
 }

@@ -10,7 +10,7 @@
 
 use super::{Agent, Waiter};
 use crate::event::Action;
-use crate::ids::{PageIndex, Time, Token};
+use crate::ids::{Access, PageIndex, Time, Token};
 use crate::mutants::mutated;
 use crate::outbox::Outbox;
 use alloc::collections::VecDeque;
@@ -76,6 +76,16 @@ impl Agent {
         self.recent.note(token, index);
         let until = Time(now.0.saturating_add(self.limits.hold));
         if let Some(page) = self.pages.get_mut(&index) {
+            page.hold.until = Some(until);
+        }
+    }
+
+    /// Holds a page that came before any thread wanted it: else those who wait for it would have it before the thread
+    /// has come to it.
+    pub(super) fn hold_ahead(&mut self, now: Time, index: PageIndex, access: Access) {
+        let until = Time(now.0.saturating_add(self.limits.hold));
+        if let Some(page) = self.pages.get_mut(&index) {
+            page.ahead = Some(access);
             page.hold.until = Some(until);
         }
     }

@@ -14,6 +14,7 @@ impl Agent {
     pub(crate) fn view_changed(&mut self, view: &View) {
         self.rebuilding = view.members.iter().copied().collect();
         self.sent.clear();
+        self.consumed.clear();
         self.homes.reset(view.slices.clone());
         for page in self.pages.values_mut() {
             let discard = page.commands.contains(&Command::Discard);

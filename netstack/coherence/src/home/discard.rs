@@ -71,6 +71,10 @@ impl Home {
                 self.cleared(page, get, out);
                 self.settle(page, out);
             }
+            Some(Stage::Pushing { .. }) if node == self.me => {
+                self.end(page);
+                self.settle(page, out);
+            }
             Some(&Stage::Forwarded { to, get, acks, .. }) if to == node => {
                 self.end(page);
                 let zeroed = self.directory.get(page);

@@ -1,6 +1,7 @@
 //! Grants: who gets what, and who has to give it up.
 
 use super::{Get, Home, OwnCopy, Stage};
+use crate::adaptation::Adaptation;
 use crate::directory::{Pattern, Record, State};
 use crate::event::Action;
 use crate::ids::{Access, NodeId, PageIndex, Rights, Serial};
@@ -160,11 +161,20 @@ impl Home {
         let (State::Shared { sharers, .. } | State::Owned { sharers, .. }) = record.state else {
             return;
         };
+        let record = match own {
+            OwnCopy::Possible => Record {
+                pattern: self.learned(record, get.node),
+                ..record
+            },
+            OwnCopy::Gone => record,
+        };
         let own_may_hold = own == OwnCopy::Possible
             && get.node != self.me
             && sharers.contains(self.me, self.grouping)
             && !self.has_discarded(self.me, page);
         if own_may_hold && !mutated!(OwnCopyKept) {
+            self.directory.set(page, record);
+            self.produced.in_vain(page);
             self.begin(page, Stage::Clearing { get });
             return out.send(
                 self.me,
@@ -175,10 +185,10 @@ impl Home {
                 },
             );
         }
-        let record = Record {
-            pattern: self.learned(record, get.node),
-            ..record
-        };
+        if get.node == self.me && self.adaptation != Adaptation::Off {
+            self.produced
+                .rewritten(page, sharers.without(self.me, self.grouping));
+        }
         let upgrade = self.has_current(get, record);
         let holder = match record.state {
             State::Owned { holder, .. } if !upgrade => Some(holder),
@@ -489,13 +499,13 @@ impl Home {
             _ => return record.pattern,
         };
         if writer == node {
-            return record.pattern.less();
+            return record.pattern.again();
         }
         let pair = SharerSet::of(writer, self.grouping).with(node, self.grouping);
         if self.grouping.exact() && sharers == pair {
             record.pattern.more()
         } else {
-            record.pattern
+            record.pattern.by_another()
         }
     }
 

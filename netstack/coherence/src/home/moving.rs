@@ -63,7 +63,7 @@ impl Home {
                 .is_some_and(|busy| busy.waiting.iter().any(moving))
     }
 
-    fn refusal(&self, page: PageIndex, to: NodeId) -> Option<MoveRefusal> {
+    pub(super) fn refusal(&self, page: PageIndex, to: NodeId) -> Option<MoveRefusal> {
         let moving = |request: &Request| matches!(request, Request::Move { .. });
         let under_way = self
             .busy

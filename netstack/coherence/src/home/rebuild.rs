@@ -237,6 +237,7 @@ impl Home {
         self.busy.clear();
         self.parked.clear();
         self.discards.clear();
+        self.produced.clear();
         let adopted = core::mem::take(&mut self.adopted);
         let asked = self
             .rebuild

@@ -65,6 +65,11 @@ impl Home {
                 self.cleared(page, get, out);
                 self.settle(page, out);
             }
+            Some(&Stage::Pushing { to }) if from == self.me => {
+                self.end(page);
+                self.push(page, to, out);
+                self.settle(page, out);
+            }
             Some(Stage::Recalling { from: nodes, .. }) if nodes.contains(&from) => {
                 if content != Content::Nothing {
                     out.push(Action::Store { page });

@@ -29,8 +29,12 @@ mutants! {
         GrantOvertaken,
         /// A home takes its bytes for current though the holder's are newer.
         HomeBytesTakenForCurrent,
+        /// A hint about a copy counts though its sender has asked again since.
+        HintOvertaken,
         /// A holder forgets that the holder before it wrote.
         InheritedDirtForgotten,
+        /// A hint about a copy of an older version counts.
+        LateHintBelieved,
         /// A write-back under way does not count as the answer to a forward.
         LeavingAnswersTwice,
         /// A page that was given away by a node that died counts as one that nobody has.
@@ -104,7 +108,8 @@ mutants! {
         UseNotNoticed,
         /// A reader does not wait for writers.
         WritersLeftToReaders,
-    }    /// Of waiting places.
+    }
+    /// Of waiting places.
     PARKING {
         /// A thread that may have missed a wake-up is not told to look again.
         GenerationNotCompared,

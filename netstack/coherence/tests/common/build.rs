@@ -2,7 +2,7 @@
 
 use super::{Shootdown, World};
 use darner_coherence::{
-    AgentLimits, Config, Epoch, HomeLimits, Node, NodeId, PageIndex, Slices, View,
+    Adaptation, AgentLimits, Config, Epoch, HomeLimits, Node, NodeId, PageIndex, Slices, View,
 };
 
 /// What a cluster is made with.
@@ -19,6 +19,7 @@ pub struct Plan {
     pub hold: u64,
     /// Pages from the first on of which all nodes have the same bytes to begin with.
     pub replicated: u64,
+    pub adaptation: Adaptation,
 }
 
 /// What replicated pages hold.
@@ -35,6 +36,7 @@ impl Default for Plan {
             shootdown: Shootdown::AtOnce,
             hold: 1,
             replicated: 0,
+            adaptation: Adaptation::Off,
         }
     }
 }
@@ -56,7 +58,7 @@ impl Plan {
 
     pub fn build(&self) -> World {
         let nodes = (0..self.nodes).map(|me| {
-            Node::new(Config {
+            let mut node = Node::new(Config {
                 me: NodeId(me),
                 nodes: self.numbers.max(self.nodes),
                 view: self.view(),
@@ -69,7 +71,9 @@ impl Plan {
                     run: self.run,
                     moved: 256,
                 },
-            })
+            });
+            node.set_adaptation(self.adaptation);
+            node
         });
         let mut world = World::from_nodes(nodes.collect(), self.shootdown);
         world.latest = Some(self.view());

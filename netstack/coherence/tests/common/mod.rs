@@ -2,6 +2,7 @@
 //! that check what they read.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod adapting;
 pub mod build;
 pub mod check;
 pub mod farm;
@@ -72,6 +73,8 @@ pub struct World {
     pub nodes: Vec<Node>,
     pub machines: Vec<Machine>,
     pub links: BTreeMap<(NodeId, NodeId), VecDeque<InFlight>>,
+    /// Hints, of whom and for whom: they come at any time, in any order.
+    pub hints: Vec<(NodeId, NodeId, Packet)>,
     pub threads: Vec<Thread>,
     pub expected: BTreeMap<PageIndex, Expected>,
     /// Discards under way, and whether the page was written meanwhile.
@@ -102,6 +105,7 @@ impl World {
             machines: vec![Machine::default(); nodes.len()],
             nodes,
             links: BTreeMap::new(),
+            hints: Vec::new(),
             threads: Vec::new(),
             expected: BTreeMap::new(),
             discarding: BTreeMap::new(),
@@ -178,6 +182,7 @@ impl World {
     fn act(&mut self, node: NodeId, action: Action, came: Option<&InFlight>) {
         match action {
             Action::Send { to, packet } => self.send(node, to, packet),
+            Action::Hint { to, packet } => self.hints.push((node, to, packet)),
             Action::Store { page } => self.store(node, page, came),
             Action::Zero { page } | Action::Free { page } => {
                 self.machine(node).frames.remove(&page);
@@ -240,6 +245,12 @@ impl World {
             }
             None => self.complain(format!("{node:?} stores {page:?}, which did not come")),
         }
+    }
+
+    /// Delivers a hint.
+    pub fn hint(&mut self, index: usize) {
+        let (from, to, packet) = self.hints.remove(index);
+        self.event(to, Event::Received { from, packet });
     }
 
     pub fn complain(&mut self, what: String) {
@@ -314,6 +325,7 @@ impl World {
             .links
             .keys()
             .map(|&(from, to)| Step::Deliver(from, to))
+            .chain((0..self.hints.len()).map(Step::Hint))
             .collect();
         for (machine, node) in self
             .machines
@@ -340,6 +352,7 @@ impl World {
     pub fn step(&mut self, step: Step) {
         match step {
             Step::Deliver(from, to) => self.deliver(from, to),
+            Step::Hint(index) => self.hint(index),
             Step::Protected(node, page) => self.protected(node, page),
             Step::TimeOver(node, page) => self.time_over(node, page),
         }
@@ -365,6 +378,7 @@ impl World {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Step {
     Deliver(NodeId, NodeId),
+    Hint(usize),
     Protected(NodeId, PageIndex),
     TimeOver(NodeId, PageIndex),
 }

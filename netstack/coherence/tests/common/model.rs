@@ -5,7 +5,7 @@ use super::build::Plan;
 use super::schedule::Outside;
 use super::threads::{At, Op};
 use super::{Shootdown, Step};
-use darner_coherence::{Access, NodeId, PageIndex, Rights};
+use darner_coherence::{Access, Adaptation, NodeId, PageIndex, Rights};
 use stateright::{Model, Property};
 
 /// A bounded part of all that can happen.
@@ -21,6 +21,8 @@ pub struct Cluster {
     /// The most faults that one instruction may take: one for each page, one more if they are
     /// not in order, and again for both whenever pages are taken from under it.
     pub most_faults: u32,
+    /// What has been done before, one after the other, by which node.
+    pub before: Vec<(usize, Op)>,
 }
 
 /// A state of the model.
@@ -76,6 +78,7 @@ impl Cluster {
             outside,
             happened,
             most_faults: 3 + 2 * takes,
+            before: Vec::new(),
         }
     }
 
@@ -88,13 +91,28 @@ impl Cluster {
         Self::new(ops, begun, evictions_and_moves(), happened)
     }
 
+    /// Reads and writes of one page that the first node has written and both others have read, again and again, while nodes
+    /// let each other go on.
+    pub fn adapting(begun: u8, happened: u8) -> Self {
+        let releases = (0..3).map(|node| Outside::Release { node }).collect();
+        let ops = vec![touch(P0, Access::Read), touch(P0, Access::Write)];
+        let mut cluster = Self::new(ops, begun, releases, happened);
+        cluster.plan.adaptation = Adaptation::Eager;
+        let write = (0, touch(P0, Access::Write));
+        let reads = [1, 2].map(|node| (node, touch(P0, Access::Read)));
+        cluster.before.push(write.clone());
+        cluster.before.extend(reads);
+        cluster.before.push(write);
+        cluster
+    }
+
     /// Reads and writes of one page, evictions and moves.
     pub fn one_page(begun: u8, happened: u8) -> Self {
         let outside = evictions_and_moves()
             .into_iter()
             .filter(|outside| match *outside {
                 Outside::Evict { page, .. } | Outside::MoveHome { page, .. } => page == 0,
-                Outside::Pressure { .. } | Outside::Kill { .. } => false,
+                Outside::Pressure { .. } | Outside::Release { .. } | Outside::Kill { .. } => false,
             });
         Self::new(
             vec![touch(P0, Access::Read), touch(P0, Access::Write)],
@@ -149,6 +167,11 @@ impl Model for Cluster {
         let mut world = self.plan.build();
         for node in 0..self.plan.nodes {
             world.spawn(NodeId(node), Vec::new());
+        }
+        for (thread, op) in &self.before {
+            world.threads[*thread].ops.push(op.clone());
+            world.threads[*thread].at = At::Runs;
+            world.finish();
         }
         vec![State {
             world,

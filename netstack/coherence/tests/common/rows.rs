@@ -79,6 +79,18 @@ fn access(world: &mut World, node: NodeId, access: Access) -> Cost {
     (messages, hops, pages)
 }
 
+/// What two operations cost, one after the other; hops of a thread add up.
+fn sum(one: Cost, other: Cost) -> Cost {
+    (one.0 + other.0, one.1 + other.1, one.2 + other.2)
+}
+
+/// Says what a row costs, which must be this. `xtask bench coherence` reads what is said.
+fn row(name: &str, cost: Cost, expected: Cost) {
+    let (messages, hops, copies) = cost;
+    println!("\nrow {name} messages {messages} hops {hops} copies {copies}");
+    assert_eq!(cost, expected, "row {name}");
+}
+
 fn sharers(world: &mut World, count: u16) {
     for node in 2..2 + count {
         touch(world, NodeId(node), Access::Read);
@@ -87,42 +99,44 @@ fn sharers(world: &mut World, count: u16) {
 
 pub fn row_01_read_miss_clean_at_home() {
     let mut world = filled(3);
-    assert_eq!(access(&mut world, READER, Access::Read), (2, 2, 1));
+    let cost = access(&mut world, READER, Access::Read);
+    row("01", cost, (2, 2, 1));
 }
 
 pub fn row_02_read_miss_held_elsewhere() {
     let mut world = filled(3);
     touch(&mut world, OWNER, Access::Write);
-    assert_eq!(access(&mut world, READER, Access::Read), (4, 3, 1));
+    let cost = access(&mut world, READER, Access::Read);
+    row("02", cost, (4, 3, 1));
 }
 
 pub fn row_02_read_miss_held_elsewhere_unwritten() {
     let mut world = filled(3);
     touch(&mut world, OWNER, Access::Read);
-    assert_eq!(access(&mut world, READER, Access::Read), (4, 3, 1));
+    let cost = access(&mut world, READER, Access::Read);
+    row("02_unwritten", cost, (4, 3, 1));
 }
 
 pub fn row_03_write_miss_unshared() {
     let mut world = filled(3);
-    assert_eq!(access(&mut world, READER, Access::Write), (2, 2, 1));
+    let cost = access(&mut world, READER, Access::Write);
+    row("03", cost, (2, 2, 1));
 }
 
 pub fn row_04_write_miss_with_sharers() {
     for k in 2..8 {
         let mut world = filled(10);
         sharers(&mut world, k);
-        assert_eq!(
-            access(&mut world, READER, Access::Write),
-            (2 * u32::from(k) + 2, 3, 1),
-            "{k} sharers"
-        );
+        let cost = access(&mut world, READER, Access::Write);
+        row(&format!("04_k{k}"), cost, (2 * u32::from(k) + 2, 3, 1));
     }
 }
 
 pub fn row_05_write_miss_held_elsewhere() {
     let mut world = filled(3);
     touch(&mut world, OWNER, Access::Write);
-    assert_eq!(access(&mut world, READER, Access::Write), (4, 3, 1));
+    let cost = access(&mut world, READER, Access::Write);
+    row("05", cost, (4, 3, 1));
 }
 
 pub fn row_06_upgrade_with_sharers() {
@@ -130,11 +144,8 @@ pub fn row_06_upgrade_with_sharers() {
         let mut world = filled(10);
         sharers(&mut world, k);
         touch(&mut world, READER, Access::Read);
-        assert_eq!(
-            access(&mut world, READER, Access::Write),
-            (2 * u32::from(k) + 2, 3, 0),
-            "{k} others"
-        );
+        let cost = access(&mut world, READER, Access::Write);
+        row(&format!("06_k{k}"), cost, (2 * u32::from(k) + 2, 3, 0));
     }
 }
 
@@ -143,18 +154,17 @@ pub fn row_07_upgrade_at_home() {
         let mut world = filled(10);
         sharers(&mut world, k);
         touch(&mut world, HOME, Access::Read);
-        assert_eq!(
-            access(&mut world, HOME, Access::Write),
-            (2 * u32::from(k), 2, 0),
-            "{k} others"
-        );
+        let cost = access(&mut world, HOME, Access::Write);
+        row(&format!("07_k{k}"), cost, (2 * u32::from(k), 2, 0));
     }
 }
 
 pub fn row_08_private_page_read_then_written() {
     let mut world = filled(3);
-    assert_eq!(access(&mut world, READER, Access::Read), (2, 2, 1));
-    assert_eq!(access(&mut world, READER, Access::Write), (0, 0, 0));
+    let read = access(&mut world, READER, Access::Read);
+    let written = access(&mut world, READER, Access::Write);
+    row("08", sum(read, written), (2, 2, 1));
+    assert_eq!(written, (0, 0, 0));
 }
 
 pub fn row_09_migratory_hand_off() {
@@ -163,41 +173,41 @@ pub fn row_09_migratory_hand_off() {
         touch(&mut world, NodeId(node), Access::Read);
         touch(&mut world, NodeId(node), Access::Write);
     }
-    assert_eq!(access(&mut world, READER, Access::Read), (4, 3, 1));
-    assert_eq!(access(&mut world, READER, Access::Write), (0, 0, 0));
+    let read = access(&mut world, READER, Access::Read);
+    let written = access(&mut world, READER, Access::Write);
+    row("09", sum(read, written), (4, 3, 1));
+    assert_eq!(written, (0, 0, 0));
 }
 
 pub fn row_10_page_homed_here_and_never_shared() {
     let mut world = cluster(3);
-    assert_eq!(access(&mut world, HOME, Access::Read), (0, 0, 0));
-    assert_eq!(access(&mut world, HOME, Access::Write), (0, 0, 0));
-    assert_eq!(
-        cost(&mut world, |world| world
-            .event(HOME, Event::Evict { page: PAGE })),
-        (0, 0, 0)
-    );
-    assert_eq!(access(&mut world, HOME, Access::Write), (0, 0, 0));
+    let read = access(&mut world, HOME, Access::Read);
+    let written = access(&mut world, HOME, Access::Write);
+    let evicted = cost(&mut world, |world| {
+        world.event(HOME, Event::Evict { page: PAGE });
+    });
+    let again = access(&mut world, HOME, Access::Write);
+    let all = sum(sum(read, written), sum(evicted, again));
+    row("10", all, (0, 0, 0));
 }
 
 pub fn row_11_evict_clean() {
     let mut world = filled(3);
     touch(&mut world, READER, Access::Read);
-    assert_eq!(
-        cost(&mut world, |world| world
-            .event(READER, Event::Evict { page: PAGE })),
-        (0, 0, 0)
-    );
+    let evicted = cost(&mut world, |world| {
+        world.event(READER, Event::Evict { page: PAGE });
+    });
+    row("11", evicted, (0, 0, 0));
     assert_eq!(world.rights(READER, PAGE), Rights::None);
 }
 
 pub fn row_12_evict_dirty() {
     let mut world = filled(3);
     touch(&mut world, READER, Access::Write);
-    assert_eq!(
-        cost(&mut world, |world| world
-            .event(READER, Event::Evict { page: PAGE })),
-        (2, 0, 1)
-    );
+    let evicted = cost(&mut world, |world| {
+        world.event(READER, Event::Evict { page: PAGE });
+    });
+    row("12", evicted, (2, 0, 1));
     assert_eq!(world.rights(READER, PAGE), Rights::None);
 }
 

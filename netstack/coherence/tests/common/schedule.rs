@@ -3,7 +3,7 @@
 use super::build::Plan;
 use super::threads::Op;
 use super::{Shootdown, Step, World};
-use darner_coherence::{Access, Event, NodeId, PageIndex, Time};
+use darner_coherence::{Access, Adaptation, Event, NodeId, PageIndex, Time};
 use proptest::prelude::*;
 
 /// How many schedules to try.
@@ -34,6 +34,10 @@ pub enum Outside {
     Pressure {
         node: u16,
         pages: usize,
+    },
+    /// A thread of the node lets others go on.
+    Release {
+        node: u16,
     },
     MoveHome {
         page: u64,
@@ -96,6 +100,7 @@ fn plan() -> impl Strategy<Value = Plan> {
             shootdown,
             hold: 1,
             replicated: 0,
+            adaptation: Adaptation::Off,
         },
     )
 }
@@ -226,6 +231,7 @@ impl World {
             Outside::Pressure { node, pages } => {
                 self.later(NodeId(node), Event::Pressure { pages })
             }
+            Outside::Release { node } => self.event(NodeId(node), Event::Release),
             Outside::MoveHome { page, pages, to } => {
                 let page = PageIndex(page);
                 let home = self
@@ -270,6 +276,10 @@ pub fn explain(scenario: &Scenario) -> String {
 fn play_logged(scenario: &Scenario, mut log: Option<&mut Vec<String>>) -> Result<World, String> {
     let mut world = scenario.plan.build();
     let longest = 5_000 + 10 * usize::from(scenario.plan.nodes).pow(2);
+    if scenario.plan.adaptation != Adaptation::Off {
+        // Any page may be between homes when a node dies.
+        world.lost.extend((0..PAGES).map(PageIndex));
+    }
     for (node, ops) in &scenario.threads {
         world.spawn(NodeId(*node), ops.clone());
     }
