@@ -4,7 +4,8 @@ use crate::fields::{Fields, Flags};
 use crate::kind::Kind;
 use crate::refusal::Refusal;
 use darner_coherence::{
-    Access, Advice, Collector, Grant, Message, Outcome, Purpose, Reported, Rights, Written,
+    Access, Advice, Collector, Grant, Message, Outcome, Purpose, Reported, Rights, Serial, Used,
+    Written,
 };
 
 const ACCESS: Flags = Flags::one(0);
@@ -14,6 +15,7 @@ const OUTCOME: Flags = Flags::two(0);
 const WRITTEN: Flags = Flags::two(2);
 const PURPOSE: Flags = Flags::one(0);
 const HAS_ID: Flags = Flags::one(0);
+const USED: Flags = Flags::one(0);
 const BACKING: Flags = Flags::one(1);
 const CONTENT: Flags = Flags::two(2);
 
@@ -47,6 +49,8 @@ pub(crate) fn kind(message: &Message) -> Kind {
         Message::Resume => Kind::Resume,
         Message::Yours { .. } => Kind::Yours,
         Message::Claim { .. } => Kind::Claim,
+        Message::Push { .. } => Kind::Push,
+        Message::Dropped { .. } => Kind::Dropped,
     }
 }
 
@@ -113,13 +117,18 @@ pub(crate) fn fields(message: &Message) -> Fields {
         | Message::Adopted { page }
         | Message::MovedKnown { page }
         | Message::Yours { page } => none.with_page(page),
-        Message::Discarded { page, mask, id } => none
-            .with_page(page)
-            .with_serial(darner_coherence::Serial(mask))
-            .with_id(id),
-        Message::Redirect { page, home, id } => none
+        Message::Discarded { page, mask, id } => {
+            none.with_page(page).with_serial(Serial(mask)).with_id(id)
+        }
+        Message::Redirect {
+            page,
+            home,
+            mask,
+            id,
+        } => none
             .with_page(page)
             .with_node(home)
+            .with_serial(Serial(mask))
             .with_flags(HAS_ID, u8::from(id.is_some()))
             .with_id(id.unwrap_or_default()),
         Message::Parked { page, id } | Message::Lost { page, id } | Message::Acked { page, id } => {
@@ -149,6 +158,24 @@ pub(crate) fn fields(message: &Message) -> Fields {
             .with_backing(BACKING, copy.backing)
             .with_serial(copy.serial),
         Message::Keep { page, serial } => none.with_page(page).with_serial(serial),
+        Message::Push {
+            page,
+            serial,
+            content,
+        } => none
+            .with_page(page)
+            .with_serial(serial)
+            .with_content(CONTENT, content),
+        Message::Dropped {
+            page,
+            serial,
+            seen,
+            used,
+        } => none
+            .with_page(page)
+            .with_serial(serial)
+            .with_id(seen)
+            .with_flags(USED, u8::from(used == Used::Yes)),
         Message::Drained | Message::ReportsEnd | Message::Resume => none,
     }
 }
@@ -236,6 +263,7 @@ pub(crate) fn message(kind: Kind, fields: &mut Fields) -> Result<Message, Refusa
             Message::Redirect {
                 page,
                 home: fields.take_node(),
+                mask: fields.take_serial().0,
                 id: has_id.then(|| fields.take_id()),
             }
         }
@@ -299,6 +327,20 @@ pub(crate) fn message(kind: Kind, fields: &mut Fields) -> Result<Message, Refusa
             page,
             owner: fields.take_node(),
             granted: fields.take_id(),
+        },
+        Kind::Push => Message::Push {
+            page,
+            serial: fields.take_serial(),
+            content: fields.take_content(CONTENT)?,
+        },
+        Kind::Dropped => Message::Dropped {
+            page,
+            serial: fields.take_serial(),
+            seen: fields.take_id(),
+            used: match fields.take_flags(USED) {
+                0 => Used::No,
+                _ => Used::Yes,
+            },
         },
     })
 }

@@ -53,6 +53,8 @@ pub enum Kind {
     Resume = 0x19,
     Yours = 0x1a,
     Claim = 0x1b,
+    Push = 0x1c,
+    Dropped = 0x1d,
 }
 
 impl Kind {
@@ -85,15 +87,16 @@ impl Kind {
             | Self::Yours => Layout::Paged,
             Self::Discard
             | Self::Recall
-            | Self::Redirect
             | Self::Parked
             | Self::Lost
             | Self::Acked
             | Self::Unserved
             | Self::Claim => Layout::Numbered,
             Self::Invalidate => Layout::Seen,
-            Self::Moved | Self::Report | Self::Keep => Layout::Dated,
-            Self::Get | Self::Grant | Self::Discarded => Layout::NumberedDated,
+            Self::Moved | Self::Report | Self::Keep | Self::Push => Layout::Dated,
+            Self::Get | Self::Grant | Self::Discarded | Self::Redirect | Self::Dropped => {
+                Layout::NumberedDated
+            }
             Self::Adopt => Layout::TwiceDated,
             Self::Forward => Layout::SeenDated,
         }

@@ -1,7 +1,9 @@
 //! What a message must be like, whether it is sent or has come.
 
 use crate::refusal::Refusal;
-use darner_coherence::{Content, Grant, LONGEST_RUN, LONGEST_SPAN, Message, PageIndex, Rights};
+use darner_coherence::{
+    Content, Grant, LONGEST_RUN, LONGEST_SPAN, Message, PageIndex, Purpose, Rights,
+};
 
 /// How many pages cluster memory may have: as many as four levels of page tables map.
 pub const PAGES: u64 = 1 << 36;
@@ -19,7 +21,9 @@ pub(crate) fn check(message: &Message) -> Result<(), Refusal> {
         }
         Message::Discarded { page, mask, .. } => check_span(page, span(mask)),
         Message::Grant(grant) => check_grant(grant),
-        Message::WriteBack { page, content } | Message::Adopt { page, content, .. } => {
+        Message::WriteBack { page, content }
+        | Message::Adopt { page, content, .. }
+        | Message::Push { page, content, .. } => {
             check_span(page, 1)?;
             brings(content)
         }
@@ -27,7 +31,13 @@ pub(crate) fn check(message: &Message) -> Result<(), Refusal> {
             check_span(page, 1)?;
             check_rights(copy.rights)
         }
+        // A home says that to its own node only.
+        Message::Recall {
+            purpose: Purpose::Push,
+            ..
+        } => Err(Refusal::Meaningless { field: "purpose" }),
         Message::Note { page, .. }
+        | Message::Dropped { page, .. }
         | Message::Recalled { page, .. }
         | Message::Forward { page, .. }
         | Message::Invalidate { page, .. }

@@ -99,6 +99,7 @@ fn a_bit_that_has_no_meaning() {
         Message::Redirect {
             page: LAST,
             home: darner_coherence::NodeId(1),
+            mask: 1,
             id: Some(RequestId(5)),
         },
         &[(0, 0x10)],

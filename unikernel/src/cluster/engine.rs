@@ -355,7 +355,9 @@ impl Engine {
 
     fn act(&mut self, action: Action, came: Option<&Payload<'_>>) {
         match action {
-            Action::Send { to, packet } => self.send_packet(to, packet),
+            Action::Send { to, packet } | Action::Hint { to, packet } => {
+                self.send_packet(to, packet);
+            }
             Action::Store { page } => {
                 let stored = match came.and_then(|came| came.page(page)) {
                     Some(bytes) => self.frames.store(page, bytes),

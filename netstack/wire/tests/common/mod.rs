@@ -6,7 +6,7 @@ pub mod locks;
 
 use darner_coherence::{
     Access, Advice, Backing, Collector, Content, Epoch, Grant, Message, NodeId, Outcome, Packet,
-    PageIndex, Purpose, Reported, RequestId, Rights, Serial, Written,
+    PageIndex, Purpose, Reported, RequestId, Rights, Serial, Used, Written,
 };
 use darner_wire::{Kind, PAGES};
 use proptest::prelude::*;
@@ -194,8 +194,13 @@ pub fn kinds() -> Vec<(Kind, BoxedStrategy<Message>)> {
         ),
         (
             Kind::Redirect,
-            (page(), node(), proptest::option::of(id()))
-                .prop_map(|(page, home, id)| Message::Redirect { page, home, id })
+            (page(), node(), any::<u64>(), proptest::option::of(id()))
+                .prop_map(|(page, home, mask, id)| Message::Redirect {
+                    page,
+                    home,
+                    mask,
+                    id,
+                })
                 .boxed(),
         ),
         (
@@ -269,6 +274,32 @@ pub fn kinds() -> Vec<(Kind, BoxedStrategy<Message>)> {
                     page,
                     owner,
                     granted,
+                })
+                .boxed(),
+        ),
+        (
+            Kind::Push,
+            (page(), serial(), brought())
+                .prop_map(|(page, serial, content)| Message::Push {
+                    page,
+                    serial,
+                    content,
+                })
+                .boxed(),
+        ),
+        (
+            Kind::Dropped,
+            (
+                page(),
+                serial(),
+                id(),
+                prop_oneof![Just(Used::Yes), Just(Used::No)],
+            )
+                .prop_map(|(page, serial, seen, used)| Message::Dropped {
+                    page,
+                    serial,
+                    seen,
+                    used,
                 })
                 .boxed(),
         ),
