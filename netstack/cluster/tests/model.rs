@@ -46,7 +46,7 @@ fn views_in_every_order() {
             Cluster {
                 crashes: 0,
                 partings: 2,
-                ticks: 4,
+                ticks: 3,
                 ..SMALL
             },
         )

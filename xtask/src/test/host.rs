@@ -50,6 +50,11 @@ pub fn cases() -> Vec<Case> {
             let package = ["--package", "darner-coherence", "--profile", "checked"];
             cargo_test(suite, &[&package[..], &["--features", "mutants"]].concat())
         }),
+        // The same of membership, transactions and ports.
+        Case::alone("host/cluster", |suite| {
+            let package = ["--package", "darner-cluster", "--profile", "checked"];
+            cargo_test(suite, &[&package[..], &["--features", "mutants"]].concat())
+        }),
         Case::alone("host/apps", |suite| {
             let apps = crate::app::list(&suite.set.root)?;
             let packages: Vec<&str> = apps

@@ -3,8 +3,6 @@ mutants! {
     AbortNotAnswered,
     /// A promise does not tell of what was accepted.
     AcceptedNotReported,
-    /// Answers are taken whatever their numbers.
-    AnswerTakenTwice,
     /// Answers are not said again on a new link.
     AnswersForgotten,
     /// Transactions do not end at their deadlines.

@@ -4,9 +4,9 @@ use super::schedule::TIMES;
 use super::users::Use;
 use super::world::{Plan, World};
 use darner_cluster::{
-    AbortReason, Address, EndReason, Event, Identity, Incarnation, Limits, Member,
+    AbortReason, Address, Ballot, EndReason, Event, Identity, Incarnation, Limits, Member,
     MembershipMessage, Message, Nanos, NodeId, Origin, Packet, Payload, Rest, Standing, Step,
-    TieBreak, TransactionId, TransactionMessage,
+    TieBreak, TransactionId, TransactionMessage, View, Wish,
 };
 
 /// All of them.
@@ -36,6 +36,18 @@ pub const ROWS: &[(&str, fn())] = &[
     ),
     ("who was left out is told", who_was_left_out_is_told),
     ("a minority stops before it is replaced", a_minority_stops),
+    ("a stranger is not heard", a_stranger_is_not_heard),
+    ("a promise is kept", a_promise_is_kept),
+    (
+        "who has accepted stops in time",
+        who_has_accepted_stops_in_time,
+    ),
+    ("laggards are waited for", laggards_are_waited_for),
+    ("what takes too long ends", what_takes_too_long_ends),
+    (
+        "nothing is overtaken by a move",
+        nothing_is_overtaken_by_a_move,
+    ),
     ("parts end with their parent", parts_end_with_their_parent),
     ("an orphan is refused", an_orphan_is_refused),
     ("a number is not used twice", a_number_is_not_used_twice),
@@ -148,16 +160,27 @@ fn a_restarted_node_is_taken_in() {
     assert_eq!(world.views.len(), before + 2);
 }
 
-/// Has a node say something to node 0.
-fn say(world: &mut World, from: Identity, message: MembershipMessage) {
+/// Has a node say something to node 0, in the present view, and tells what that answers.
+fn say(world: &mut World, from: Identity, message: Message) -> Vec<Message> {
+    let node = world.hosts[0].node.as_ref().unwrap();
     let packet = Packet {
         sender: from.incarnation,
         receiver: Incarnation::ANY,
-        epoch: darner_cluster::Epoch(0),
-        message: Message::Membership(message),
+        epoch: node.membership().epoch(),
+        message,
     };
     let from = from.node;
-    world.handle(0, Event::Received { from, packet });
+    let event = Event::Received { from, packet };
+    let mut said = Vec::new();
+    world.with(0, |node, now, actions| {
+        node.handle(now, event, actions);
+        let sent = actions.iter().filter_map(|action| match action {
+            darner_cluster::Action::Send { packet, .. } => Some(packet.message.clone()),
+            _ => None,
+        });
+        said.extend(sent);
+    });
+    said
 }
 
 fn a_dead_life_does_not_come_back() {
@@ -172,7 +195,11 @@ fn a_dead_life_does_not_come_back() {
         address: Address::default(),
         standing: Standing::Active,
     };
-    say(&mut world, who, MembershipMessage::Join { member });
+    say(
+        &mut world,
+        who,
+        Message::Membership(MembershipMessage::Join { member }),
+    );
     wait(&mut world, TIMES.heartbeat);
     assert_eq!(members(&world), [0, 1]);
 }
@@ -240,28 +267,8 @@ fn created(id: u64, parent: Option<u64>) -> Message {
 
 /// What node 0 answers node 1.
 fn answers(world: &mut World, message: Message) -> Vec<Message> {
-    let packet = Packet {
-        sender: world.identity(1).incarnation,
-        receiver: Incarnation::ANY,
-        epoch: darner_cluster::Epoch(0),
-        message,
-    };
-    let event = Event::Received {
-        from: NodeId(1),
-        packet,
-    };
-    let mut sent = Vec::new();
-    world.with(0, |node, now, actions| {
-        let mut done = Vec::new();
-        node.handle(now, event, &mut done);
-        for action in &done {
-            if let darner_cluster::Action::Send { packet, .. } = action {
-                sent.push(packet.message.clone());
-            }
-        }
-        actions.extend(done);
-    });
-    sent
+    let from = world.identity(1);
+    say(world, from, message)
 }
 
 fn an_orphan_is_refused() {
@@ -305,14 +312,13 @@ fn a_request_outlives_its_link() {
     world.apply(PUT);
     world.links.lose(0, 1);
     world.apply(PUT);
-    wait(&mut world, TIMES.heartbeat);
+    let redialled = Nanos(3 * TIMES.heartbeat.0);
+    wait(&mut world, redialled);
     world.apply(Use::Work { node: 0 });
     world.apply(Use::Reply { node: 0, which: 0 });
     world.links.lose(0, 1);
-    wait(&mut world, TIMES.heartbeat);
-    wait(&mut world, TIMES.heartbeat);
-    world.apply(Use::Work { node: 0 });
-    world.apply(Use::Reply { node: 0, which: 0 });
+    wait(&mut world, redialled);
+    world.finish_all();
     wait(&mut world, Nanos(1));
     world.check().unwrap();
     world.is_finished().unwrap();
@@ -338,4 +344,151 @@ fn a_request_does_not_follow_for_ever() {
     wait(&mut world, Nanos(1));
     let failed = world.users.requests.values().flatten();
     assert_eq!(failed.count(), 1);
+}
+
+fn last_view(world: &World) -> View {
+    world.views.last_key_value().unwrap().1.clone()
+}
+
+fn a_stranger_is_not_heard() {
+    let mut world = together(3, TieBreak::Lowest);
+    let stranger = Identity {
+        node: NodeId(1),
+        incarnation: Incarnation(99),
+    };
+    let wish = Wish::Leave;
+    say(
+        &mut world,
+        stranger,
+        Message::Membership(MembershipMessage::Wish { wish }),
+    );
+    wait(&mut world, TIMES.suspect);
+    assert_eq!(members(&world), [0, 1, 2]);
+}
+
+fn ballot(round: u32, node: u16) -> Ballot {
+    Ballot {
+        round,
+        node: NodeId(node),
+    }
+}
+
+/// The view that follows, without some node.
+fn without(view: &View, node: u16) -> View {
+    let mut members = view.members.clone();
+    members.retain(|member| member.node.0 != node);
+    view.next(members)
+}
+
+fn accept(round: u32, node: u16, view: View) -> Message {
+    Message::Membership(MembershipMessage::Accept {
+        ballot: ballot(round, node),
+        view,
+    })
+}
+
+fn is_accepted(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::Membership(MembershipMessage::Accepted { .. })
+    )
+}
+
+fn a_promise_is_kept() {
+    let mut world = together(3, TieBreak::Lowest);
+    let (one, two) = (world.identity(1), world.identity(2));
+    let prepare = MembershipMessage::Prepare {
+        ballot: ballot(9, 1),
+    };
+    say(&mut world, one, Message::Membership(prepare));
+    let view = last_view(&world);
+    let said = say(
+        &mut world,
+        two,
+        accept(8, 2, view.next(view.members.clone())),
+    );
+    let outbid = MembershipMessage::Outbid {
+        ballot: ballot(8, 2),
+        promised: ballot(9, 1),
+    };
+    assert_eq!(said, [Message::Membership(outbid)]);
+}
+
+/// Node 0 accepts a view that others may have decided on, and only node 1 goes on granting.
+fn who_has_accepted_stops_in_time() {
+    let mut world = together(3, TieBreak::Lowest);
+    let (one, two) = (world.identity(1), world.identity(2));
+    let view = last_view(&world);
+    let said = say(
+        &mut world,
+        two,
+        accept(9, 2, view.next(view.members.clone())),
+    );
+    assert!(said.iter().any(is_accepted));
+    world.part(0, 1, false);
+    world.part(0, 2, false);
+    let half = Nanos(TIMES.lease.0 * 3 / 4);
+    wait(&mut world, half);
+    let granted = MembershipMessage::Heartbeat {
+        sent: world.clock(1),
+        granted: Some(world.clock(0)),
+        hears: view.nodes(),
+    };
+    say(&mut world, one, Message::Membership(granted));
+    assert!(world.serves(0));
+    wait(&mut world, half);
+    assert!(!world.serves(0));
+}
+
+/// Node 1 may still serve in the view before the one that node 0 has just entered.
+fn laggards_are_waited_for() {
+    let mut world = together(3, TieBreak::Lowest);
+    let two = world.identity(2);
+    world.part(0, 1, false);
+    wait(&mut world, Nanos(TIMES.lease.0 + TIMES.heartbeat.0));
+    let view = last_view(&world);
+    let view = view.next(view.members.clone());
+    let decided = MembershipMessage::Decided { view: view.clone() };
+    say(&mut world, two, Message::Membership(decided));
+    let said = say(&mut world, two, accept(9, 2, without(&view, 1)));
+    assert!(!said.iter().any(is_accepted), "{said:?}");
+}
+
+fn what_takes_too_long_ends() {
+    let mut world = together(2, TieBreak::Lowest);
+    let span = Some(300);
+    world.apply(Use::OpenPort { node: 0, port: 0 });
+    world.apply(Use::Put {
+        node: 1,
+        port: 0,
+        span,
+    });
+    world.apply(Use::Begin {
+        node: 0,
+        peer: 1,
+        part: false,
+        rest: Rest::Last,
+        span,
+    });
+    wait(&mut world, Nanos(600));
+    world.is_finished().unwrap();
+}
+
+fn nothing_is_overtaken_by_a_move() {
+    let mut world = together(3, TieBreak::Lowest);
+    // No heartbeat is under way.
+    wait(&mut world, Nanos(1));
+    world.apply(Use::OpenPort { node: 0, port: 0 });
+    world.apply(PUT);
+    world.apply(PUT);
+    world.apply(Use::MovePort { port: 0, to: 2 });
+    world.deliver((1, 0));
+    world.deliver((1, 0));
+    world.deliver((0, 1));
+    world.apply(PUT);
+    wait(&mut world, Nanos(1));
+    assert_eq!(world.users.queued[&2].len(), 3);
+    world.finish_all();
+    wait(&mut world, Nanos(1));
+    world.is_finished().unwrap();
 }
