@@ -47,6 +47,8 @@ mutants! {
     OwnLeaseNotAwaited,
     /// Parts do not end with their parents.
     PartsOutlive,
+    /// A node that was left out may go on asking ports.
+    PastHeard,
     /// A member takes part in a ballot below one that it has promised.
     PromiseBroken,
     /// A request that is said again is begun again.

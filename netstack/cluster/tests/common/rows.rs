@@ -56,6 +56,10 @@ pub const ROWS: &[(&str, fn())] = &[
         "a request does not follow for ever",
         a_request_does_not_follow_for_ever,
     ),
+    (
+        "who was left out is not served",
+        who_was_left_out_is_not_served,
+    ),
 ];
 
 fn plan(nodes: u16, tie_break: TieBreak) -> Plan {
@@ -491,4 +495,20 @@ fn nothing_is_overtaken_by_a_move() {
     world.finish_all();
     wait(&mut world, Nanos(1));
     world.is_finished().unwrap();
+}
+
+/// Its request was forgotten when it was left out, and is not begun again.
+fn who_was_left_out_is_not_served() {
+    let mut world = together(2, TieBreak::Lowest);
+    world.apply(Use::OpenPort { node: 0, port: 0 });
+    world.apply(PUT);
+    wait(&mut world, Nanos(1));
+    world.apply(Use::Work { node: 0 });
+    world.part(0, 1, true);
+    wait(&mut world, Nanos(2 * TIMES.suspect.0));
+    assert_eq!(members(&world), [0]);
+    world.heal();
+    wait(&mut world, Nanos(3 * TIMES.heartbeat.0));
+    assert!(world.users.queued[&0].is_empty());
+    assert_eq!(world.hosts[1].ended, Some(EndReason::Evicted));
 }
