@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::{Context, Error, Result};
 
@@ -35,6 +35,12 @@ impl Guarded {
 
     /// Waits for the end of the child, unless a signal asks xtask to end.
     pub fn wait(&mut self, command: &Command) -> Result<ExitStatus> {
+        self.wait_within(command, Duration::MAX)
+    }
+
+    /// As [`Self::wait`]; an error if the child has not ended when `limit` is over.
+    pub fn wait_within(&mut self, command: &Command, limit: Duration) -> Result<ExitStatus> {
+        let begin = Instant::now();
         let mut pause = Duration::from_millis(1);
         loop {
             if let Some(status) = self
@@ -47,6 +53,13 @@ impl Guarded {
             #[cfg(feature = "full")]
             if crate::interrupt::status().is_some() {
                 return Err(Error::interrupted());
+            }
+            if begin.elapsed() >= limit {
+                return Err(Error::failed(format!(
+                    "`{}` was not done after {} s",
+                    shown(command),
+                    limit.as_secs()
+                )));
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(20));

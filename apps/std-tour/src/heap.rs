@@ -59,25 +59,29 @@ fn alignment() -> Outcome {
 }
 
 fn large() -> Outcome {
-    const MIB: usize = 1 << 20;
-    let byte = |index: usize| (index / 4096) as u8 ^ index as u8;
+    /// Numbers in a MiB. All of the block are different, and few enough for a program that
+    /// is not optimised.
+    const MIB: u64 = (1 << 20) / 8;
+    const PAGE: u64 = 4096 / 8;
+    const OTHER: [u8; 4096] = [0xff; 4096];
     for round in 0..4 {
-        let mut bytes: Vec<u8> = (0..9 * MIB).map(byte).collect();
+        let mut numbers: Vec<u64> = (0..9 * MIB).collect();
         // Within a large page of the machine's, and not at one's end.
-        bytes.truncate(3 * MIB + (round * 37 + 1) * 4096 + 5);
-        bytes.shrink_to_fit();
+        let kept = 3 * MIB + (round * 37 + 1) * PAGE + 1;
+        numbers.truncate(kept as usize);
+        numbers.shrink_to_fit();
         // What was given up is somebody else's meanwhile.
-        let other = vec![0xff_u8; 5 * MIB];
-        bytes.extend((bytes.len()..12 * MIB).map(byte));
+        let other = vec![0xff_u8; 5 << 20];
+        numbers.extend(kept..12 * MIB);
         ensure!(
-            other.iter().all(|&byte| byte == 0xff),
+            other.chunks(OTHER.len()).all(|page| page == OTHER),
             "another block was changed"
         );
-        let wrong = bytes
-            .iter()
-            .enumerate()
-            .find(|&(index, &found)| found != byte(index));
-        ensure!(wrong.is_none(), "found {wrong:?} (index and byte)");
+        let wrong = (0..12 * MIB)
+            .zip(&numbers)
+            .find(|(expected, found)| expected != *found);
+        ensure!(wrong.is_none(), "expected and found {wrong:?}");
+        same!(numbers.len() as u64, 12 * MIB);
     }
     Ok("9 MiB, 3 MiB and some pages, 12 MiB".into())
 }

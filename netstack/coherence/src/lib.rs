@@ -94,6 +94,11 @@
 //! * Pages that have moved away from their slices' homes: [`HomeLimits::moved`]; moves beyond it are refused.
 //! * Agents: one entry for each page that the node has or wants, 8 streams, 64 pages recently arrived.
 //! * A discard goes 64 pages at a time.
+//!
+//! # Beside pages
+//!
+//! [`locks`] has ranges of bytes locked across the cluster, in the records of [`ranges`]; [`parking`]
+//! has threads wait for words of cluster memory.
 // A mutant that is left out is the constant `false`, in conditions that are the code's own.
 #![cfg_attr(
     not(feature = "mutants"),
@@ -110,10 +115,14 @@ mod event;
 mod home;
 mod homes;
 mod ids;
+pub mod locks;
 mod message;
 pub mod mutants;
 mod node;
 mod outbox;
+pub mod parking;
+mod post;
+pub mod ranges;
 mod sharers;
 
 pub use agent::{Agent, AgentLimits};

@@ -24,7 +24,7 @@ use alloc::vec::Vec;
 use darner_lwkt::message::{Mailbox, Terms};
 use darner_lwkt::port::{Bounds, Port, QueuePort, Received, Receiver, thread_port};
 use darner_netstack::config::NetworkConfig;
-use darner_netstack::socket::Farewell;
+use darner_netstack::socket::{Batching, Farewell, Way};
 use darner_netstack::stack::Configured;
 use darner_netstack::{Error, InterfaceConfig, Nic, Reply, Request, Stack};
 use spin::Once;
@@ -53,6 +53,7 @@ const MEMORY_SHARE: u64 = 4;
 static THREAD: InterruptThread = InterruptThread::new(LEVEL).named("network");
 static NETWORK: Once<Option<Network>> = Once::new();
 static CONFIGURED: Once<Arc<Configured<WaitPoint>>> = Once::new();
+static BATCHING: Once<Arc<Batching>> = Once::new();
 
 /// How to reach the thread.
 struct Network {
@@ -100,6 +101,32 @@ pub fn call(request: Request<WaitPoint>) -> Result<Reply<WaitPoint>, Error> {
 
 /// Tells the stack what wants no answer. Thread context, no lock held.
 pub fn tell(request: Request<WaitPoint>) {
+    put(request);
+    THREAD.ask();
+}
+
+/// As [`tell`], of what is to be sent by that way: while the card there is busy with other
+/// frames, the protocol thread hears of it when the card is not any more, or when a CPU has
+/// nothing else to do. Thread context, no lock held.
+pub fn tell_with_others(request: Request<WaitPoint>, way: Way) {
+    put(request);
+    let may_wait = BATCHING
+        .get()
+        .is_some_and(|batching| batching.may_wait(way));
+    if !may_wait {
+        THREAD.ask();
+    }
+}
+
+/// This CPU is about to halt: what waits need not wait any more. Idle context.
+pub fn idle() {
+    if BATCHING.get().is_some_and(|batching| batching.is_waiting()) {
+        THREAD.ask();
+    }
+}
+
+/// Puts a request that wants no answer where the protocol thread will find it.
+fn put(request: Request<WaitPoint>) {
     // What is told is about a socket, so the network has been started.
     let Ok(network) = network() else { return };
     // SAFETY: thread context, no lock held, as the caller says.
@@ -111,7 +138,6 @@ pub fn tell(request: Request<WaitPoint>) {
     {
         unreachable!("the protocol thread does not end, and there is no deadline");
     }
-    THREAD.ask();
 }
 
 /// How long the first use of an interface may wait for its address, in ns.
@@ -185,6 +211,7 @@ fn make_stack(cards: Cards) -> Box<Stack<WaitPoint>> {
     let now = monotonic_ns();
     let mut stack = Box::new(Stack::new(entropy::seed(), memory, now));
     CONFIGURED.call_once(|| stack.configured());
+    BATCHING.call_once(|| stack.batching());
     for (nic, config) in cards {
         stack.add(nic, config, now);
     }
@@ -194,6 +221,9 @@ fn make_stack(cards: Cards) -> Box<Stack<WaitPoint>> {
 /// What the protocol thread does whenever it is woken. When to wake it at the latest.
 fn work(stack: &mut Stack<WaitPoint>, requests: &mut Requested) -> Option<u64> {
     let begun = monotonic_ns();
+    if let Some(batching) = BATCHING.get() {
+        batching.looks();
+    }
     while let Ok(Some(Received::Message(message))) = requests.get() {
         let (request, reply_to) = message.into_parts();
         // Nobody waits any more: nothing is lost, the socket is closed by its owner.

@@ -209,6 +209,8 @@ pub fn run_idle() -> ! {
         let has_run = scheduler().idle();
         reap();
         heap::idle(has_run);
+        #[cfg(feature = "net")]
+        crate::net::idle();
         interrupts::disable();
         if scheduler().may_halt(heap::idle_again()) {
             activity.halts();

@@ -26,25 +26,43 @@ pub type Verdict = Result<(), Failure>;
 /// What a test does.
 type Body = Box<dyn Fn(&Suite) -> Verdict + Send + Sync>;
 
+/// Gets what a test needs and this machine may be unable to get; if it is, the text says
+/// why, and what to do.
+type Need = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// What may run while a test does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// Builds and tests for the host, which do not look at the time. They come first.
+    Builds,
+    /// Nothing: it looks at the time closely, or needs most of the machine.
+    Nobody,
+    /// Other guests, and builds for them. They come last.
+    Guests,
+}
+
 /// One test.
 pub struct Case {
     /// Its name: parts with slashes, the general ones first.
     pub name: String,
-    /// Whether it needs the machine for itself: builds use all CPUs.
-    pub alone: bool,
+    /// What may run at the same time.
+    pub company: Company,
+    /// What comes before: without it, the test is not run, which is no failure.
+    pub need: Option<Need>,
     /// What it does.
     pub body: Body,
 }
 
 impl Case {
-    /// A test that may run beside others.
+    /// A test that may run beside other guests.
     pub fn new(
         name: impl Into<String>,
         body: impl Fn(&Suite) -> Verdict + Send + Sync + 'static,
     ) -> Self {
         Self {
             name: name.into(),
-            alone: false,
+            company: Company::Guests,
+            need: None,
             body: Box::new(body),
         }
     }
@@ -55,8 +73,27 @@ impl Case {
         body: impl Fn(&Suite) -> Verdict + Send + Sync + 'static,
     ) -> Self {
         Self {
-            alone: true,
+            company: Company::Nobody,
             ..Self::new(name, body)
+        }
+    }
+
+    /// A test that is a build, or runs on the host.
+    pub fn build(
+        name: impl Into<String>,
+        body: impl Fn(&Suite) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            company: Company::Builds,
+            ..Self::new(name, body)
+        }
+    }
+
+    /// The same test, which is only run where `need` gets what it needs.
+    pub fn needing(self, need: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self {
+            need: Some(Box::new(need)),
+            ..self
         }
     }
 }

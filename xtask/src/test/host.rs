@@ -8,26 +8,41 @@ use super::suite::Suite;
 use crate::command;
 use crate::workspace;
 
-/// All of them.
+/// All of them. Those come beside each other that build in different folders: cargo would
+/// make the second of one folder wait.
 pub fn cases() -> Vec<Case> {
     vec![
         // The workspace's default members are those that the host can run.
-        Case::alone("host/unit", |suite| cargo_test(suite, &[])),
+        Case::build("host/unit", |suite| cargo_test(suite, &[])),
+        // Every order of what CPUs do to each other's queues and locks.
+        Case::build("host/loom", |suite| {
+            model(suite, "loom", &["darner-lwkt", "darner-slab"], "")?;
+            model(suite, "loom", &["darner-netstack"], "models")
+        }),
+        // The model check, many schedules, and all mutants: with optimisation, a minute.
+        Case::build("host/coherence", |suite| {
+            let package = ["--package", "darner-coherence", "--profile", "checked"];
+            cargo_test(suite, &[&package[..], &["--features", "mutants"]].concat())
+        }),
+        // Many orders of larger ones.
+        Case::build("host/shuttle", |suite| {
+            model(suite, "shuttle", &["darner-lwkt"], "shuttled")
+        }),
+        // The network with more bytes, connections and wrong frames than an unoptimised build
+        // has time for.
+        Case::build("host/netstack", |suite| {
+            cargo_test(
+                suite,
+                &["--package", "darner-netstack", "--profile", "checked"],
+            )
+        }),
         // Freestanding crates whose logic the host can run all the same.
-        Case::alone("host/freestanding", |suite| {
+        Case::build("host/freestanding", |suite| {
             let packages = ["--package", "darner-loader", "--package", "darner-builtins"];
             cargo_test(suite, &[&packages[..], &["--lib"]].concat())
         }),
-        // Every order of what CPUs do to each other's queues and locks.
-        Case::alone("host/loom", |suite| {
-            model(suite, "loom", &["darner-lwkt", "darner-slab"], "")
-        }),
-        // Many orders of larger ones.
-        Case::alone("host/shuttle", |suite| {
-            model(suite, "shuttle", &["darner-lwkt"], "shuttled")
-        }),
         // The allocator as that of a Linux program, and as fast as it is used.
-        Case::alone("host/slab", |suite| {
+        Case::build("host/slab", |suite| {
             let package = [
                 "--package",
                 "darner-slab",
@@ -37,25 +52,12 @@ pub fn cases() -> Vec<Case> {
             ];
             cargo_test(suite, &package)
         }),
-        // The network with more bytes, connections and wrong frames than an unoptimised build
-        // has time for.
-        Case::alone("host/netstack", |suite| {
-            cargo_test(
-                suite,
-                &["--package", "darner-netstack", "--profile", "checked"],
-            )
-        }),
-        // The model check, many schedules, and all mutants: with optimisation, a minute.
-        Case::alone("host/coherence", |suite| {
-            let package = ["--package", "darner-coherence", "--profile", "checked"];
-            cargo_test(suite, &[&package[..], &["--features", "mutants"]].concat())
-        }),
-        // The same of membership, transactions and ports.
-        Case::alone("host/cluster", |suite| {
+        // Membership, transactions and ports: a model check, many schedules, and all mutants.
+        Case::build("host/cluster", |suite| {
             let package = ["--package", "darner-cluster", "--profile", "checked"];
             cargo_test(suite, &[&package[..], &["--features", "mutants"]].concat())
         }),
-        Case::alone("host/apps", |suite| {
+        Case::build("host/apps", |suite| {
             let apps = crate::app::list(&suite.set.root)?;
             let packages: Vec<&str> = apps
                 .iter()
@@ -68,7 +70,8 @@ pub fn cases() -> Vec<Case> {
 
 /// The model checks, which are the tests of crates compiled for a checker that chooses
 /// the order of what threads do: those whose names contain `filter`, where not all are
-/// such models. Optimised: there are very many orders.
+/// such models. Optimised: there are very many orders. One at a time: each order maps and
+/// unmaps stacks, and two threads of a process get into each other's way there.
 fn model(suite: &Suite, checker: &str, packages: &[&str], filter: &str) -> Verdict {
     let root = &suite.set.root;
     let mut cargo = suite.set.toolchain.cargo(root);
@@ -78,7 +81,7 @@ fn model(suite: &Suite, checker: &str, packages: &[&str], filter: &str) -> Verdi
         .args(packages.iter().flat_map(|package| ["--package", package]))
         .args(["--lib", "--target-dir"])
         .arg(workspace::target_dir(root).join(checker))
-        .arg(filter);
+        .args([filter, "--", "--test-threads=1"]);
     command::run(&mut cargo).map_err(Into::into)
 }
 

@@ -21,11 +21,11 @@ const HERMIT_FEATURES: &str = "acpi console dhcpv4 dns fs fsgsbase gem-net idle-
 /// All of them.
 pub fn cases() -> Vec<Case> {
     vec![
-        Case::alone("image/hook", hook),
-        Case::new("image/layout/release", |suite| {
+        Case::build("image/layout/release", |suite| {
             layout(suite, Profile::Release)
         }),
-        Case::new("image/layout/debug", |suite| layout(suite, Profile::Debug)),
+        Case::build("image/hook", hook),
+        Case::build("image/layout/debug", |suite| layout(suite, Profile::Debug)),
     ]
 }
 

@@ -13,11 +13,11 @@ const FREESTANDING: [&str; 3] = ["darner-kernel", "darner-loader", "darner-built
 /// All of them.
 pub fn cases() -> Vec<Case> {
     vec![
-        Case::alone("lint/format", |suite| {
+        Case::build("lint/format", |suite| {
             let mut cargo = suite.set.toolchain.cargo(&suite.set.root);
             command::run(cargo.args(["fmt", "--all", "--check"])).map_err(Into::into)
         }),
-        Case::alone("lint/host", |suite| {
+        Case::build("lint/host", |suite| {
             let mut cargo = suite.set.toolchain.cargo(&suite.set.root);
             cargo.args(["clippy", "--workspace", "--all-targets"]);
             cargo.args(["--features", "darner-slab/linux"]);
@@ -26,7 +26,7 @@ pub fn cases() -> Vec<Case> {
             }
             clippy(suite, &mut cargo, "host")
         }),
-        Case::alone("lint/kernel", |suite| {
+        Case::build("lint/kernel", |suite| {
             let mut cargo = suite.set.toolchain.cargo(&suite.set.root);
             cargo
                 .env("RUSTC_BOOTSTRAP", "1")

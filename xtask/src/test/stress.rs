@@ -1,6 +1,6 @@
 //! Threads in great numbers and under load, on more and fewer CPUs than the host has.
 
-use super::case::Case;
+use super::case::{Case, Company};
 use super::scenario::Scenario;
 
 /// All of them.
@@ -22,7 +22,7 @@ pub fn cases() -> Vec<Case> {
             .case();
         // The host may not have so much for two.
         Case {
-            alone: true,
+            company: Company::Nobody,
             ..case
         }
     };

@@ -47,6 +47,20 @@ impl Account {
             must_panic,
         })
     }
+
+    /// Of two runs that share out a program's tests, of which `skipped` were in neither.
+    pub fn and(self, other: Self, skipped: usize) -> Self {
+        let summary = Summary {
+            passed: self.summary.passed + other.summary.passed,
+            ignored: self.summary.ignored + other.summary.ignored,
+            ..self.summary
+        };
+        Self {
+            summary,
+            skipped,
+            must_panic: self.must_panic + other.must_panic,
+        }
+    }
 }
 
 impl std::fmt::Display for Account {
@@ -98,6 +112,23 @@ mod tests {
             ..summary()
         };
         assert!(Account::draw(19, 10, lost).is_err());
+    }
+
+    #[test]
+    fn tests_of_two_runs_are_added_up() {
+        let first = Account::draw(19, 10, summary()).unwrap();
+        let rest = Summary {
+            running: 5,
+            passed: 5,
+            ignored: 0,
+            filtered_out: 14,
+            ..summary()
+        };
+        let second = Account::draw(19, 14, rest).unwrap();
+        assert_eq!(
+            first.and(second, 5).to_string(),
+            "9 passed, 0 failed, 3 ignored, 5 skipped, 2 must panic"
+        );
     }
 
     #[test]

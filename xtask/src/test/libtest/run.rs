@@ -19,18 +19,30 @@ const MEMORY_MIB: u64 = 512;
 /// How long a VM may take: many times what an emulated one needs.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// What has libtest run one test after the other.
+const ALONE: &str = "--test-threads=1";
+
 /// How a program runs its tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turns {
+pub enum Turns<'a> {
     /// As many at a time as there are CPUs.
     Together,
     /// One after the other.
     Alone,
+    /// One after the other, but those whose names contain one of these: they come
+    /// afterwards, as many at a time as there are CPUs.
+    AloneBut(&'a [String]),
 }
 
 /// Compares what the program lists with what is to be left out, and runs it.
 /// `name` is the test's: no two that run at the same time may have the same.
-pub fn run(suite: &Suite, name: &str, program: &Program, skips: &[Skip], turns: Turns) -> Verdict {
+pub fn run(
+    suite: &Suite,
+    name: &str,
+    program: &Program,
+    skips: &[Skip],
+    turns: Turns<'_>,
+) -> Verdict {
     let begin = Instant::now();
     let account = listed_and_run(suite, name, program, skips, turns)?;
     say(&format!(
@@ -63,7 +75,7 @@ fn listed_and_run(
     name: &str,
     program: &Program,
     skips: &[Skip],
-    turns: Turns,
+    turns: Turns<'_>,
 ) -> Result<Account, Failure> {
     let boot = |args: &[&str]| boot(suite, name, program, args);
     let listed = said(output::listed, boot(&["--list"])?)?;
@@ -72,20 +84,36 @@ fn listed_and_run(
         outcome: None,
     })?;
 
-    let mut args = vec![
-        "-Zunstable-options",
-        "--exclude-should-panic",
-        // What is captured is lost when a test panics, and everything with it.
-        "--nocapture",
-    ];
-    if turns == Turns::Alone {
-        args.push("--test-threads=1");
+    let run = |more: &[&str], left_out: usize| {
+        let mut args = vec![
+            "-Zunstable-options",
+            "--exclude-should-panic",
+            // What is captured is lost when a test panics, and everything with it.
+            "--nocapture",
+        ];
+        args.extend(skips.iter().flat_map(|skip| ["--skip", skip.name.as_str()]));
+        args.extend(more);
+        said(
+            |text| Account::draw(listed.len(), left_out, Summary::find(text)?),
+            boot(&args)?,
+        )
+    };
+    match turns {
+        Turns::Together => run(&[], skipped),
+        Turns::Alone => run(&[ALONE], skipped),
+        Turns::AloneBut(names) => {
+            let named = skip::named(names, skips, &listed).map_err(|reason| Failure {
+                reason: format!("{name}: {reason}"),
+                outcome: None,
+            })?;
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let mut without = vec![ALONE];
+            without.extend(names.iter().flat_map(|name| ["--skip", name]));
+            let alone = run(&without, skipped + named)?;
+            let together = run(&names, listed.len() - named)?;
+            Ok(alone.and(together, skipped))
+        }
     }
-    args.extend(skips.iter().flat_map(|skip| ["--skip", skip.name.as_str()]));
-    said(
-        |text| Account::draw(listed.len(), skipped, Summary::find(text)?),
-        boot(&args)?,
-    )
 }
 
 /// Runs the program in a VM; an error unless it ends well.

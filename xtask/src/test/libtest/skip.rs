@@ -57,9 +57,27 @@ pub fn skipped(skips: &[Skip], tests: &[String]) -> Result<usize, String> {
     Ok(tests.iter().filter(is_skipped).count())
 }
 
+/// How many of the tests that `skips` do not leave out have one of the `names` in theirs. An
+/// error if one of these stands for none.
+pub fn named(names: &[String], skips: &[Skip], tests: &[String]) -> Result<usize, String> {
+    let mut left: Vec<&String> = tests
+        .iter()
+        .filter(|test| !skips.iter().any(|skip| skip.matches(test)))
+        .collect();
+    let all = left.len();
+    if let Some(name) = names
+        .iter()
+        .find(|name| !left.iter().any(|test| test.contains(*name)))
+    {
+        return Err(format!("found no test whose name contains `{name}`"));
+    }
+    left.retain(|test| !names.iter().any(|name| test.contains(name)));
+    Ok(all - left.len())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Skip, skipped};
+    use super::{Skip, named, skipped};
 
     fn skip(name: &str, count: usize) -> Skip {
         Skip {
@@ -90,6 +108,17 @@ mod tests {
             assert!(error.contains(part), "no `{part}` in: {error}");
         }
         assert!(skipped(&skips, &[]).unwrap_err().contains("0 tests"));
+    }
+
+    #[test]
+    fn what_is_skipped_cannot_be_named() {
+        let tests = names(&["stress", "stress_poisons", "smoke", "fairness"]);
+        let skips = [skip("poisons", 1)];
+        let count = |wanted: &[&str]| named(&names(wanted), &skips, &tests);
+        assert_eq!(count(&["stress"]), Ok(1));
+        assert_eq!(count(&["s", "fair"]), Ok(3));
+        assert_eq!(count(&[]), Ok(0));
+        assert!(count(&["stress", "poisons"]).is_err());
     }
 
     #[test]

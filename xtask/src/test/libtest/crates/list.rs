@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::repository::Repository;
 use crate::error::{Error, Result};
 use crate::test::libtest::list::Listed;
 use crate::test::libtest::run::Turns;
@@ -18,12 +19,20 @@ pub struct TestSuite {
     pub name: String,
     /// The crate's package in the registry.
     pub package: String,
+    /// Features that are off by default and on here.
+    #[serde(default)]
+    pub features: Vec<String>,
+    /// Where its tests are, if its package comes without.
+    pub repository: Option<Repository>,
     /// Dependencies that its manifest says tests have, and no test here has.
     #[serde(default)]
     pub without: Vec<String>,
     /// Programs that run several tests at a time.
     #[serde(default)]
     together: Vec<String>,
+    /// By program: parts of the names of those of its tests that run several at a time.
+    #[serde(default)]
+    crowded: BTreeMap<String, Vec<String>>,
     /// Programs that are left out, and why.
     #[serde(default)]
     pub omit: BTreeMap<String, String>,
@@ -57,6 +66,17 @@ impl Listed for TestSuite {
         if self.omit.values().any(|why| why.trim().is_empty()) {
             return refused("a program is left out for a reason");
         }
+        if let Some(what) = self
+            .repository
+            .as_ref()
+            .and_then(|repository| repository.check().err())
+        {
+            return refused(&what);
+        }
+        let both = |program: &String| self.crowded.contains_key(program);
+        if self.together.iter().any(both) || self.crowded.values().any(Vec::is_empty) {
+            return refused("several at a time are either all of a program's tests, or some");
+        }
         let mut skips = self.skip.values().flatten();
         match skips.find_map(|skip| skip.check().err()) {
             Some(what) => refused(&what),
@@ -73,7 +93,8 @@ impl TestSuite {
             .omit
             .keys()
             .chain(self.skip.keys())
-            .chain(&self.together);
+            .chain(&self.together)
+            .chain(self.crowded.keys());
         if let Some(name) = named.find(|name| !all.contains(name)) {
             return Err(Error::usage(format!(
                 "suite `{}`: found no test program `{name}`, expected one of {}",
@@ -96,10 +117,11 @@ impl TestSuite {
     }
 
     /// How a program runs its tests.
-    pub fn turns(&self, program: &str) -> Turns {
-        match self.together.iter().any(|name| name == program) {
-            true => Turns::Together,
-            false => Turns::Alone,
+    pub fn turns(&self, program: &str) -> Turns<'_> {
+        match self.crowded.get(program) {
+            Some(names) => Turns::AloneBut(names),
+            None if self.together.iter().any(|name| name == program) => Turns::Together,
+            None => Turns::Alone,
         }
     }
 
@@ -120,6 +142,7 @@ mod tests {
         package = "knots-rope"
         without = ["signals"]
         together = ["untie"]
+        crowded.pull = ["stress"]
         omit.unit = "has none"
 
         [[suite.skip.tie]]
@@ -129,6 +152,12 @@ mod tests {
         [[suite]]
         name = "string"
         package = "string"
+
+        [suite.repository]
+        url = "https://strings.example/string"
+        commit = "0123456789abcdef0123456789abcdef01234567"
+        tests = ["pull"]
+        append."util/mod.rs" = "util.rs"
     "#;
 
     fn suites() -> Vec<TestSuite> {
@@ -146,6 +175,10 @@ mod tests {
         assert_eq!(suites[0].without, ["signals"]);
         assert_eq!(suites[0].turns("tie"), Turns::Alone);
         assert_eq!(suites[0].turns("untie"), Turns::Together);
+        assert_eq!(
+            suites[0].turns("pull"),
+            Turns::AloneBut(&["stress".to_owned()])
+        );
         assert_eq!(suites[0].skips("tie")[0].name, "panics");
         assert!(suites[0].skips("unit").is_empty());
         assert!(suites[1].without.is_empty() && suites[1].skips("tie").is_empty());
@@ -167,7 +200,16 @@ mod tests {
             ("package = \"string\"", "package = \"../string\""),
             ("knots/rope", "knots//rope"),
             ("has none", ""),
+            ("crowded.pull", "crowded.untie"),
+            ("[\"stress\"]", "[]"),
             ("a panic ends the program", " "),
+            ("https://", "--upload-pack=https://"),
+            ("89abcdef0123", "89abcdeg0123"),
+            ("0123456789", "123456789"),
+            ("[\"pull\"]", "[\"../pull\"]"),
+            ("[\"pull\"]", "[]"),
+            ("util/mod.rs", "../util/mod.rs"),
+            ("\"util.rs\"", "\"/util.rs\""),
         ] {
             let text = LIST.replacen(from, to, 1);
             assert_ne!(text, LIST, "{from} is not in the list");
@@ -177,17 +219,18 @@ mod tests {
 
     #[test]
     fn programs_are_left_out_by_name() {
-        let all = names(&["unit", "tie", "untie"]);
-        assert_eq!(suites()[0].chosen(&all).unwrap(), ["tie", "untie"]);
+        let all = names(&["unit", "tie", "untie", "pull"]);
+        assert_eq!(suites()[0].chosen(&all).unwrap(), ["tie", "untie", "pull"]);
         assert_eq!(suites()[1].chosen(&all).unwrap(), all);
     }
 
     #[test]
     fn what_is_left_out_exists_and_is_not_everything() {
         for all in [
-            &["unit", "untie"][..],
-            &["tie", "untie"],
-            &["unit", "tie"],
+            &["unit", "untie", "pull"][..],
+            &["tie", "untie", "pull"],
+            &["unit", "tie", "pull"],
+            &["unit", "tie", "untie"],
             &[],
         ] {
             assert!(suites()[0].chosen(&names(all)).is_err(), "{all:?}");

@@ -4,6 +4,7 @@
 mod list;
 mod lock;
 mod package;
+mod repository;
 mod rewritten;
 
 use super::list::read;
@@ -17,11 +18,17 @@ use list::TestSuite;
 /// One for each crate.
 pub fn cases() -> Result<Vec<Case>> {
     let suites = read::<TestSuite>(&workspace::root()?.join("ci/crate-tests.toml"))?;
-    Ok(suites
-        .into_iter()
-        // Some look at the time that something took, which other tests would lengthen.
-        .map(|tests| Case::alone(tests.name.clone(), move |suite| test(suite, &tests)))
-        .collect())
+    Ok(suites.into_iter().map(case).collect())
+}
+
+fn case(tests: TestSuite) -> Case {
+    let (name, repository) = (tests.name.clone(), tests.repository.clone());
+    // Some look at the time that something took, which other tests would lengthen.
+    let case = Case::alone(name, move |suite| test(suite, &tests));
+    match repository {
+        Some(repository) => case.needing(move || repository.fetched()),
+        None => case,
+    }
 }
 
 /// Builds all test programs of a crate at once, and runs one after the other.

@@ -23,13 +23,19 @@ pub fn build(set: &BuildSet, tests: &TestSuite) -> Result<Vec<Program>> {
     let original = fetched(set, &tests.package)?;
     let mut manifest = Manifest::parse(&read(&original)?)
         .context(|| format!("make sense of {}", original.display()))?;
-    let programs = tests.chosen(&manifest.programs())?;
-    manifest.keep(&programs)?;
     let sources = original.parent().unwrap_or(&original);
-    let manifest = manifest.rewritten(sources, &set.root, &tests.without)?;
-
     let target_dir = workspace::target_dir(&set.root);
     let folder = target_dir.join("crate-tests").join(&tests.package);
+    if let Some(repository) = &tests.repository {
+        repository.check_origin(sources)?;
+        repository.copy_tests(&set.root.join(PINNED), &folder)?;
+        manifest.add(&repository.tests, &folder)?;
+    }
+    let programs = tests.chosen(&manifest.programs())?;
+    manifest.keep(&programs)?;
+    manifest.turn_on(&tests.features)?;
+    let manifest = manifest.rewritten(sources, &set.root, &tests.without)?;
+
     let pinned = read(&set.root.join(PINNED).join("Cargo.lock"))?;
     std::fs::create_dir_all(&folder).context(|| format!("make the folder {}", folder.display()))?;
     write(&folder.join("Cargo.toml"), &manifest)?;

@@ -13,7 +13,7 @@ use crate::test::libtest::{PROFILE, manifest};
 
 /// What is kept of a manifest. The rest is examples, benchmarks, and advice to
 /// other tools.
-const KEPT: [&str; 7] = [
+const KEPT: [&str; 8] = [
     "package",
     "lib",
     "test",
@@ -21,6 +21,7 @@ const KEPT: [&str; 7] = [
     "dependencies",
     "build-dependencies",
     "dev-dependencies",
+    "target",
 ];
 /// What is kept of its `[package]`.
 const KEPT_OF_PACKAGE: [&str; 8] = [
@@ -49,8 +50,6 @@ impl Manifest {
         let mut table: Table = text
             .parse()
             .map_err(|error| Error::failed(format!("not a manifest: {error}")))?;
-        // Dependencies on some targets only are not kept either: those of the
-        // list's crates are for other targets than ours.
         table.retain(|key, _| KEPT.contains(&key));
         for part in ["package", "lib"] {
             if !table.get(part).is_some_and(Value::is_table) {
@@ -58,6 +57,41 @@ impl Manifest {
             }
         }
         Ok(Self { table })
+    }
+
+    /// Adds test programs: the files `tests/NAME.rs` of `folder`.
+    pub fn add(&mut self, names: &[String], folder: &Path) -> Result<()> {
+        let tests = self
+            .table
+            .entry("test")
+            .or_insert_with(|| Value::Array(Vec::new()))
+            .as_array_mut()
+            .ok_or_else(|| Error::failed("`test` in the manifest is no array"))?;
+        for name in names {
+            let path = folder.join("tests").join(format!("{name}.rs"));
+            tests.push(Value::from(Table::from_iter([
+                ("name".to_owned(), name.as_str().into()),
+                ("path".to_owned(), manifest::path(&path)?),
+            ])));
+        }
+        Ok(())
+    }
+
+    /// Has features on that are off by default.
+    pub fn turn_on(&mut self, names: &[String]) -> Result<()> {
+        let features = section(&mut self.table, "features")?;
+        if let Some(name) = names.iter().find(|name| !features.contains_key(*name)) {
+            return Err(Error::usage(format!(
+                "found no feature `{name}` in the manifest"
+            )));
+        }
+        features
+            .entry("default")
+            .or_insert_with(|| Value::Array(Vec::new()))
+            .as_array_mut()
+            .ok_or_else(|| Error::failed("`default` in the manifest is no array"))?
+            .extend(names.iter().map(|name| name.as_str().into()));
+        Ok(())
     }
 
     /// The names of the test programs that it makes.
@@ -185,10 +219,22 @@ fn keep_default_features(table: &mut Table) -> Result<()> {
         }
     }
     features.retain(|name, _| kept.contains(name));
+    leave_out_optional(table, &dependencies)?;
+    // Those that only some targets have.
+    for (_, table) in section(table, "target")? {
+        if let Some(table) = table.as_table_mut() {
+            leave_out_optional(table, &dependencies)?;
+        }
+    }
+    Ok(())
+}
+
+/// Leaves out optional dependencies but these.
+fn leave_out_optional(table: &mut Table, kept: &BTreeSet<String>) -> Result<()> {
     for kind in ["dependencies", "build-dependencies"] {
         section(table, kind)?.retain(|name, dependency| {
             let optional = dependency.get("optional").and_then(Value::as_bool);
-            optional != Some(true) || dependencies.contains(name)
+            optional != Some(true) || kept.contains(name)
         });
     }
     Ok(())
@@ -207,7 +253,7 @@ fn section<'a>(table: &'a mut Table, name: &str) -> Result<&'a mut Table> {
 mod tests {
     use std::path::Path;
 
-    use super::Manifest;
+    use super::{Manifest, keep_default_features};
 
     const MANIFEST: &str = r#"
         [package]
@@ -249,6 +295,13 @@ mod tests {
 
         [dependencies.twine]
         version = "1"
+
+        [target."cfg(unix)".dependencies.pulley]
+        version = "1"
+
+        [target."cfg(model)".dependencies.model]
+        version = "1"
+        optional = true
 
         [dev-dependencies.rand]
         version = "0.8"
@@ -317,6 +370,36 @@ mod tests {
         assert_eq!(
             keys(&manifest["dependencies"]),
             ["hermit", "knot", "string", "twine"]
+        );
+        let of_targets = &manifest["target"];
+        assert_eq!(keys(&of_targets["cfg(unix)"]["dependencies"]), ["pulley"]);
+        assert!(keys(&of_targets["cfg(model)"]["dependencies"]).is_empty());
+    }
+
+    #[test]
+    fn features_can_be_turned_on() {
+        let mut manifest = Manifest::parse(MANIFEST).unwrap();
+        manifest.turn_on(&["model".to_owned()]).unwrap();
+        keep_default_features(&mut manifest.table).unwrap();
+        assert!(manifest.table["dependencies"].get("loom").is_some());
+        assert!(manifest.turn_on(&["mode".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn tests_from_elsewhere_stay_there() {
+        let mut manifest = Manifest::parse(MANIFEST).unwrap();
+        manifest
+            .add(&["pull".to_owned()], Path::new("/cache/rope"))
+            .unwrap();
+        assert_eq!(manifest.programs(), ["unit", "tie", "pull"]);
+        let root = crate::workspace::root().unwrap();
+        let text = manifest
+            .rewritten(Path::new("/registry"), &root, &[])
+            .unwrap();
+        let manifest: toml::Table = text.parse().unwrap();
+        assert_eq!(
+            manifest["test"][1]["path"].as_str(),
+            Some("/cache/rope/tests/pull.rs")
         );
     }
 

@@ -12,11 +12,12 @@ use crate::test::suite::Suite;
 use crate::workspace;
 use list::TestSuite;
 
-/// One for each test program.
+/// One for each test program, the last of the list first: the longest are at its end.
 pub fn cases() -> Result<Vec<Case>> {
     let suites = read::<TestSuite>(&workspace::root()?.join("ci/std-tests.toml"))?;
     Ok(suites
         .into_iter()
+        .rev()
         .map(|tests| {
             Case::new(format!("std/{}", tests.name), move |suite| {
                 test(suite, &tests)
