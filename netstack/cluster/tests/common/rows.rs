@@ -60,6 +60,7 @@ pub const ROWS: &[(&str, fn())] = &[
         "who was left out is not served",
         who_was_left_out_is_not_served,
     ),
+    ("what was accepted is told", what_was_accepted_is_told),
 ];
 
 fn plan(nodes: u16, tie_break: TieBreak) -> Plan {
@@ -511,4 +512,23 @@ fn who_was_left_out_is_not_served() {
     wait(&mut world, Nanos(3 * TIMES.heartbeat.0));
     assert!(world.users.queued[&0].is_empty());
     assert_eq!(world.hosts[1].ended, Some(EndReason::Evicted));
+}
+
+/// It may have been decided, so whoever proposes next has to propose it again.
+fn what_was_accepted_is_told() {
+    let mut world = together(3, TieBreak::Lowest);
+    let (one, two) = (world.identity(1), world.identity(2));
+    let view = last_view(&world);
+    let view = view.next(view.members.clone());
+    say(&mut world, two, accept(8, 2, view.clone()));
+    let prepare = MembershipMessage::Prepare {
+        ballot: ballot(9, 1),
+    };
+    let said = say(&mut world, one, Message::Membership(prepare));
+    let told = said.iter().any(|message| {
+        matches!(message, Message::Membership(MembershipMessage::Promise {
+            accepted: Some(accepted), ..
+        }) if *accepted == (ballot(8, 2), view.clone()))
+    });
+    assert!(told, "{said:?}");
 }
