@@ -46,13 +46,15 @@ fn sessions(round: u8) -> [Session; 2] {
         session
     });
     let [caller, answerer] = &mut sessions;
-    for (from, to) in [(&mut *caller, &mut *answerer), (answerer, caller)] {
-        let bytes = from.output().to_vec();
-        from.sent(bytes.len());
-        let message = to.next(&mut &bytes[..]).expect("all is well");
-        assert_eq!(message, None);
-    }
+    welcome(caller, answerer);
+    welcome(answerer, caller);
     sessions
+}
+
+fn welcome(from: &mut Session, to: &mut Session) {
+    let message = to.next(&mut from.output()).expect("all is well");
+    assert_eq!(message, None);
+    from.sent(from.output().len());
 }
 
 fn report(what: &str, start: Instant, count: usize, bytes: usize) {

@@ -365,9 +365,8 @@ fn changed(rng: &mut Rng, bytes: &mut Vec<u8>) {
         3 => bytes.truncate(rng.usize(..=bytes.len())),
         4 => bytes.push(rng.u8(..)),
         5 => {
-            *bytes = core::iter::repeat_with(|| rng.u8(..))
-                .take(rng.usize(..200))
-                .collect();
+            bytes.resize(rng.usize(..200), 0);
+            rng.fill(bytes);
         }
         _ if bytes.is_empty() => {}
         _ => {
@@ -401,7 +400,10 @@ fn any_bytes_after_decryption_are_understood_or_refused() {
             changed(&mut rng, &mut envelope);
         }
         let outcome = understand(&mut session, &envelope);
-        let name = std::format!("{outcome:?}");
+        let name = match outcome {
+            Ok(()) => "Ok".to_string(),
+            Err(reason) => std::format!("{reason:?}"),
+        };
         let name = name.split([' ', '(', '{']).next().unwrap_or_default();
         *tally.entry(name.into()).or_default() += 1;
         // One that broke a rule ends a session; here it goes on, with a new one now and then.
@@ -410,17 +412,9 @@ fn any_bytes_after_decryption_are_understood_or_refused() {
         }
     }
     let names: Vec<&str> = tally.keys().map(String::as_str).collect();
-    let expected = [
-        "Acknowledged",
-        "Malformed",
-        "MessageTooLong",
-        "Ok",
-        "Sequence",
-        "SessionLost",
-    ];
+    let expected = ["Acknowledged", "Malformed", "Ok", "Sequence", "SessionLost"];
     for name in expected {
-        let is_found = names.contains(&name) || name == "MessageTooLong";
-        assert!(is_found, "{name} is in none of {tally:?}");
+        assert!(names.contains(&name), "{name} is in none of {tally:?}");
     }
 }
 
