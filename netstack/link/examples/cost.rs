@@ -1,13 +1,13 @@
 //! What a message of a page costs: `cargo run --release --example cost -p darner-link`.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use darner_link::{Channel, ClusterKey, CpuFeatures, Identity, Limits, Link, Role, Seed, Session};
 
 const PAGE: usize = 4096;
 const HEADER: usize = 32;
-const COUNT: usize = 50_000;
+const COUNT: usize = 20_000;
 
 fn identity(node: u16) -> Identity {
     Identity {
@@ -57,57 +57,55 @@ fn welcome(from: &mut Session, to: &mut Session) {
     from.sent(from.output().len());
 }
 
-fn report(what: &str, start: Instant, count: usize, bytes: usize) {
-    let ns = start.elapsed().as_nanos() as f64;
+/// The median, so that what else the machine does counts for little.
+fn report(what: &str, mut times: Vec<Duration>, bytes: usize) {
+    times.sort_unstable();
+    let ns = times[times.len() / 2].as_nanos() as f64;
     println!(
-        "{what}: {:.0} ns each, {:.0} MB/s",
-        ns / count as f64,
-        (count * bytes) as f64 * 1_000.0 / ns
+        "{what}: {ns:.0} ns, {:.0} MB/s",
+        bytes as f64 * 1_000.0 / ns
     );
 }
 
-fn main() {
+/// How long it takes.
+fn timed<T>(times: &mut Vec<Duration>, work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
-    const HANDSHAKES: usize = 500;
-    for round in 0..HANDSHAKES {
-        black_box(sessions(round as u8));
+    let result = work();
+    times.push(start.elapsed());
+    result
+}
+
+fn main() {
+    let mut times = Vec::new();
+    for round in 0..200 {
+        black_box(timed(&mut times, || sessions(round)));
     }
-    report("two handshakes, both ends", start, HANDSHAKES, 0);
+    report("to meet, both ends", times, 0);
 
     let [mut sender, mut receiver] = sessions(1);
     let page = [0x5a; PAGE];
     let header = [1; HEADER];
     for length in [64, PAGE] {
-        let (mut sending, mut receiving) = (0, 0);
+        let (mut sending, mut receiving) = (Vec::new(), Vec::new());
         for _ in 0..COUNT {
-            let start = Instant::now();
-            let pieces = [&header[..], &page[..length]];
-            sender.send(pieces.into_iter()).expect("there is room");
-            sender.flush(1);
-            sending += start.elapsed().as_nanos();
-            let start = Instant::now();
-            let mut input = sender.output();
-            let message = receiver.next(&mut input).expect("all is well");
-            assert_eq!(
-                message.map(|message| message.bytes.len()),
-                Some(HEADER + length)
-            );
-            let used = sender.output().len();
-            sender.sent(used);
+            timed(&mut sending, || {
+                let pieces = [&header[..], &page[..length]];
+                sender.send(pieces.into_iter()).expect("there is room");
+                sender.flush(1);
+            });
+            timed(&mut receiving, || {
+                let message = receiver.next(&mut sender.output()).expect("all is well");
+                let length_found = message.map(|message| message.bytes.len());
+                assert_eq!(length_found, Some(HEADER + length));
+            });
+            sender.sent(sender.output().len());
             receiver.flush(1);
-            receiving += start.elapsed().as_nanos();
-            if !receiver.output().is_empty() {
-                let output = receiver.output().to_vec();
-                receiver.sent(output.len());
-                assert_eq!(sender.next(&mut &output[..]), Ok(None));
-            }
+            let acknowledged = sender.next(&mut receiver.output());
+            assert_eq!(acknowledged, Ok(None));
+            receiver.sent(receiver.output().len());
         }
-        for (what, ns) in [("sent", sending), ("received", receiving)] {
-            println!(
-                "{what}, {length} bytes and {HEADER} of header: {} ns each, {:.0} MB/s",
-                ns / COUNT as u128,
-                ((HEADER + length) * COUNT) as f64 * 1_000.0 / ns as f64
-            );
-        }
+        let bytes = HEADER + length;
+        report(&format!("{bytes} bytes, sent"), sending, bytes);
+        report(&format!("{bytes} bytes, received"), receiving, bytes);
     }
 }

@@ -168,7 +168,7 @@ fn channels_that_are_not_there_are_refused() {
 #[test]
 fn what_comes_out_of_turn_is_refused() {
     let turn = malformed(Part::Turn);
-    assert_eq!(greeted_with(|caller| welcome(caller)), turn);
+    assert_eq!(greeted_with(welcome), turn);
     let data = |caller: &mut Caller| caller.say(Kind::Data, 1, 0, &[0; 4]);
     assert_eq!(greeted_with(data), turn);
     assert_eq!(met_with(data), turn, "before the welcome");

@@ -301,3 +301,58 @@ fn every_line_says_what_was_found_and_what_to_do() {
         assert_eq!(refusal.to_string(), line);
     }
 }
+
+#[test]
+fn whatever_byte_is_changed_while_nodes_meet_they_are_not_linked() {
+    let whole = linked(identity(1), identity(0));
+    // All that is said up to the hellos.
+    let hello = 2 + 25 + 81 + 16;
+    let handshake = 2 + 48;
+    assert!(whole.from_caller.len() > handshake + hello);
+    for place in 0..handshake + hello {
+        for is_callers in [true, false] {
+            let mut pair = Pair::new(identity(1), identity(0));
+            pair.connect();
+            let (mut called, mut answered) = (0, 0);
+            for _ in 0..4 {
+                let mut bytes = pair.caller.output(usize::MAX, 1);
+                if is_callers {
+                    flip(&mut bytes, called, place);
+                }
+                called += bytes.len();
+                pair.answerer.take(&bytes, 1);
+                let mut bytes = pair.answerer.output(usize::MAX, 1);
+                if !is_callers {
+                    flip(&mut bytes, answered, place);
+                }
+                answered += bytes.len();
+                pair.caller.take(&bytes, 1);
+            }
+            assert!(!pair.are_open(), "byte {place}");
+            let reasons = [pair.caller.refusal, pair.answerer.refusal];
+            let is_known = reasons.into_iter().flatten().all(|refusal| {
+                let reason = refusal.reason();
+                matches!(
+                    reason,
+                    Reason::WrongKey
+                        | Reason::NotALink { .. }
+                        | Reason::Length { .. }
+                        | Reason::Forged { after: 0 }
+                )
+            });
+            assert!(is_known, "byte {place}: {reasons:?}");
+            // A length may have become one that is only waited for.
+            let is_length = [0, 1, handshake, handshake + 1].contains(&place);
+            let is_noticed = reasons.iter().any(Option::is_some);
+            assert!(is_length || is_noticed, "byte {place}");
+        }
+    }
+}
+
+/// Changes the byte at `place` of a stream of which `bytes` begin at `start`.
+fn flip(bytes: &mut [u8], start: usize, place: usize) {
+    let index = place.checked_sub(start);
+    if let Some(byte) = index.and_then(|index| bytes.get_mut(index)) {
+        *byte ^= 0x10;
+    }
+}
