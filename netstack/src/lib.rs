@@ -19,7 +19,8 @@
 //! name to be looked up) is a [`Request`], a message that is answered at once: the stack
 //! never keeps one. *Data* goes through rings ([`Stream`]) and queues ([`Datagrams`]) with
 //! one producer and one consumer each; who has put something in says so with
-//! [`Request::Attend`], and who has to wait does so at the socket's own wait point.
+//! [`Request::Attend`], and who has to wait does so at the socket's own wait point. The
+//! thread need not be woken for every datagram ([`socket::Batching`]).
 //! Pressure goes all the way back: a program that does not read fills its ring, which
 //! fills smoltcp's buffer, which closes the window that the other end sees.
 //!
@@ -32,7 +33,7 @@
 //! | [`checksum`] | the Internet's checksum |
 //! | [`stack`] | the protocol thread's part |
 
-#![no_std]
+#![cfg_attr(not(loom), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
@@ -44,6 +45,7 @@ pub mod nic;
 pub mod request;
 pub mod socket;
 pub mod stack;
+mod sync;
 
 pub use config::{ConfigError, InterfaceConfig, NetworkConfig};
 pub use error::Error;

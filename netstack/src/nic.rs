@@ -45,6 +45,13 @@ pub trait Transmit {
 
     /// Tells the card about all frames that were sent since the last time.
     fn kick(&mut self);
+
+    /// Has the card interrupt once it has taken half of the frames that it has, if these are
+    /// several. False: they are not, or it has taken that many already, and it does not
+    /// interrupt for them. A card that cannot do that says so too.
+    fn call_when_taken(&mut self) -> bool {
+        false
+    }
 }
 
 /// What a card can do.

@@ -387,3 +387,67 @@ fn a_datagram_outlives_its_socket_until_it_is_sent() {
     assert_eq!(sockets(&mut world), 1);
     assert_eq!(world.nodes[0].deadline, None);
 }
+
+#[test]
+fn what_a_busy_card_cannot_send_yet_waits_and_goes_together() {
+    let mut world = World::new(2);
+    let sender = world.udp(0, "0.0.0.0:0");
+    let receiver = world.udp(1, "0.0.0.0:9");
+    let batching = world.nodes[0].stack.batching();
+    // The program's side. Whether the protocol thread has to be woken.
+    let send = |world: &mut World, number: u8| {
+        world.send(0, &sender, "10.0.0.2:9", &[number]);
+        !batching.may_wait(sender.state.way())
+    };
+    // What the protocol thread does. Whether it has to go on at once.
+    let look = |world: &mut World| {
+        batching.looks();
+        world.nodes[0].stack.step(world.now).more
+    };
+    assert!(send(&mut world, 0), "the way there is not known");
+    world.settle();
+    // One frame in the card, which will not interrupt for it.
+    assert!(send(&mut world, 1), "the card has nothing to do");
+    look(&mut world);
+    assert!(send(&mut world, 2), "the card has little to do");
+    // Two: others may wait until the card has taken one.
+    look(&mut world);
+    assert!(!send(&mut world, 3) && !send(&mut world, 4));
+    assert!(batching.is_waiting());
+    let from_node = |world: &World| world.nodes[0].port.lock().unwrap().from_node.len();
+    assert_eq!(from_node(&world), 2);
+    // It has taken both and interrupts.
+    world.carry_all();
+    look(&mut world);
+    assert_eq!(from_node(&world), 2);
+    world.carry_all();
+    // The interrupt comes after the next datagram, which waits for it.
+    assert!(!send(&mut world, 5));
+    look(&mut world);
+    world.settle();
+    assert!(send(&mut world, 6), "the card has nothing to do again");
+    world.settle();
+    for number in 0..=6 {
+        assert_eq!(&*receiver.state.receive().unwrap().data, [number]);
+    }
+    assert!(receiver.state.receive().is_none());
+}
+
+#[test]
+fn who_waits_for_a_card_that_is_done_has_the_stack_look_again() {
+    let mut world = World::new(2);
+    let sender = world.udp(0, "0.0.0.0:0");
+    let batching = world.nodes[0].stack.batching();
+    world.send(0, &sender, "10.0.0.2:9", b"who is there?");
+    world.settle();
+    for _ in 0..2 {
+        world.send(0, &sender, "10.0.0.2:9", b"one of several");
+        world.nodes[0].stack.step(world.now);
+    }
+    world.carry_all();
+    // Another CPU sends just now, while the protocol thread has looked already.
+    batching.looks();
+    assert!(batching.may_wait(sender.state.way()));
+    assert!(world.nodes[0].stack.step(world.now).more);
+    assert!(!batching.may_wait(sender.state.way()));
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use darner_netstack::request::StreamOptions;
 use darner_netstack::socket::{Farewell, Phase};
 use darner_netstack::{Error, Reply, Request, Stream};
-use ringbuf::traits::Observer;
+use ringbuf::traits::{Consumer, Observer};
 use support::{Flag, SECOND, Setup, World, fold, ip, sum};
 
 /// Moves `total` bytes through an established connection, and checks them.
@@ -856,4 +856,33 @@ fn link_local_addresses_are_ones_of_an_interface() {
     assert!(peer.starts_with("[fe80::ff:fe00:1%1]:"), "{peer}");
     let nowhere = world.try_connect(0, "[fe80::ff:fe00:2%7]:80", options());
     assert_eq!(nowhere.err(), Some(Error::NetworkUnreachable));
+}
+
+#[test]
+fn a_reader_tells_of_room_only_when_that_is_waited_for() {
+    let mut world = World::new(2);
+    let listener = world.listen(1, "0.0.0.0:80", 1);
+    let (mut client, mut server) = world.pair(0, &listener, "10.0.0.2:80");
+    world.write(0, &mut client, &[1; 1000]);
+    world.settle();
+    let take = |server: &mut Stream<Flag>, count: usize| {
+        assert_eq!(server.received.skip(count), count);
+        server.state.wants_room(&server.received)
+    };
+    assert!(!take(&mut server, 1000), "there was room for all");
+    // More than the ring holds.
+    let ring = server.received.capacity().get();
+    while server.received.occupied_len() < ring {
+        world.write(0, &mut client, &[2; 1000]);
+        world.advance(20_000_000);
+    }
+    world.write(0, &mut client, &[3; 1000]);
+    world.advance(20_000_000);
+    assert!(!take(&mut server, 1), "there is little room");
+    assert!(take(&mut server, ring / 2), "there is much room");
+    assert!(!take(&mut server, 1), "that has been told");
+    world.ask(1, Request::Attend(server.state.id));
+    world.settle();
+    assert!(server.received.occupied_len() >= ring / 2 + 998);
+    assert!(!take(&mut server, 1000), "there was room for all");
 }

@@ -20,14 +20,26 @@ pub const SLICE_SIZE: u64 = 0x100_0000_0000;
 /// End (exclusive) of all 64 slices, and of the lower half.
 pub const SLICES_END: u64 = SLICES_BASE + 64 * SLICE_SIZE;
 
-/// The program heap of this node.
-pub const HEAP_BASE: u64 = SLICES_BASE;
-/// End (exclusive) of the program heap's range.
-pub const HEAP_END: u64 = SLICES_BASE + SLICE_SIZE / 2;
-/// Program stacks and `mmap` regions of this node.
-pub const REGIONS_BASE: u64 = HEAP_END;
-/// End (exclusive) of the region range.
-pub const REGIONS_END: u64 = SLICES_BASE + SLICE_SIZE;
+/// The slice of a node.
+#[derive(Clone, Copy, Debug)]
+pub struct Slice {
+    /// Where the program's heap begins.
+    pub heap: u64,
+    /// Where that ends, and program stacks and `mmap` regions begin.
+    pub regions: u64,
+    /// End (exclusive) of those, and of the slice.
+    pub end: u64,
+}
+
+/// The slice of node `node`.
+pub const fn slice(node: u16) -> Slice {
+    let heap = SLICES_BASE + node as u64 * SLICE_SIZE;
+    Slice {
+        heap,
+        regions: heap + SLICE_SIZE / 2,
+        end: heap + SLICE_SIZE,
+    }
+}
 
 /// Physical memory, all of it, writable and never executable.
 pub const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;

@@ -18,6 +18,7 @@ extern crate alloc;
 mod abi;
 mod arch;
 mod boot;
+mod cluster;
 mod console;
 mod control;
 mod diag;

@@ -67,6 +67,19 @@ pub fn refuse(reason: fmt::Arguments<'_>) -> ! {
     end(REFUSED_STATUS)
 }
 
+/// The status of a program that ends because a part of it was lost (EX_TEMPFAIL of sysexits.h: it may
+/// well work the next time).
+const LOST_STATUS: i32 = 75;
+
+/// Ends the node, and says so, because a part of the program is not to be had any more. Any
+/// context.
+pub fn lost(what: fmt::Arguments<'_>) -> ! {
+    claim_last_words();
+    let _ = writeln!(LastWords, "lost: {what}");
+    control::record(format_args!("fault {what}"));
+    end(LOST_STATUS)
+}
+
 /// The command line, for a boot that ends before it is parsed.
 static EARLY_LINE: Once<&'static str> = Once::new();
 

@@ -7,6 +7,7 @@ use darner_netstack::config::NetworkConfig;
 use log::LevelFilter;
 use spin::Once;
 
+use crate::cluster::ClusterConfig;
 use crate::drivers::virtio::mmio::Place;
 
 /// What the command line asks of the kernel and hands to the program.
@@ -35,6 +36,8 @@ pub struct Params {
     pub virtio_mmio: Vec<Place>,
     /// How the network is set up.
     pub network: NetworkConfig,
+    /// Which node of which cluster this is.
+    pub cluster: Option<ClusterConfig>,
     /// What was not understood; logged once there is a log.
     pub unknown: Vec<String>,
 }
@@ -65,6 +68,7 @@ fn parse(line: &str) -> Params {
         max_cpus: usize::MAX,
         virtio_mmio: Vec::new(),
         network: NetworkConfig::default(),
+        cluster: None,
         unknown: Vec::new(),
     };
     let words = match shell_words::split(line) {
@@ -114,6 +118,14 @@ fn parse(line: &str) -> Params {
             "virtio_mmio.device" => Place::parse(value)
                 .map(|place| params.virtio_mmio.push(place))
                 .is_some(),
+            "cluster" => {
+                params.cluster = ClusterConfig::parse(value);
+                params.cluster.is_some()
+            }
+            "cluster.address" => params
+                .cluster
+                .as_mut()
+                .is_some_and(|cluster| cluster.take_address(value)),
             "maxcpus" => match value.parse() {
                 Ok(count) if count > 0 => {
                     params.max_cpus = count;

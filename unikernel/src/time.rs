@@ -7,8 +7,8 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::arch::clock;
 use crate::arch::cpu::tsc;
+use crate::arch::{clock, tlb};
 use crate::panic;
 
 /// Counter value that is time zero.
@@ -43,9 +43,16 @@ pub fn tsc_khz() -> u64 {
     KHZ.load(Ordering::Relaxed)
 }
 
+/// Ticks since time zero, which may lie before the counter's own, as a wrapped number. A counter
+/// that is behind, as another CPU's may be by a little, has counted none.
+fn since_base(now: u64, base: u64) -> u64 {
+    let ticks = now.wrapping_sub(base);
+    if (ticks as i64) < 0 { 0 } else { ticks }
+}
+
 /// Nanoseconds since boot. Any context.
 pub fn monotonic_ns() -> u64 {
-    let ticks = tsc().saturating_sub(BASE_TSC.load(Ordering::Relaxed));
+    let ticks = since_base(tsc(), BASE_TSC.load(Ordering::Relaxed));
     ((u128::from(ticks) * u128::from(SCALE.load(Ordering::Relaxed))) >> 32) as u64
 }
 
@@ -84,10 +91,26 @@ impl Stretch {
     /// Makes this the stretch that we are in, and gives the time: seconds and nanoseconds
     /// since boot. On the CPU that this belongs to; thread context.
     pub fn begin(&self) -> (u64, u32) {
+        loop {
+            let zero = BASE_TSC.load(Ordering::Relaxed);
+            let time = self.begin_from(zero);
+            // A clock that was put forward meanwhile has ended the stretch before it began.
+            if BASE_TSC.load(Ordering::Relaxed) == zero {
+                return time;
+            }
+        }
+    }
+
+    /// Ends it, whatever the counter says. On the CPU that it belongs to; also in the middle of
+    /// [`Self::begin`].
+    pub fn end(&self) {
+        self.base.store(1 << 63, Ordering::Relaxed);
+    }
+
+    fn begin_from(&self, zero: u64) -> (u64, u32) {
         let now = tsc();
-        let zero = BASE_TSC.load(Ordering::Relaxed);
         let scale = u128::from(SCALE.load(Ordering::Relaxed));
-        let ticks = now.saturating_sub(zero);
+        let ticks = since_base(now, zero);
         let second = u128::from(ticks) * scale / Self::SECOND;
         // It is over with the second, or else, where the counter is faster than 2^32 in a
         // second, before.
@@ -107,12 +130,32 @@ impl Stretch {
     }
 }
 
+/// Puts the clock forward if `other`, monotonic ns of another node when it sent what has come
+/// now, is ahead of it: what is received is received after it was sent (Lamport, "Time, clocks, and
+/// the ordering of events in a distributed system", 1978). Wall time stays as it is. The
+/// protocol thread, before anybody learns of what has come.
+pub fn catch_up(other: u64) {
+    let ahead = other.saturating_sub(monotonic_ns());
+    if ahead == 0 {
+        return;
+    }
+    // Not less than it takes, at the cost of one tick.
+    let scale = u128::from(SCALE.load(Ordering::Relaxed));
+    let ticks = (u128::from(ahead) << 32).div_ceil(scale) as u64;
+    // May wrap: only differences count.
+    BASE_TSC.fetch_sub(ticks, Ordering::Relaxed);
+    WALL_BASE.fetch_sub(ahead, Ordering::Relaxed);
+    // All CPUs end their stretches in the handler of that.
+    tlb::shootdown(0, 0);
+}
+
 /// The counter value at which [`monotonic_ns`] will have reached `deadline`.
 pub fn tsc_at(deadline: u64) -> u64 {
     let ticks = u128::from(deadline) * u128::from(tsc_khz()) / 1_000_000;
-    BASE_TSC
-        .load(Ordering::Relaxed)
-        .saturating_add(ticks as u64)
+    let at = BASE_TSC.load(Ordering::Relaxed).wrapping_add(ticks as u64);
+    // A clock that was put forward by more than the counter has counted has its zero before
+    // the counter's.
+    if (at as i64) < 0 { 0 } else { at }
 }
 
 /// Nanoseconds since 1970-01-01 UTC. Any context.

@@ -135,7 +135,7 @@ cargo xtask run APP [OPTIONS] [-- ARGS]   run a program (a name of apps/, or a p
     -v                  show QEMU's command line
 cargo xtask trace APP --out FILE.json     as run, and write what each CPU did when (for
                                           ui.perfetto.dev, or chrome://tracing)
-cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program in N VMs on one switch
+cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program on N VMs that are one system
     The options of run, for each of them, and:
     --subnet ADDR/PREFIX  where their addresses are from (10.77.0.0/24): node i has the (i+1)-th
     --ip6, --mtu        before any --net: of the card on the switch (net0)

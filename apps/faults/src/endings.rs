@@ -11,6 +11,19 @@ pub fn exit(argument: Option<&str>) -> Outcome {
     std::process::exit(code)
 }
 
+/// The same in another thread, which in a cluster is on another node.
+pub fn exit_in_thread(argument: Option<&str>) -> Outcome {
+    let argument = argument.map(str::to_owned);
+    let thread = std::thread::spawn(move || {
+        if let Err(error) = exit(argument.as_deref()) {
+            eprintln!("{error}");
+        }
+    });
+    // It does not come to an end before the program does, unless the number is missing.
+    let _ = thread.join();
+    Err("the other thread has not exited".into())
+}
+
 /// Returns an error from `main`, which means exit code 1.
 pub fn return_error() -> Outcome {
     Err("this is the error that main returns".into())

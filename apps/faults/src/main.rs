@@ -86,6 +86,11 @@ const KINDS: &[Kind] = &[
     ),
     kind("exit", "exit with the given number", endings::exit),
     kind(
+        "exit-in-thread",
+        "exit with the given number from another thread",
+        endings::exit_in_thread,
+    ),
+    kind(
         "fail-on-node",
         "exit with 3 on that node of a cluster, else sleep for ever",
         endings::fail_on_node,

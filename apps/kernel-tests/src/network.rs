@@ -11,6 +11,8 @@ const ECHOES: u64 = 10_000;
 const ONE_BY_ONE: u64 = 500;
 /// Frames that go out as fast as they can.
 const BURST: u64 = 4_000;
+/// How often many frames go out and are waited for.
+const TAKEN: u64 = 50;
 
 /// Tests all cards and prints one line for each; 1 if one of them failed, or there is none.
 pub fn run() -> ExitCode {
@@ -33,9 +35,11 @@ fn test() -> Result<(), String> {
         let interrupts = test("network-echoes", ECHOES)?;
         let waits = test("network-one-by-one", ONE_BY_ONE)?;
         let full = test("network-burst", BURST)?;
+        let taken = test("network-taken", TAKEN)?;
         println!(
             "ok     network card {card} ({ECHOES} frames came back, with {interrupts} interrupts; \
-             {ONE_BY_ONE} one by one, with {waits}; {BURST} went out, {full} times there was no room)"
+             {ONE_BY_ONE} one by one, with {waits}; {BURST} went out, {full} times there was no room; \
+             {TAKEN} times many, {taken} times they were waited for)"
         );
     }
     Ok(())

@@ -71,6 +71,13 @@ const TESTS: &[Test] = &[
         run: kernel::run,
     },
     Test {
+        name: "virtqueue",
+        // The indices wrap three times.
+        amount: |_| 200_000,
+        found: "buffers went and came back",
+        run: kernel::run,
+    },
+    Test {
         name: "counters",
         amount: |_| match cfg!(debug_assertions) {
             false => 8000,

@@ -82,6 +82,9 @@ enum Copy {
     None,
     /// Bytes that were current, and may be still, but give no rights.
     Kept { serial: Serial },
+    /// Bytes that this node had as the page's home in the old view. They are current if nobody
+    /// has a copy, and `owner` was not given another by a node that died.
+    Claimed { owner: NodeId, granted: RequestId },
     /// Bytes to read.
     Shared { serial: Serial, backing: Backing },
     /// Bytes to read and write.
@@ -131,7 +134,7 @@ struct Discarding {
 impl Copy {
     fn rights(self) -> Rights {
         match self {
-            Self::None | Self::Kept { .. } => Rights::None,
+            Self::None | Self::Kept { .. } | Self::Claimed { .. } => Rights::None,
             Self::Shared { .. } => Rights::Read,
             Self::Exclusive { .. } => Rights::Write,
         }
@@ -139,7 +142,7 @@ impl Copy {
 
     fn serial(self) -> Option<Serial> {
         match self {
-            Self::None => None,
+            Self::None | Self::Claimed { .. } => None,
             Self::Kept { serial }
             | Self::Shared { serial, .. }
             | Self::Exclusive { serial, .. } => Some(serial),
@@ -148,7 +151,7 @@ impl Copy {
 
     fn backing(self) -> Backing {
         match self {
-            Self::None | Self::Kept { .. } => Backing::Current,
+            Self::None | Self::Kept { .. } | Self::Claimed { .. } => Backing::Current,
             Self::Shared { backing, .. } | Self::Exclusive { backing, .. } => backing,
         }
     }
@@ -225,6 +228,14 @@ impl Agent {
         self.pages
             .get(&page)
             .is_some_and(|page| !page.commands.is_empty())
+    }
+
+    /// Whether the node gives a page up: it writes it back, or discards it.
+    #[must_use]
+    pub fn is_leaving(&self, page: PageIndex) -> bool {
+        self.pages
+            .get(&page)
+            .is_some_and(|page| page.leaving || page.discarding.is_some())
     }
 
     /// Whether nothing is under way.

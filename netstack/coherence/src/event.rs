@@ -179,6 +179,10 @@ pub enum Violation {
     Stranger,
     /// A message that only comes with a change of view, at another time.
     OutOfPlace,
+    /// A request to a node that is not the home of what it is about.
+    NotHome,
+    /// Numbers that do not go together.
+    Malformed,
 }
 
 /// Why a page's home was not moved.

@@ -20,6 +20,7 @@ use crate::outbox::Outbox;
 use crate::sharers::Grouping;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
+pub(crate) use rebuild::Inherited;
 use rebuild::Rebuild;
 
 /// Where the sizes of a home's tables are set.
@@ -90,6 +91,8 @@ enum Stage {
     Recalling { from: Vec<NodeId>, then: Then },
     /// The new home to have the page.
     Adopting { to: NodeId, stamp: Serial },
+    /// The old home to have forgotten the page.
+    Arriving { from: NodeId },
     /// The home of the slice to know the new home.
     Announcing { to: NodeId },
 }
@@ -289,6 +292,7 @@ impl Home {
                 ..
             } => self.adopt(from, page, serial, clock, out),
             Message::Adopted { page } => self.moved_in(from, page, out),
+            Message::Yours { page } => self.forgotten_by(from, page, out),
             Message::Moved { page, to, stamp } => {
                 self.slice_moved(from, page, Away { to, stamp }, out)
             }

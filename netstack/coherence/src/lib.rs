@@ -73,16 +73,22 @@
 //! * **An instruction needs two pages.** See `agent/hold.rs`: lower pages wait for higher ones, never the
 //!   other way. A request that waits for any other page, because the directory is full, or for a
 //!   discard, has nothing wait for it.
-//! * **A home moves.** See `home/moving.rs`: all copies are recalled first.
+//! * **A home moves.** See `home/moving.rs`: all copies are recalled first, and the new home serves nobody before the old one
+//!   has forgotten the page.
 //!
 //! # When the view changes
 //!
 //! Each member tells each that it has said all that it said in the old view. Until then old messages still bring
 //! bytes ([`Message::Grant`], [`Message::WriteBack`]), but nothing is served. Then agents report what they have, homes rebuild their directories, and say
-//! that they may be asked again. Pages that had moved go back to the homes of their slices. A page of which nobody
+//! that they may be asked again. Pages that had moved go back to the homes of their slices: the node
+//! that was home to one reports its bytes as a copy if they are current. If an owner lives that may have
+//! dropped them in silence, it *claims* that they are: if nobody reports a copy, they are.
+//!
+//! A page of which nobody
 //! reports a copy, and whose owner, holder or home died, is *lost*; so is one that was given to a node by one that
 //! died before the bytes had come. A thread that touches it is told; a discard makes it zeros again. A write-back under
-//! way to a home that died is lost too: nobody can tell whether the page was written again.
+//! way to a home that died is lost too: nobody can tell whether the page was written again. And so is a claim, if the view
+//! changes again before it was heard: nobody can tell whether the home that heard it has served the page.
 //!
 //! A packet of a later view is kept until this node has been told of that view.
 //!
@@ -94,6 +100,11 @@
 //! * Pages that have moved away from their slices' homes: [`HomeLimits::moved`]; moves beyond it are refused.
 //! * Agents: one entry for each page that the node has or wants, 8 streams, 64 pages recently arrived.
 //! * A discard goes 64 pages at a time.
+//!
+//! # Beside pages
+//!
+//! [`locks`] has ranges of bytes locked across the cluster, in the records of [`ranges`]; [`parking`]
+//! has threads wait for words of cluster memory.
 // A mutant that is left out is the constant `false`, in conditions that are the code's own.
 #![cfg_attr(
     not(feature = "mutants"),
@@ -110,10 +121,14 @@ mod event;
 mod home;
 mod homes;
 mod ids;
+pub mod locks;
 mod message;
 pub mod mutants;
 mod node;
 mod outbox;
+pub mod parking;
+mod post;
+pub mod ranges;
 mod sharers;
 
 pub use agent::{Agent, AgentLimits};

@@ -34,17 +34,16 @@ mod planted {
     use core::sync::atomic::{AtomicUsize, Ordering};
 
     macro_rules! mutants {
-        ($($(#[$doc:meta])* $name:ident,)*) => {
+        ($($(#[$about:meta])* $part:ident { $($(#[$doc:meta])* $name:ident,)* })*) => {
             /// A guard that can be taken out.
             #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
             #[repr(usize)]
             pub enum Mutant {
-                $($(#[$doc])* $name,)*
+                $($($(#[$doc])* $name,)*)*
             }
 
             impl Mutant {
-                /// All of them.
-                pub const ALL: &[Self] = &[$(Self::$name,)*];
+                $($(#[$about])* pub const $part: &[Self] = &[$(Self::$name,)*];)*
             }
         };
     }

@@ -2,7 +2,7 @@
 
 use crate::agent::{Agent, AgentLimits};
 use crate::event::{Action, Event, View, Violation};
-use crate::home::{Home, HomeLimits};
+use crate::home::{Home, HomeLimits, Inherited};
 use crate::ids::{Epoch, NodeId, PageIndex, Time};
 use crate::message::{Message, Packet};
 use crate::outbox::{Local, Outbox};
@@ -204,10 +204,15 @@ impl Node {
         if !self.draining.is_empty() {
             return;
         }
+        self.agent.drop_claims(out);
         let adopted = self.home.drained(|page| self.agent.awaits_bytes(page));
-        for &(page, serial) in &adopted {
-            if let Some(serial) = serial {
-                self.agent.take_over(page, serial, out);
+        for &(page, inherited) in &adopted {
+            match inherited {
+                Inherited::Current(serial) => self.agent.take_over(page, serial, out),
+                Inherited::Claimed { owner, granted } => {
+                    self.agent.claim(page, owner, granted, out);
+                }
+                Inherited::Old => {}
             }
         }
         self.agent.settle_copies(out);

@@ -38,14 +38,27 @@ fn everything_in_every_order() {
         "one page, 3 operations and 2 evictions or moves",
         Cluster::one_page(3, 2),
     ) + explore(
-        "one page, 4 operations and 1 eviction or move",
-        Cluster::one_page(4, 1),
-    ) + explore(
         "one page, 3 operations and 1 eviction or move, slowly",
         slowly(Cluster::one_page(3, 1)),
     );
     println!("all: {states} unique states");
     assert!(states >= 1_000_000, "{states} states");
+}
+
+#[test]
+fn a_death_at_any_time() {
+    let states = explore("one page, 2 operations and a death", Cluster::deaths(2, 1));
+    assert!(states >= 15_000, "{states} states");
+}
+
+#[test]
+#[ignore = "takes some minutes"]
+fn a_death_at_any_time_deep() {
+    explore(
+        "one page, 2 operations and 2 deaths, evictions or moves",
+        Cluster::deaths(2, 2),
+    );
+    explore("one page, 3 operations and a death", Cluster::deaths(3, 1));
 }
 
 #[test]

@@ -73,3 +73,13 @@ fn row_12_evict_dirty() {
 fn race_upgrade_of_a_holder_that_gave_the_page_away() {
     rows::race_upgrade_of_a_holder_that_gave_the_page_away();
 }
+
+#[test]
+fn race_a_moved_page_that_its_owner_has_dropped_outlives_another_node() {
+    rows::race_a_moved_page_that_its_owner_has_dropped_outlives_another_node();
+}
+
+#[test]
+fn race_a_moved_page_is_lost_with_the_node_that_gave_it_away() {
+    rows::race_a_moved_page_is_lost_with_the_node_that_gave_it_away();
+}

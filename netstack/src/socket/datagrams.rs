@@ -3,12 +3,12 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 use spin::Mutex;
 
-use super::{SocketId, Wait};
+use super::{SocketId, Wait, Way};
 use crate::error::Error;
 
 /// One datagram.
@@ -44,6 +44,8 @@ pub struct DatagramState<W> {
     error: Mutex<Option<Error>>,
     /// The protocol thread has been told to look, and has not yet.
     attention: AtomicBool,
+    /// The number of the interface by which it has sent last.
+    way: AtomicU8,
     /// Threads that wait for datagrams.
     pub readers: W,
     /// Threads that wait for room.
@@ -68,6 +70,7 @@ impl<W: Wait> DatagramState<W> {
             peer: Mutex::new(None),
             error: Mutex::new(None),
             attention: AtomicBool::new(false),
+            way: AtomicU8::new(Way::NONE.number()),
             readers: W::default(),
             writers: W::default(),
         }
@@ -153,7 +156,18 @@ impl<W: Wait> DatagramState<W> {
         Some(datagram)
     }
 
-    /// As [`super::StreamState::wants_attention`].
+    /// The interface by which it has sent last: likely that by which it sends next.
+    pub fn way(&self) -> Way {
+        Way::from_number(self.way.load(Ordering::Relaxed))
+    }
+
+    /// The protocol thread: it has sent by that interface.
+    pub(crate) fn set_way(&self, way: Way) {
+        self.way.store(way.number(), Ordering::Relaxed);
+    }
+
+    /// As [`super::StreamState::wants_attention`]. Then [`super::Batching::may_wait`] tells
+    /// whether the protocol thread has to be woken for it.
     #[must_use]
     pub fn wants_attention(&self) -> bool {
         !self.attention.swap(true, Ordering::AcqRel)

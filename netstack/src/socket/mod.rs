@@ -4,12 +4,15 @@
 //! may use (a ring's consumer, say) is owned by that side, and whoever makes it usable by
 //! several program threads puts it under a lock of theirs.
 
+mod batching;
 mod datagrams;
 mod farewell;
 mod listener;
 mod lookup;
+mod room_bell;
 mod stream;
 
+pub use batching::{Batching, Way};
 pub use datagrams::{Datagram, DatagramState, Datagrams};
 pub use farewell::Farewell;
 pub use listener::{Accepted, Listener, ListenerState};

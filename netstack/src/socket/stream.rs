@@ -4,9 +4,11 @@ use alloc::sync::Arc;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
+use ringbuf::traits::Observer;
 use ringbuf::{HeapCons, HeapProd};
 use spin::Mutex;
 
+use super::room_bell::RoomBell;
 use super::{SocketId, Wait};
 use crate::error::Error;
 
@@ -16,9 +18,10 @@ pub struct Stream<W> {
     /// What both sides look at.
     pub state: Arc<StreamState<W>>,
     /// Bytes that have arrived. When this is empty, [`StreamState::phase`] tells whether more
-    /// can come. Who takes from it asks [`StreamState::wants_attention`] whether to tell.
+    /// can come. Who takes from it asks [`StreamState::wants_room`] whether to tell.
     pub received: HeapCons<u8>,
-    /// Bytes to be sent, as many as there is room for. The same.
+    /// Bytes to be sent, as many as there is room for. Who puts some asks
+    /// [`StreamState::wants_attention`] whether to tell.
     pub to_send: HeapProd<u8>,
 }
 
@@ -39,6 +42,8 @@ pub struct StreamState<W> {
     error: Mutex<Option<Error>>,
     /// The protocol thread has been told to look, and has not yet.
     attention: AtomicBool,
+    /// The protocol thread has more for `received`.
+    room: RoomBell,
     /// Threads that wait for bytes, for the connection, or for its end.
     pub readers: W,
     /// Threads that wait for room, for the connection, or for its end.
@@ -69,6 +74,7 @@ impl<W: Wait> StreamState<W> {
             end_of_output: AtomicBool::new(false),
             error: Mutex::new(None),
             attention: AtomicBool::new(false),
+            room: RoomBell::default(),
             readers: W::default(),
             writers: W::default(),
         }
@@ -116,6 +122,25 @@ impl<W: Wait> StreamState<W> {
         !self.attention.swap(true, Ordering::AcqRel)
     }
 
+    /// Whether the caller, who has just taken bytes from `received`, has to send
+    /// [`Request::Attend`](crate::Request::Attend): the protocol thread waits for room there,
+    /// and there is much now.
+    #[must_use]
+    pub fn wants_room(&self, received: &impl Observer) -> bool {
+        self.room.is_due(|| is_roomy(received)) && self.wants_attention()
+    }
+
+    /// The protocol thread has found no room in `received` for all it has. False: there is
+    /// some now.
+    pub(crate) fn wait_for_room(&self, received: &impl Observer) -> bool {
+        self.room.want(|| is_roomy(received))
+    }
+
+    /// The protocol thread has put all it had into `received`.
+    pub(crate) fn has_room(&self) {
+        self.room.unwant();
+    }
+
     /// The protocol thread looks now. What was changed before the call is seen after it.
     pub fn attended(&self) {
         self.attention.swap(false, Ordering::AcqRel);
@@ -147,4 +172,9 @@ impl<W: Wait> StreamState<W> {
         self.readers.wake();
         self.writers.wake();
     }
+}
+
+/// Whether there is so much room in a ring that it is worth being told.
+fn is_roomy(ring: &impl Observer) -> bool {
+    ring.vacant_len() >= ring.capacity().get() / 2
 }

@@ -22,7 +22,7 @@ use crate::Nanos;
 use crate::checksum::Sum;
 use crate::error::Error;
 use crate::request::DatagramOptions;
-use crate::socket::{Datagram, DatagramState, Datagrams, SocketId, Wait};
+use crate::socket::{Datagram, DatagramState, Datagrams, SocketId, Wait, Way};
 
 /// Datagrams that one socket may send before others get their turn.
 const TURN: usize = 64;
@@ -406,6 +406,7 @@ impl<W: Wait> Udp<W> {
             Err(Error::NotConfigured) => return Sent::Unconfigured,
             Err(error) => return Sent::Failed(error),
         };
+        bound.state.set_way(Way::of(route.netif));
         let ip = target.ip();
         let from = SocketAddr::new(route.source, bound.place.port());
         if ip.is_multicast() {
@@ -502,6 +503,7 @@ fn transmit(
     let sent = netif.datagram_egress(now);
     netif.notes.datagram_sum = None;
     if sent {
+        netif.datagrams_sent += 1;
         // What does not fit now is sent when there is room again.
         netif.finish_pieces(now);
         return Sent::Gone;

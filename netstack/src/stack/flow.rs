@@ -462,7 +462,13 @@ impl<W: Wait> Flow<W> {
             Stage::Open(ends) => {
                 let mut delivered = false;
                 // Twice, since both rings may wrap around.
-                while socket.can_recv() && !ends.received.is_full() {
+                while socket.can_recv() {
+                    if ends.received.is_full() {
+                        if ends.state.wait_for_room(&ends.received) {
+                            break;
+                        }
+                        continue;
+                    }
                     let moved = socket.recv(|bytes| {
                         let taken = ends.received.push_slice(bytes);
                         (taken, taken)
@@ -471,6 +477,9 @@ impl<W: Wait> Flow<W> {
                         break;
                     }
                     delivered = true;
+                }
+                if !socket.can_recv() {
+                    ends.state.has_room();
                 }
                 let ended = matches!(
                     self.seen,

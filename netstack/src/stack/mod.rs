@@ -73,7 +73,7 @@ use crate::config::InterfaceConfig;
 use crate::error::Error;
 use crate::nic::Nic;
 use crate::request::{Reply, Request, StackCounters};
-use crate::socket::{Farewell, SocketId, Wait};
+use crate::socket::{Batching, Farewell, SocketId, Wait, Way};
 
 /// Frames that one step takes in.
 const FRAMES: usize = 256;
@@ -90,6 +90,7 @@ const ROOM: Nanos = 200_000;
 /// All of a node's network; see the crate.
 pub struct Stack<W> {
     configured: Arc<Configured<W>>,
+    batching: Arc<Batching>,
     shared: Shared,
     tcp: Tcp<W>,
     udp: Udp<W>,
@@ -137,6 +138,7 @@ impl<W: Wait> Stack<W> {
         let tcp = Tcp::new(random.next());
         Self {
             configured: Arc::default(),
+            batching: Arc::default(),
             shared: Shared {
                 netifs: alloc::vec![loopback],
                 timers: Timers::default(),
@@ -174,6 +176,11 @@ impl<W: Wait> Stack<W> {
     /// For waiting until interfaces have their addresses.
     pub fn configured(&self) -> Arc<Configured<W>> {
         self.configured.clone()
+    }
+
+    /// For datagrams that wait for others.
+    pub fn batching(&self) -> Arc<Batching> {
+        self.batching.clone()
     }
 
     /// Answers a request. What it has to send goes out with the next [`Self::step`].
@@ -313,6 +320,14 @@ impl<W: Wait> Stack<W> {
             }
         }
         let mut more = frames == 0 || turns == 0;
+        let mut busy = 0;
+        for netif in &mut self.shared.netifs {
+            netif.kick();
+            if netif.is_busy() {
+                busy |= Way::of(netif.index).bit();
+            }
+        }
+        more |= self.batching.set_busy(busy);
         for index in 0..self.shared.netifs.len() {
             more |= self.finish(index, more);
         }
@@ -629,15 +644,13 @@ impl<W: Wait> Stack<W> {
     fn finish(&mut self, index: usize, more: bool) -> bool {
         let shared = &mut self.shared;
         let netif = &mut shared.netifs[index];
-        netif.kick();
         shared.counters.no_room += core::mem::take(&mut netif.notes.dropped);
         let asking = netif.neighbours.deadline();
         let timer = Timer::Neighbours(index);
         shared
             .timers
             .set(&mut netif.neighbours.timer, asking, timer);
-        let crowded = !netif.stalled.is_empty() || netif.notes.fragmenting;
-        let room = (crowded && !netif.is_loopback()).then_some(shared.now + ROOM);
+        let room = (netif.is_crowded() && !netif.is_loopback()).then_some(shared.now + ROOM);
         shared
             .timers
             .set(&mut netif.card_timer, room, Timer::Card(index));

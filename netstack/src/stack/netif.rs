@@ -78,6 +78,10 @@ pub(super) struct Netif {
     pub reports_until: Nanos,
     /// Sockets that wait for room in the card.
     pub stalled: VecDeque<SocketId>,
+    /// Datagrams of programs that were sent in this step.
+    pub datagrams_sent: usize,
+    /// Its card has several frames and will interrupt, so that more may wait.
+    is_busy: bool,
     /// When to look whether there is room. As the timers have it.
     pub card_timer: Option<Nanos>,
     /// When smoltcp has something to do. As the timers have it.
@@ -167,6 +171,8 @@ impl Netif {
             slaac: None,
             reports_until: 0,
             stalled: VecDeque::new(),
+            datagrams_sent: 0,
+            is_busy: false,
             card_timer: None,
             timer: None,
         })
@@ -454,6 +460,25 @@ impl Netif {
             card.nic.halves().1.kick();
         }
         self.notes.unkicked = false;
+    }
+
+    /// Whether something waits for room.
+    pub fn is_crowded(&self) -> bool {
+        !self.stalled.is_empty() || self.notes.fragmenting
+    }
+
+    /// Whether its card has so much to do, of which it has been told, that more may wait until
+    /// it interrupts. Called at the end of each step.
+    pub fn is_busy(&mut self) -> bool {
+        let was_busy = core::mem::take(&mut self.is_busy);
+        let has_sent = core::mem::take(&mut self.datagrams_sent) > 0;
+        let crowded = self.is_crowded();
+        if let Link::Card(card) = &mut self.link {
+            // A card without room has been asked to interrupt.
+            self.is_busy =
+                crowded || ((was_busy || has_sent) && card.nic.halves().1.call_when_taken());
+        }
+        self.is_busy
     }
 
     /// Whether something may be sent.

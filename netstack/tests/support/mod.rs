@@ -119,6 +119,9 @@ impl Transmit for Tx {
     fn kick(&mut self) {
         self.0.lock().unwrap().touched += 1;
     }
+    fn call_when_taken(&mut self) -> bool {
+        self.0.lock().unwrap().from_node.len() > 1
+    }
 }
 
 /// A node with one card.
@@ -388,7 +391,7 @@ impl World {
         let mut data = vec![0; stream.received.occupied_len()];
         let read = stream.received.pop_slice(&mut data);
         data.truncate(read);
-        if read > 0 && stream.state.wants_attention() {
+        if read > 0 && stream.state.wants_room(&stream.received) {
             self.ask(node, Request::Attend(stream.state.id));
         }
         data

@@ -135,6 +135,11 @@ pub const fn bookkeeping_bytes<E: Environment>(chunk_bytes: usize, owners: usize
 }
 
 impl<E: Environment> Heap<E> {
+    /// What it was made with.
+    pub fn environment(&self) -> &E {
+        &self.environment
+    }
+
     /// A heap for `owners` owners, which are named by their numbers from 0. Commits a
     /// few pages of bookkeeping. It must not be made twice over the same ranges.
     ///

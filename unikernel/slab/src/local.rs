@@ -148,12 +148,7 @@ impl<'h, E: Environment> Local<'h, E> {
     ) -> Option<NonNull<u8>> {
         // SAFETY: as the caller says.
         let new = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
-        let stays = match (class_of(layout), class_of(new)) {
-            (Some(old), Some(new)) => old == new,
-            (None, None) => self.part().heap().resize_run(memory, layout, new),
-            _ => false,
-        };
-        if stays {
+        if self.resize(memory, layout, new) {
             return Some(memory);
         }
         let moved = self.allocate(new)?;
@@ -164,6 +159,16 @@ impl<'h, E: Environment> Local<'h, E> {
             self.deallocate(memory, layout);
         }
         Some(moved)
+    }
+
+    /// Changes the size of memory where it is, to `new`, of the same alignment; whether that can
+    /// be. If not, the memory is as it was.
+    pub fn resize(&mut self, memory: NonNull<u8>, layout: Layout, new: Layout) -> bool {
+        match (class_of(layout), class_of(new)) {
+            (Some(old), Some(new)) => old == new,
+            (None, None) => self.part().heap().resize_run(memory, layout, new),
+            _ => false,
+        }
     }
 
     /// Takes note of what others freed in zones that had left the lists, and gives up
@@ -268,6 +273,7 @@ impl<E: Environment> Part<E> {
         let address = memory.addr().get();
         let at_hand = self.magazine(class).chunks();
         let misuse = match self.home(address, class) {
+            Err(_) if self.heap().environment.is_elsewhere(address) => return true,
             Err(misuse) => misuse,
             Ok(home) if home.is_free(self.owner) => Misuse::Double,
             Ok(_) if at_hand.iter().any(|chunk| chunk.get() == memory.as_ptr()) => Misuse::Double,

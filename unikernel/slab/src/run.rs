@@ -55,7 +55,13 @@ impl<E: Environment> Heap<E> {
                 self.run_pages.fetch_sub(pages, Ordering::Relaxed);
                 self.give_units(first, pages.div_ceil(PAGES) as u32);
             }
-            Err(misuse) => self.refuse(misuse, memory.addr().get()),
+            Err(misuse) => {
+                let address = memory.addr().get();
+                match self.environment.is_elsewhere(address) {
+                    true => self.environment.free_elsewhere(address, layout),
+                    false => self.refuse(misuse, address),
+                }
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the allocator asks of its surroundings.
 
+use core::alloc::Layout;
 use core::fmt;
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -53,6 +54,18 @@ pub trait Notify {
     /// owners to reclaim, if that can be done from here; whether it makes sense to try again.
     fn memory_short(&self) -> bool {
         false
+    }
+
+    /// Whether an address that is not in this heap is in another one like it, on another node.
+    fn is_elsewhere(&self, address: usize) -> bool {
+        let _ = address;
+        false
+    }
+
+    /// Memory was freed that [is elsewhere](Notify::is_elsewhere): has it freed there, with a layout
+    /// of the same class. Called by the freeing owner, with no lock held.
+    fn free_elsewhere(&self, address: usize, layout: Layout) {
+        let _ = (address, layout);
     }
 
     /// Memory was freed that must not be. With debug assertions this panics; else the

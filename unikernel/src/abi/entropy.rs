@@ -177,7 +177,6 @@ pub fn seed() -> u64 {
 
 /// Fills `len` bytes at `buf` with random data and returns `len`. ENOSYS: neither the
 /// processor nor the hypervisor has a generator; EIO: the only one is broken.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_read_entropy(buf: *mut u8, len: usize, flags: u32) -> isize {
     answer_size(read_entropy(buf, len, flags))
 }

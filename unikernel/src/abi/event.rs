@@ -204,14 +204,12 @@ fn poll(fds: *mut pollfd, count: usize, timeout_ms: i32) -> Result<i32, Errno> {
 }
 
 /// Makes a counter that starts at `initval`, and a descriptor for it.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_eventfd(initval: u64, flags: i16) -> i32 {
     answer(eventfd(initval, flags))
 }
 
 /// Waits until one of the descriptors is ready, at most `timeout` milliseconds
 /// (negative: without limit). Returns how many are.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_poll(fds: *mut pollfd, nfds: nfds_t, timeout: i32) -> i32 {
     answer(poll(fds, nfds, timeout))
 }

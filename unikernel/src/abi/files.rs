@@ -193,85 +193,71 @@ fn ioctl(fd: i32, command: i32, argument: *mut c_void) -> Result<i32, Errno> {
 
 /// Opens the file or directory at the path `name`, or makes the file if `flags`
 /// say so. Returns a descriptor.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_open(name: *const c_char, flags: i32, mode: i32) -> i32 {
     answer(open(name, flags, mode as u32))
 }
 
 /// Opens the directory at the path `name`.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_opendir(name: *const c_char) -> i32 {
     answer(open(name, O_RDONLY | O_DIRECTORY, 0))
 }
 
 /// Reads up to `len` bytes. Returns how many; 0 at the end.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_read(fd: i32, buf: *mut u8, len: usize) -> isize {
     answer_size(transfer_one(fd, buf, len, transfer::read))
 }
 
 /// Reads into several ranges, one after the other.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_readv(fd: i32, iov: *const iovec, iovcnt: usize) -> isize {
     answer_size(transfer_many(fd, iov, iovcnt, transfer::read))
 }
 
 /// Writes up to `len` bytes. Returns how many.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_write(fd: i32, buf: *const u8, len: usize) -> isize {
     answer_size(transfer_one(fd, buf, len, transfer::write))
 }
 
 /// Writes from several ranges, one after the other.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_writev(fd: i32, iov: *const iovec, iovcnt: usize) -> isize {
     answer_size(transfer_many(fd, iov, iovcnt, transfer::write))
 }
 
 /// Moves the position of an open file, and returns it.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_lseek(fd: i32, offset: isize, whence: i32) -> isize {
     answer_size(lseek(fd, offset, whence))
 }
 
 /// Frees the descriptor.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_close(fd: i32) -> i32 {
     answer(descriptors::close(fd).map(|()| 0))
 }
 
 /// Makes the lowest free descriptor stand for the same as `fd`.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_dup(fd: i32) -> i32 {
     answer(descriptors::duplicate(fd, 0))
 }
 
 /// Brings what was written to where it stays.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_fsync(fd: i32) -> i32 {
     answer(fsync(fd))
 }
 
 /// Tells what is known about the file or directory at the path `name`.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_stat(name: *const c_char, stat: *mut stat) -> i32 {
     answer(stat_path(name, stat))
 }
 
 /// As [`sys_stat`]: there are no symbolic links.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_lstat(name: *const c_char, stat: *mut stat) -> i32 {
     answer(stat_path(name, stat))
 }
 
 /// Tells what is known about something open.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_fstat(fd: i32, stat: *mut stat) -> i32 {
     answer(stat_open(fd, stat))
 }
 
 /// Removes the file name `name`.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_unlink(name: *const c_char) -> i32 {
     let removed =
         user::path(name).and_then(|path| ram::with(|system| system.unlink(&path, realtime_ns())));
@@ -279,7 +265,6 @@ pub extern "C" fn sys_unlink(name: *const c_char) -> i32 {
 }
 
 /// Removes the empty directory `name`.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_rmdir(name: *const c_char) -> i32 {
     let removed =
         user::path(name).and_then(|path| ram::with(|system| system.rmdir(&path, realtime_ns())));
@@ -287,7 +272,6 @@ pub extern "C" fn sys_rmdir(name: *const c_char) -> i32 {
 }
 
 /// Makes the directory `name`.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_mkdir(name: *const i8, mode: u32) -> i32 {
     let made = user::path(name.cast())
         .and_then(|path| ram::with(|system| system.mkdir(&path, mode, realtime_ns())));
@@ -295,19 +279,16 @@ pub extern "C" fn sys_mkdir(name: *const i8, mode: u32) -> i32 {
 }
 
 /// Fills `dirp` with the entries of an open directory: all, or EINVAL.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_getdents64(fd: i32, dirp: *mut dirent64, count: usize) -> i64 {
     answer_size(getdents(fd, dirp, count)) as i64
 }
 
 /// Reads and changes properties of descriptors.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_fcntl(fd: i32, cmd: i32, arg: i32) -> i32 {
     answer(fcntl(fd, cmd, arg))
 }
 
 /// Changes whether operations on `fd` may block (`FIONBIO`).
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_ioctl(fd: i32, cmd: i32, argp: *mut c_void) -> i32 {
     answer(ioctl(fd, cmd, argp))
 }

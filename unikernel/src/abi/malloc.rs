@@ -16,7 +16,7 @@ use core::arch::naked_asm;
 use darner_slab::magazine::CAPACITY;
 use darner_slab::magazine::{LENGTH, MASKS, SLOTS};
 
-use super::memory::{sys_alloc, sys_dealloc};
+use super::entry::{sys_alloc, sys_dealloc};
 use crate::arch::percpu::MAGAZINES;
 
 /// `size` bytes of the program's heap, aligned to `align`; null: there are none,
@@ -100,10 +100,10 @@ pub unsafe extern "C" fn sys_free(ptr: *mut u8, size: usize, align: usize) {
 /// # Safety
 /// The block came from this heap with `size` and `align` and is not used any more.
 #[cfg(debug_assertions)]
+#[unsafe(naked)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sys_free(ptr: *mut u8, size: usize, align: usize) {
-    // SAFETY: passed on to the caller.
-    unsafe { sys_dealloc(ptr, size, align) }
+    naked_asm!("jmp {slowly}", slowly = sym sys_dealloc)
 }
 
 unsafe extern "C" {

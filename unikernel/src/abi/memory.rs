@@ -48,13 +48,11 @@ fn block(size: usize, align: usize, allocate: impl Fn(Layout) -> *mut u8) -> *mu
 /// `size` bytes of the program's heap, aligned to `align`; null: there are none,
 /// or `align` is not a power of two. What [`sys_malloc`](super::malloc::sys_malloc) does,
 /// without its short way.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_alloc(size: usize, align: usize) -> *mut u8 {
     block(size, align, program_heap::allocate)
 }
 
 /// As [`sys_alloc`], filled with zeros.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_alloc_zeroed(size: usize, align: usize) -> *mut u8 {
     block(size, align, program_heap::allocate_zeroed)
 }
@@ -64,7 +62,6 @@ pub extern "C" fn sys_alloc_zeroed(size: usize, align: usize) -> *mut u8 {
 ///
 /// # Safety
 /// The block came from this heap with `size` and `align`.
-#[unsafe(no_mangle)]
 pub unsafe extern "C" fn sys_realloc(
     ptr: *mut u8,
     size: usize,
@@ -96,7 +93,6 @@ pub unsafe extern "C" fn sys_realloc(
 ///
 /// # Safety
 /// The block came from this heap with `size` and `align` and is not used any more.
-#[unsafe(no_mangle)]
 pub unsafe extern "C" fn sys_dealloc(ptr: *mut u8, size: usize, align: usize) {
     if let Ok(layout) = Layout::from_size_align(size, align) {
         // SAFETY: passed on to the caller.
@@ -129,20 +125,17 @@ fn mmap(size: usize, protection: u32, ret: *mut *mut u8) -> Result<i32, Errno> {
 }
 
 /// Maps `size` bytes (rounded up to pages) of zeros and stores where.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_mmap(size: usize, prot_flags: u32, ret: *mut *mut u8) -> i32 {
     answer(mmap(size, prot_flags, ret))
 }
 
 /// Unmaps what one [`sys_mmap`] mapped.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_munmap(ptr: *mut u8, size: usize) -> i32 {
     let done = regions::unmap(ptr.addr() as u64, size as u64);
     answer(done.map(|()| 0).map_err(|_| Errno(EINVAL)))
 }
 
 /// Changes what may be done with pages of one mapping.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_mprotect(ptr: *mut u8, size: usize, prot_flags: u32) -> i32 {
     let done = rights(prot_flags).and_then(|rights| {
         regions::protect(ptr.addr() as u64, size as u64, rights).map_err(|_| Errno(EINVAL))

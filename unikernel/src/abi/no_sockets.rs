@@ -12,43 +12,36 @@ fn no_network() -> i32 {
 }
 
 /// Starts the network.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_network_init() -> i32 {
     no_network()
 }
 
 /// Looks a host name up.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_getaddrbyname(_name: *const c_char, _inaddr: *mut u8, _len: usize) -> i32 {
     no_network()
 }
 
 /// Takes a connection from a listening socket.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_accept(_s: i32, _addr: *mut sockaddr, _addrlen: *mut socklen_t) -> i32 {
     no_network()
 }
 
 /// Gives a socket its own address.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_bind(_s: i32, _name: *const sockaddr, _namelen: socklen_t) -> i32 {
     no_network()
 }
 
 /// Connects a socket to an address.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_connect(_s: i32, _name: *const sockaddr, _namelen: socklen_t) -> i32 {
     no_network()
 }
 
 /// Receives from a connected socket.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_recv(_socket: i32, _buf: *mut u8, _len: usize, _flags: i32) -> isize {
     no_network() as isize
 }
 
 /// Receives, and tells from whom.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_recvfrom(
     _socket: i32,
     _buf: *mut u8,
@@ -61,19 +54,16 @@ pub extern "C" fn sys_recvfrom(
 }
 
 /// Tells the other end's address.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_getpeername(_s: i32, _name: *mut sockaddr, _namelen: *mut socklen_t) -> i32 {
     no_network()
 }
 
 /// Tells a socket's own address.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_getsockname(_s: i32, _name: *mut sockaddr, _namelen: *mut socklen_t) -> i32 {
     no_network()
 }
 
 /// Reads a socket's option.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_getsockopt(
     _s: i32,
     _level: i32,
@@ -85,7 +75,6 @@ pub extern "C" fn sys_getsockopt(
 }
 
 /// Changes a socket's option.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_setsockopt(
     _s: i32,
     _level: i32,
@@ -97,19 +86,16 @@ pub extern "C" fn sys_setsockopt(
 }
 
 /// Makes a socket wait for connections.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_listen(_s: i32, _backlog: i32) -> i32 {
     no_network()
 }
 
 /// Sends by a connected socket.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_send(_s: i32, _mem: *const c_void, _len: usize, _flags: i32) -> isize {
     no_network() as isize
 }
 
 /// Sends to an address.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_sendto(
     _s: i32,
     _mem: *const c_void,
@@ -122,25 +108,21 @@ pub extern "C" fn sys_sendto(
 }
 
 /// Ends one or both directions of a connection.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_shutdown(_sockfd: i32, _how: i32) -> i32 {
     no_network()
 }
 
 /// The former name of [`sys_shutdown`].
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_shutdown_socket(_s: i32, _how: i32) -> i32 {
     no_network()
 }
 
 /// Makes a socket.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_socket(_domain: i32, _type: i32, _protocol: i32) -> i32 {
     no_network()
 }
 
 /// Looks host and service names up.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_getaddrinfo(
     _nodename: *const c_char,
     _servname: *const c_char,
@@ -151,5 +133,4 @@ pub extern "C" fn sys_getaddrinfo(
 }
 
 /// Gives back what [`sys_getaddrinfo`] made: nothing, so there is nothing to do.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_freeaddrinfo(_ai: *mut addrinfo) {}

@@ -9,13 +9,15 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use hermit_abi::pid_t;
 use spin::Once;
 
+use super::entry::on_kernel_stack;
 use crate::arch::cpu::tsc;
 use crate::arch::percpu;
+use crate::cluster;
 use crate::control::STD_TSC;
 use crate::layout::PAGE;
 use crate::memory::{frames, program_heap};
 use crate::panic;
-use crate::params::{self, Params};
+use crate::params;
 use crate::sched::{self, Tid};
 
 /// The image's TLS segment: what every thread gets a copy of.
@@ -62,16 +64,18 @@ pub fn main_thread() -> Option<Tid> {
     Some(MAIN_THREAD.load(Ordering::Relaxed)).filter(|&tid| tid != 0)
 }
 
-/// Makes the thread that enters std. Called once, at boot.
-pub fn start_program(params: &'static Params) {
+/// Makes the thread that enters std. Called once, at boot; on a node of a cluster in thread
+/// context.
+pub fn start_program() {
+    if cluster::is_active() {
+        cluster::wait_formed();
+        if cluster::is_guest() {
+            // The first node has it; here only threads come up that it starts.
+            return;
+        }
+    }
     let stack = (frames::total() / 16).clamp(LEAST_MAIN_STACK, MOST_MAIN_STACK);
-    let started = sched::spawn(
-        enter_std,
-        core::ptr::from_ref(params).expose_provenance(),
-        NORMAL_PRIORITY,
-        stack,
-        Some(0),
-    );
+    let started = sched::spawn(enter_std, 0, NORMAL_PRIORITY, stack, Some(0));
     match started {
         Ok(tid) => MAIN_THREAD.store(tid, Ordering::Relaxed),
         Err(_) => panic::refuse(format_args!(
@@ -82,7 +86,27 @@ pub fn start_program(params: &'static Params) {
     }
 }
 
-extern "C" fn enter_std(_params: usize) {
+/// The program's stack is where this runs, so what needs the kernel's code is done on the other.
+extern "C" fn enter_std(_: usize) {
+    let params = params::get().expect("parsed at boot");
+    let Vectors { argv, env } = vectors();
+    // SAFETY: both vectors end with a null pointer and live for ever.
+    unsafe { runtime_entry(params.args.len() as i32, argv, env) }
+}
+
+/// What std is given, in two registers (System V ABI, section 3.2.3).
+#[repr(C)]
+struct Vectors {
+    argv: *const *const c_char,
+    env: *const *const c_char,
+}
+
+#[unsafe(naked)]
+extern "C" fn vectors() -> Vectors {
+    on_kernel_stack!(make_vectors)
+}
+
+extern "C" fn make_vectors() -> Vectors {
     let params = params::get().expect("parsed at boot");
     let (Some(argv), Some(env)) = (string_vector(&params.args), string_vector(&params.env)) else {
         panic::refuse(format_args!(
@@ -90,8 +114,7 @@ extern "C" fn enter_std(_params: usize) {
         ));
     };
     STD_TSC.store(tsc(), Ordering::Relaxed);
-    // SAFETY: both vectors end with a null pointer and live for ever.
-    unsafe { runtime_entry(params.args.len() as i32, argv, env) }
+    Vectors { argv, env }
 }
 
 /// Copies strings to the program's heap, as an array of pointers that ends with
@@ -123,7 +146,6 @@ fn string_vector(strings: &[String]) -> Option<*const *const c_char> {
 
 /// Ends the program, and with it the node, with the low 8 bits of `status`. What it has sent
 /// over the network gets a little time to arrive.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_exit(status: i32) -> ! {
     #[cfg(feature = "net")]
     crate::net::finish();
@@ -132,7 +154,6 @@ pub extern "C" fn sys_exit(status: i32) -> ! {
 }
 
 /// Ends the program because it cannot go on; std's panics end here.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_abort() -> ! {
     panic::program_abort()
 }
@@ -146,31 +167,30 @@ pub extern "C" fn sys_getpid() -> pid_t {
 }
 
 /// Bytes of a page.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_getpagesize() -> i32 {
     PAGE as i32
 }
 
 /// How many CPUs run the program's threads.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_available_parallelism() -> usize {
-    percpu::online()
+    if cluster::is_active() {
+        cluster::cpus()
+    } else {
+        percpu::online()
+    }
 }
 
 /// The former name of [`sys_available_parallelism`].
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_get_processor_count() -> usize {
-    percpu::online()
+    sys_available_parallelism()
 }
 
 /// The error number of the calling thread's last failed call.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_get_errno() -> i32 {
     sched::current().kept.last_error()
 }
 
 /// As [`sys_get_errno`].
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_errno() -> i32 {
     sched::current().kept.last_error()
 }

@@ -91,33 +91,28 @@ fn notify(id: usize, count: i32) -> Result<i32, Errno> {
 }
 
 /// Makes a queue named `id` (not 0).
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_init_queue(id: usize) -> i32 {
     answer(init(id))
 }
 
 /// Removes a queue; who waits is woken.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_destroy_queue(id: usize) -> i32 {
     answer(destroy(id))
 }
 
 /// Enters the calling thread, which will wait at most `timeout_ns` (0 or less:
 /// without limit).
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_add_queue(id: usize, timeout_ns: i64) -> i32 {
     answer(add(id, timeout_ns))
 }
 
 /// Blocks until the calling thread, which has entered the queue, is notified; or
 /// ETIMEDOUT.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_wait(id: usize) -> i32 {
     answer(wait(id))
 }
 
 /// Wakes the first `count` threads of a queue (negative: all).
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_notify(id: usize, count: i32) -> i32 {
     answer(notify(id, count))
 }

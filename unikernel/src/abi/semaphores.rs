@@ -102,25 +102,21 @@ fn wait(sem: *mut sem_t, until: *const timespec) -> Result<i32, Errno> {
 }
 
 /// Makes a semaphore with `value` resources. `pshared` must be 0.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_sem_init(sem: *mut sem_t, pshared: i32, value: u32) -> i32 {
     answer(init(sem, pshared, value))
 }
 
 /// Removes a semaphore.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_sem_destroy(sem: *mut sem_t) -> i32 {
     answer(destroy(sem))
 }
 
 /// Adds one resource.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_sem_post(sem: *mut sem_t) -> i32 {
     answer(post(sem))
 }
 
 /// Takes one resource, or EAGAIN.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_sem_trywait(sem: *mut sem_t) -> i32 {
     let taken = get(sem).and_then(|semaphore| semaphore.take().ok_or(Errno(EAGAIN)));
     answer(taken.map(|()| 0))
@@ -128,7 +124,6 @@ pub extern "C" fn sys_sem_trywait(sem: *mut sem_t) -> i32 {
 
 /// Takes one resource; waits for it until the wall-clock time at `abs_timeout`
 /// (null: for ever), then ETIMEDOUT.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_sem_timedwait(sem: *mut sem_t, abs_timeout: *const timespec) -> i32 {
     answer(wait(sem, abs_timeout))
 }

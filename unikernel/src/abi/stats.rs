@@ -53,7 +53,6 @@ fn snapshot(into: *mut Snapshot, bytes: usize) -> Result<i32, Errno> {
 /// Stores the node in numbers, no more than `bytes` of them: a program may know fewer of
 /// them than this kernel, or more. How many bytes were written. EFAULT: this is no memory of
 /// the program.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_darner_stats(into: *mut Snapshot, bytes: usize) -> i32 {
     answer(snapshot(into, bytes))
 }

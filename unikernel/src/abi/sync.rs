@@ -6,6 +6,7 @@ use hermit_abi::{EAGAIN, EINVAL, ETIMEDOUT, FUTEX_RELATIVE_TIMEOUT, timespec};
 
 use super::time::duration_ns;
 use super::user::{self, Errno, UserSlice, answer};
+use crate::cluster;
 use crate::sched::{self, FutexWait};
 use crate::time::monotonic_ns;
 
@@ -33,7 +34,11 @@ fn wait(
     }
     let word = word_at(address)?;
     let end = if timeout.is_null() {
-        sched::futex_wait(word, expected)
+        if cluster::is_active() {
+            cluster::futex_wait(word, expected, None)
+        } else {
+            sched::futex_wait(word, expected)
+        }
     } else {
         wait_until(word, expected, timeout, flags)?
     };
@@ -58,20 +63,28 @@ fn wait_until(
         0
     };
     let deadline = base.saturating_add(ns);
-    Ok(sched::futex_wait_until(word, expected, Some(deadline)))
+    Ok(if cluster::is_active() {
+        cluster::futex_wait(word, expected, Some(deadline))
+    } else {
+        sched::futex_wait_until(word, expected, Some(deadline))
+    })
 }
 
 #[inline(always)]
 fn wake(address: *mut u32, count: i32) -> Result<i32, Errno> {
     let count = usize::try_from(count).map_err(|_| Errno(EINVAL))?;
     word_at(address)?;
-    Ok(sched::futex_wake(address.addr(), count) as i32)
+    let woken = if cluster::is_active() {
+        cluster::futex_wake(address.addr(), count)
+    } else {
+        sched::futex_wake(address.addr(), count)
+    };
+    Ok(woken as i32)
 }
 
 /// Blocks while the word at `address` is `expected`, until a wake-up (0) or the
 /// timeout (ETIMEDOUT): null for none, else monotonic time, or a duration with
 /// `FUTEX_RELATIVE_TIMEOUT`. EAGAIN: the word was different.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_futex_wait(
     address: *mut u32,
     expected: u32,
@@ -83,7 +96,6 @@ pub extern "C" fn sys_futex_wait(
 
 /// Wakes at most `count` threads that wait for the word at `address`. Returns how
 /// many.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_futex_wake(address: *mut u32, count: i32) -> i32 {
     answer(wake(address, count))
 }

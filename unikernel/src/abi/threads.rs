@@ -6,6 +6,7 @@ use super::memory::with_reclaim;
 use super::time::duration_ns;
 use super::user::{self, Errno, answer};
 use crate::arch::percpu::current_tid;
+use crate::cluster;
 use crate::sched;
 use crate::time::monotonic_ns;
 
@@ -25,7 +26,14 @@ fn spawn(
     }
     let cpu = usize::try_from(core_id).ok();
     let stack_bytes = stack_size as u64;
-    let thread = with_reclaim(|| sched::spawn(func, arg, prio, stack_bytes, cpu).ok());
+    let thread = with_reclaim(|| {
+        let spawned = if cluster::is_active() && cpu.is_none() {
+            cluster::calls::spawn(func, arg, prio, stack_bytes)
+        } else {
+            sched::spawn(func, arg, prio, stack_bytes, cpu)
+        };
+        spawned.ok()
+    });
     thread.ok_or(Errno(ENOMEM))
 }
 
@@ -33,12 +41,15 @@ fn join(tid: Tid) -> Result<i32, Errno> {
     if tid == current_tid() {
         return Err(Errno(EDEADLK));
     }
-    sched::join(tid);
+    if cluster::is_active() {
+        cluster::calls::join(tid);
+    } else {
+        sched::join(tid);
+    }
     Ok(0)
 }
 
 /// Starts a thread that calls `func(arg)` and stores its number at `id`.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_spawn(
     id: *mut Tid,
     func: extern "C" fn(usize),
@@ -57,7 +68,6 @@ pub extern "C" fn sys_spawn(
 
 /// Starts a thread that calls `func(arg)`, with a stack of at least `stack_size`
 /// bytes, on CPU `core_id` if that exists. Returns its number, or 0.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_spawn2(
     func: extern "C" fn(usize),
     arg: usize,
@@ -72,26 +82,22 @@ pub extern "C" fn sys_spawn2(
 }
 
 /// Waits for a thread to end.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_join(id: Tid) -> i32 {
     answer(join(id))
 }
 
 /// Lets other threads run.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_yield() {
     sched::yield_now();
 }
 
 /// Blocks until another thread calls [`sys_wakeup_taskt`], or returns at once if
 /// that was done since the last block.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_block_current_task() {
     sched::block_current(None);
 }
 
 /// As [`sys_block_current_task`], for at most `timeout` milliseconds.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_block_current_task_with_timeout(timeout: u64) {
     sched::block_current(Some(
         monotonic_ns().saturating_add(timeout.saturating_mul(1_000_000)),
@@ -99,7 +105,6 @@ pub extern "C" fn sys_block_current_task_with_timeout(timeout: u64) {
 }
 
 /// Wakes a thread that has blocked itself.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_wakeup_taskt(tid: Tid) {
     if let Some(thread) = sched::find(tid) {
         sched::wake_thread(&thread);
@@ -107,25 +112,21 @@ pub extern "C" fn sys_wakeup_taskt(tid: Tid) {
 }
 
 /// The calling thread's priority, 0 to 31.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_get_priority() -> u8 {
     sched::current().priority().number()
 }
 
 /// Changes a thread's priority.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_set_priority(tid: Tid, prio: u8) {
     sched::set_priority(tid, prio);
 }
 
 /// Sleeps for at least `usecs` microseconds.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_usleep(usecs: u64) {
     sched::sleep_until(monotonic_ns().saturating_add(usecs.saturating_mul(1000)));
 }
 
 /// Sleeps for at least the time at `req`.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_nanosleep(req: *const timespec) -> i32 {
     let slept = user::read(req).and_then(duration_ns).map(|ns| {
         sched::sleep_until(monotonic_ns().saturating_add(ns));

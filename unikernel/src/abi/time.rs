@@ -5,6 +5,7 @@ use core::mem::offset_of;
 
 use hermit_abi::{CLOCK_MONOTONIC, CLOCK_REALTIME, EINVAL, clockid_t, timespec};
 
+use super::entry::on_kernel_stack;
 use super::user::{self, Errno, answer};
 use crate::arch::percpu::{STRETCH, this_cpu};
 use crate::layout::SLICES_BIT;
@@ -23,7 +24,13 @@ pub fn duration_ns(time: timespec) -> Result<u64, Errno> {
     Ok(seconds.saturating_mul(SECOND).saturating_add(rest))
 }
 
-/// The rest of [`sys_clock_gettime`]: any clock, stored anywhere.
+/// The rest of [`sys_clock_gettime`], on the kernel stack.
+#[unsafe(naked)]
+extern "C" fn slowly(clock: clockid_t, into: *mut timespec) -> i32 {
+    on_kernel_stack!(any_clock)
+}
+
+/// Any clock, stored anywhere.
 extern "C" fn any_clock(clock: clockid_t, into: *mut timespec) -> i32 {
     let (seconds, ns) = match clock {
         CLOCK_REALTIME => {
@@ -62,13 +69,13 @@ const _: () = assert!(offset_of!(timespec, tv_sec) == 0 && offset_of!(timespec, 
 pub extern "C" fn sys_clock_gettime(clockid: clockid_t, tp: *mut timespec) -> i32 {
     naked_asm!(
         "cmp edi, {monotonic}",
-        "jne {any_clock}",
+        "jne {slowly}",
         "bt rsi, {bit}",
-        "jnc {any_clock}",
+        "jnc {slowly}",
         "rdtsc",
         "sub eax, gs:[{base}]",
         "sbb edx, gs:[{base} + 4]",
-        "jne {any_clock}",
+        "jne {slowly}",
         "imul rax, gs:[{scale}]",
         "add rax, gs:[{at_base}]",
         "mov rcx, gs:[{second}]",
@@ -82,6 +89,6 @@ pub extern "C" fn sys_clock_gettime(clockid: clockid_t, tp: *mut timespec) -> i3
         at_base = const STRETCH + offset_of!(Stretch, at_base),
         scale = const STRETCH + offset_of!(Stretch, scale),
         second = const STRETCH + offset_of!(Stretch, second),
-        any_clock = sym any_clock,
+        slowly = sym slowly,
     )
 }

@@ -39,7 +39,7 @@ unsafe extern "C" {
 
 /// Whether any of `start..end` holds variables of the kernel: they lie between the
 /// program's, in the lower half.
-fn is_kernels(start: usize, end: usize) -> bool {
+pub fn is_kernels(start: usize, end: usize) -> bool {
     let overlaps = |from: *const u8, to: *const u8| start < to.addr() && from.addr() < end;
     overlaps(&raw const KDATA_START, &raw const KDATA_END)
         || overlaps(&raw const KBSS_START, &raw const KBSS_END)

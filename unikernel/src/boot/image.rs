@@ -1,5 +1,6 @@
 //! The loaded image, as its own ELF headers describe it.
 
+use crate::abi::user;
 use crate::layout::{PAGE, align_down, align_up};
 use crate::memory::paging::Rights;
 
@@ -89,6 +90,16 @@ impl Image {
         } else {
             rights
         }
+    }
+
+    /// Where the program's variables are: start and end of whole pages. The kernel's own, which
+    /// lie between them, are left out.
+    pub fn variables(&self) -> impl Iterator<Item = (u64, u64)> {
+        let pages = (0..align_up(self.bytes(), PAGE)).step_by(PAGE as usize);
+        pages
+            .filter(|&offset| self.rights(offset) == Some(Rights::Data))
+            .map(|offset| (self.base + offset, self.base + offset + PAGE))
+            .filter(|&(start, end)| !user::is_kernels(start as usize, end as usize))
     }
 
     /// Where its code is: start and end (exclusive), relative to its first byte.

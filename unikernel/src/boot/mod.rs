@@ -31,7 +31,7 @@ use crate::control::{KERNEL_TSC, LOADER_TSC};
 use crate::layout::{IMAGE_BASE, LARGE_PAGE, PAGE, align_down, align_up};
 use crate::memory::{frames, kernel_heap, paging, program_heap, stacks};
 use crate::{
-    abi, console, diag, drivers, logging, net, panic, params, platform, sched, time, trace,
+    abi, cluster, console, diag, drivers, logging, net, panic, params, platform, sched, time, trace,
 };
 
 hermit_entry::define_abi_tag!();
@@ -235,8 +235,9 @@ extern "C" fn kernel_main() -> ! {
     // SAFETY: free RAM: `early` has taken out everything that is in use. It is in the
     // direct map.
     unsafe { frames::init(free.as_slice()) };
-    if !kernel_heap::init() || !program_heap::init() {
-        panic::early("there is not enough memory for the heaps; give the VM more memory");
+    const NO_HEAP: &str = "there is not enough memory for the heaps; give the VM more memory";
+    if !kernel_heap::init() {
+        panic::early(NO_HEAP);
     }
     // SAFETY: the device tree is reserved memory in the direct map.
     let fdt = unsafe { Fdt::from_ptr(paging::direct(handover.fdt) as *const u8) }
@@ -251,6 +252,26 @@ extern "C" fn kernel_main() -> ! {
             .and_then(|property| property.as_str())
             .unwrap_or(""),
     );
+    if let Some(config) = &params.cluster {
+        if !cfg!(feature = "net") {
+            panic::refuse(format_args!(
+                "the command line makes this a node of a cluster, and the program was built without the network: it \
+                 names no feature of `hermit` among `net`, `tcp` and `udp`"
+            ));
+        }
+        if !config.is_complete() {
+            panic::refuse(format_args!(
+                "found {} addresses of nodes (cluster.address=IP), expected {}, one for each node of the cluster",
+                config.addresses.len(),
+                config.nodes
+            ));
+        }
+        cluster::set_config(config);
+        sched::set_node(config.me.0);
+    }
+    if !program_heap::init() {
+        panic::early(NO_HEAP);
+    }
     console::init(params);
     logging::init(params.log);
     const LEAST: u64 = 4 << 20;
@@ -305,7 +326,11 @@ extern "C" fn kernel_main() -> ! {
     }
     // Tests of the drivers take the cards for themselves.
     if cfg!(all(feature = "net", not(feature = "selftest"))) {
-        net::init(drivers::nics(net::wake), &params.network);
+        let engine = cluster::engine(image.variables());
+        if engine.is_some() {
+            cluster::start_servers();
+        }
+        net::init(drivers::nics(net::wake), &params.network, engine);
     }
     log::debug!(
         "image loaded at {:#x}, {} KiB; {} KiB free; {} CPUs; TSC {} kHz",
@@ -331,7 +356,10 @@ extern "C" fn kernel_main() -> ! {
             align: tls.align as usize,
         }
     }));
-    abi::process::start_program(params);
+    match params.cluster {
+        None => abi::process::start_program(),
+        Some(_) => cluster::do_in_thread(abi::process::start_program),
+    }
     if cfg!(feature = "net") {
         diag::start(params);
     } else if params.network != Default::default() {

@@ -87,7 +87,9 @@ impl Connection {
         if count > 0 {
             self.exchange.receive(bytes, source);
             self.stream.received.skip(count);
-            self.tell();
+            if self.stream.state.wants_room(&self.stream.received) {
+                net::tell(Request::Attend(self.stream.state.id));
+            }
         } else if is_end {
             self.exchange.end_of_input();
         }

@@ -49,7 +49,7 @@ pub fn start(params: &Params) {
         return;
     };
     // Where the program's first thread is, which it goes before: the port is not taken yet.
-    match sched::spawn(run, port.into(), PRIORITY, STACK_BYTES, Some(0)) {
+    match sched::spawn_kernel(run, port.into(), PRIORITY, STACK_BYTES, Some(0)) {
         Ok(tid) => THREAD.store(tid, Ordering::Relaxed),
         Err(_) => no_memory(),
     }

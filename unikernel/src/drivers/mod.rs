@@ -23,7 +23,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use darner_netstack::Nic;
-use virtio_spec::Id;
+use virtio_drivers::transport::DeviceType;
+use virtio_drivers::transport::pci::virtio_device_type;
 
 use self::pci::{Access, Function};
 use self::virtio::mmio::{self, Place};
@@ -63,36 +64,27 @@ fn at(place: Place, platform: &Platform) {
     }
 }
 
-fn on_pci(access: &Access, function: Function) {
-    let Function {
-        address,
-        vendor,
-        device,
-        class,
-    } = function;
-    let kind = match vendor {
-        virtio::pci::VENDOR => virtio::pci::kind(device).filter(|kind| is_used(*kind)),
-        _ => None,
-    };
-    match kind {
-        Some(kind) => take(virtio::pci::open(access, function, kind)),
-        None if class == pci::NETWORK => log::warn!(
+fn on_pci(access: &Access, (address, info): Function) {
+    let (vendor, device) = (info.vendor_id, info.device_id);
+    match virtio_device_type(&info) {
+        Some(kind) if is_used(kind) => take(virtio::pci::open(access, address)),
+        _ if info.class == pci::NETWORK => log::warn!(
             "the network card {vendor:04x}:{device:04x} at PCI {address} is not used: found no driver for it, \
              expected virtio-net"
         ),
-        None => log::debug!("PCI {address}: {vendor:04x}:{device:04x} is not used"),
+        _ => log::debug!("PCI {address}: {vendor:04x}:{device:04x} is not used"),
     }
 }
 
-fn is_used(kind: Id) -> bool {
-    matches!(kind, Id::Net | Id::Rng)
+fn is_used(kind: DeviceType) -> bool {
+    matches!(kind, DeviceType::Network | DeviceType::EntropySource)
 }
 
 fn take(found: Result<Device, (String, Refusal)>) {
     match found {
         Ok(device) => match device.kind() {
-            Id::Net => CARDS.lock().push(device),
-            Id::Rng => rng::seed(device),
+            DeviceType::Network => CARDS.lock().push(device),
+            DeviceType::EntropySource => rng::seed(device),
             kind => log::debug!("{}: {kind:?} is not used", device.name()),
         },
         Err((name, refusal)) => log::error!("the {name} is not used: {refusal}"),
@@ -108,9 +100,7 @@ pub fn nics(wake: fn()) -> Vec<Box<dyn Nic>> {
     for card in cards {
         match Net::start(card, wake) {
             Ok(net) => nics.push(Box::new(net)),
-            Err((card, refusal)) => {
-                log::error!("the {} is not used: {refusal}", card.name());
-            }
+            Err((name, refusal)) => log::error!("the {name} is not used: {refusal}"),
         }
     }
     nics

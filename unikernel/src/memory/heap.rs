@@ -5,11 +5,12 @@
 //! sections; so allocating and freeing take no lock. Other CPUs tell it by passive messages
 //! what they have freed of its memory.
 
+use core::alloc::Layout;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::Range;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use darner_lwkt::{Critical, Hardware, Machine, MayBlock};
 use darner_slab::{Environment, Local, Misuse, Notify, PageSource};
@@ -38,6 +39,17 @@ pub struct Pages {
     end: u64,
     /// Bytes of RAM that are left to others.
     reserve: u64,
+    backing: Backing,
+}
+
+/// What has the pages of a range be there.
+#[derive(Debug)]
+enum Backing {
+    /// They are mapped when they are committed.
+    Frames,
+    /// They are cluster memory: the first access to each brings it. This is where those end that
+    /// were ever committed.
+    Cluster(AtomicU64),
 }
 
 impl Pages {
@@ -47,7 +59,27 @@ impl Pages {
             start,
             end,
             reserve,
+            backing: Backing::Frames,
         }
+    }
+
+    /// The range `start..end` of cluster memory, of this node's slice.
+    pub const fn of_cluster(start: u64, end: u64) -> Self {
+        Self {
+            start,
+            end,
+            reserve: 0,
+            backing: Backing::Cluster(AtomicU64::new(start)),
+        }
+    }
+
+    /// Whether `address` is in it, and may be among what is committed. Any context.
+    pub fn may_be_committed(&self, address: u64) -> bool {
+        let end = match &self.backing {
+            Backing::Frames => self.end,
+            Backing::Cluster(end) => end.load(Ordering::Relaxed),
+        };
+        (self.start..end).contains(&address)
     }
 
     /// Maps pages from `at` on, no further than to `end`. The bytes that are mapped; `None`:
@@ -83,6 +115,10 @@ unsafe impl PageSource for Pages {
     }
 
     fn commit(&self, range: Range<usize>) -> bool {
+        if let Backing::Cluster(end) = &self.backing {
+            end.fetch_max(self.start + range.end as u64, Ordering::Relaxed);
+            return true;
+        }
         let bytes = range.len() as u64;
         if frames::free() < bytes.saturating_add(self.reserve) {
             return false;
@@ -101,9 +137,9 @@ unsafe impl PageSource for Pages {
     }
 
     /// With interrupts off a lock is held that another CPU may wait for, which then does not
-    /// answer a shootdown.
+    /// answer a shootdown. Pages of cluster memory stay.
     fn may_decommit(&self) -> bool {
-        interrupts::are_enabled()
+        matches!(self.backing, Backing::Frames) && interrupts::are_enabled()
     }
 
     fn decommit(&self, range: Range<usize>) {
@@ -150,6 +186,14 @@ pub trait Kind: Sized + 'static {
 
     /// Memory was freed that must not be, and has not been.
     fn misuse(misuse: Misuse, address: usize);
+
+    /// Whether there are such heaps on other nodes, and `address` is in one of them.
+    fn is_elsewhere(_address: usize) -> bool {
+        false
+    }
+
+    /// Has memory freed that [is elsewhere](Self::is_elsewhere).
+    fn free_elsewhere(_address: usize, _layout: Layout) {}
 }
 
 /// Where a heap gets its memory from.
@@ -190,6 +234,14 @@ impl<K: Kind> Notify for Memory<K> {
 
     fn misuse(&self, misuse: Misuse, address: usize) {
         K::misuse(misuse, address);
+    }
+
+    fn is_elsewhere(&self, address: usize) -> bool {
+        K::is_elsewhere(address)
+    }
+
+    fn free_elsewhere(&self, address: usize, layout: Layout) {
+        K::free_elsewhere(address, layout);
     }
 }
 

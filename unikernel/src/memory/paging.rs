@@ -286,6 +286,69 @@ pub fn protect_page(address: u64, rights: Rights) -> Result<(), MapError> {
     })
 }
 
+/// The entry of the 4 KiB page at `at`, if there are tables down to it.
+fn entry_of(tables: &OffsetPageTable<'static>, at: u64) -> Option<&'static AtomicU64> {
+    let at = VirtAddr::new_truncate(at);
+    let mut table: *const PageTable = tables.level_4_table();
+    for index in [at.p4_index(), at.p3_index(), at.p2_index()] {
+        // SAFETY: tables are in RAM, so in the direct map, and under the lock that is held.
+        let entry = unsafe { &(&*table)[index] };
+        let flags = entry.flags();
+        if !flags.contains(PageTableFlags::PRESENT) || flags.contains(PageTableFlags::HUGE_PAGE) {
+            return None;
+        }
+        table = direct(entry.addr().as_u64()) as *const PageTable;
+    }
+    let entry = table.cast::<u64>().wrapping_add(at.p1_index().into());
+    // SAFETY: as above. An entry is a word, which CPUs, too, change atomically.
+    Some(unsafe { AtomicU64::from_ptr(entry.cast_mut()) })
+}
+
+/// Takes rights from the 4 KiB page at `address`: to [`Rights::Const`], or [`Rights::None`],
+/// which also takes the frame out of the tables. Whether it was written since it was mapped, as
+/// far as that is known. No CPU is told: the caller shoots down, and then asks
+/// [`take_dirty`].
+pub fn restrict(address: u64, rights: Rights) -> bool {
+    with(|tables| {
+        let Some(entry) = entry_of(tables, address) else {
+            return false;
+        };
+        let before = match rights {
+            Rights::None => entry.swap(0, Ordering::SeqCst),
+            _ => entry.fetch_and(
+                !(PageTableFlags::WRITABLE | PageTableFlags::DIRTY).bits(),
+                Ordering::SeqCst,
+            ),
+        };
+        before & PageTableFlags::DIRTY.bits() != 0
+    })
+}
+
+/// Whether the 4 KiB page at `address` was written since it was last asked, or mapped.
+pub fn take_dirty(address: u64) -> bool {
+    let dirty = PageTableFlags::DIRTY.bits();
+    with(|tables| {
+        entry_of(tables, address).is_some_and(|entry| {
+            entry.load(Ordering::SeqCst) & dirty != 0
+                && entry.fetch_and(!dirty, Ordering::SeqCst) & dirty != 0
+        })
+    })
+}
+
+/// Whether the page tables let the 4 KiB page at `address` be accessed. Thread context.
+pub fn allows(address: u64, write: bool) -> bool {
+    let wanted = if write {
+        PageTableFlags::PRESENT | PageTableFlags::WRITABLE
+    } else {
+        PageTableFlags::PRESENT
+    };
+    with(|tables| {
+        entry_of(tables, address).is_some_and(|entry| {
+            PageTableFlags::from_bits_truncate(entry.load(Ordering::SeqCst)).contains(wanted)
+        })
+    })
+}
+
 /// Frees the tables of `start..end` that have become empty.
 pub fn clean_up(start: u64, end: u64) {
     with(|tables| {

@@ -3,13 +3,13 @@
 use core::alloc::Layout;
 use core::ptr::{NonNull, null_mut};
 
-use darner_slab::{Heap, Misuse, magazine};
+use darner_slab::{Environment, Heap, Misuse, magazine};
 use spin::Once;
 
 use super::heap::{Kind, Memory, Pages, with_part};
 use crate::arch::percpu::{self, MAX_CPUS};
-use crate::layout::{HEAP_BASE, HEAP_BOOK, HEAP_BOOK_END, HEAP_END};
-use crate::panic;
+use crate::layout::{self, HEAP_BOOK, HEAP_BOOK_END};
+use crate::{cluster, panic};
 
 /// What stays free for the kernel (page tables, stacks, its heap) when the program takes
 /// all memory there is.
@@ -33,15 +33,25 @@ impl Kind for Program {
             panic::program_abort();
         }
     }
+
+    fn is_elsewhere(address: usize) -> bool {
+        cluster::calls::is_elsewhere(address)
+    }
+
+    fn free_elsewhere(address: usize, layout: Layout) {
+        cluster::calls::free(address, layout);
+    }
 }
 
 /// Makes the heap. Boot, before the first CPU's block is made. Whether there was memory for
 /// it.
 pub fn init() -> bool {
-    let memory = Memory::new(
-        Pages::new(HEAP_BASE, HEAP_END, KERNEL_RESERVE),
-        Pages::new(HEAP_BOOK, HEAP_BOOK_END, KERNEL_RESERVE),
-    );
+    let slice = layout::slice(cluster::me());
+    let chunks = match cluster::is_active() {
+        true => Pages::of_cluster(slice.heap, slice.regions),
+        false => Pages::new(slice.heap, slice.regions, KERNEL_RESERVE),
+    };
+    let memory = Memory::new(chunks, Pages::new(HEAP_BOOK, HEAP_BOOK_END, KERNEL_RESERVE));
     match Heap::new(memory, MAX_CPUS) {
         Ok(heap) => {
             HEAP.call_once(|| heap);
@@ -75,9 +85,15 @@ pub fn allocate(layout: Layout) -> *mut u8 {
     with_part::<Program, _>(|part| part.allocate(layout)).map_or(null_mut(), NonNull::as_ptr)
 }
 
-/// The same, filled with zeros.
+/// The same, filled with zeros. The section has ended by then: to write there may have to
+/// wait.
 pub fn allocate_zeroed(layout: Layout) -> *mut u8 {
-    with_part::<Program, _>(|part| part.allocate_zeroed(layout)).map_or(null_mut(), NonNull::as_ptr)
+    let block = allocate(layout);
+    if !block.is_null() {
+        // SAFETY: the block is new, and that long.
+        unsafe { block.write_bytes(0, layout.size()) };
+    }
+    block
 }
 
 /// Gives memory back; null is nothing. Thread context, interrupts on.
@@ -93,12 +109,30 @@ pub unsafe fn deallocate(block: *mut u8, layout: Layout) {
 }
 
 /// Changes the size of a block; null, and the block as it was, when there is no
-/// memory.
+/// memory. What has to be copied is copied outside of the section, as in [`allocate_zeroed`].
 ///
 /// # Safety
 /// As for [`deallocate`]; `new_size` is not zero, and valid with the alignment.
 pub unsafe fn reallocate(block: NonNull<u8>, layout: Layout, new_size: usize) -> *mut u8 {
     // SAFETY: as the caller says.
-    with_part::<Program, _>(|part| unsafe { part.reallocate(block, layout, new_size) })
-        .map_or(null_mut(), NonNull::as_ptr)
+    let new = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+    if with_part::<Program, _>(|part| part.resize(block, layout, new)) {
+        return block.as_ptr();
+    }
+    let moved = allocate(new);
+    if !moved.is_null() {
+        // SAFETY: both are as long as the shorter one, and distinct; the caller does not use
+        // the old one any more.
+        unsafe {
+            moved.copy_from_nonoverlapping(block.as_ptr(), layout.size().min(new_size));
+            deallocate(block.as_ptr(), layout);
+        }
+    }
+    moved
+}
+
+/// Whether `address`, of this node's slice, may be memory of the heap. Any context.
+pub fn may_be_committed(address: u64) -> bool {
+    HEAP.get()
+        .is_some_and(|heap| heap.environment().chunks().may_be_committed(address))
 }

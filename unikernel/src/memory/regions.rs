@@ -11,7 +11,8 @@ use super::frames;
 use super::paging::{self, Rights};
 use super::runs::map_run;
 use crate::arch::tlb;
-use crate::layout::{PAGE, REGIONS_BASE, REGIONS_END, align_up};
+use crate::cluster;
+use crate::layout::{self, PAGE, align_up};
 use crate::sync::Lock;
 
 /// Unmapped bytes on each side of a region.
@@ -27,13 +28,15 @@ struct Table {
     used: BTreeMap<u64, u64>,
     /// Address runs (guards included) that are free: start and bytes.
     free: BTreeMap<u64, u64>,
+    /// Where addresses begin that were never used, from the slice's first region on; 0 while there
+    /// is none.
     next: u64,
 }
 
 static TABLE: Lock<Table> = Lock::new(Table {
     used: BTreeMap::new(),
     free: BTreeMap::new(),
-    next: REGIONS_BASE,
+    next: 0,
 });
 
 impl Table {
@@ -52,8 +55,9 @@ impl Table {
             }
             return Some(start);
         }
-        let start = self.next;
-        let end = start.checked_add(bytes).filter(|&end| end <= REGIONS_END)?;
+        let slice = layout::slice(cluster::me());
+        let start = self.next.max(slice.regions);
+        let end = start.checked_add(bytes).filter(|&end| end <= slice.end)?;
         self.next = end;
         Some(start)
     }
@@ -83,6 +87,12 @@ pub fn map(bytes: u64, rights: Rights, content: Content) -> Option<u64> {
     }
     let run = TABLE.lock().take(bytes.checked_add(2 * GUARD)?)?;
     let start = run + GUARD;
+    if cluster::is_active() {
+        // The first access to each page brings it. Those that were used before are zeros again
+        // since they were unmapped.
+        TABLE.lock().used.insert(start, bytes);
+        return Some(start);
+    }
     let end = start + bytes;
     let mut at = start;
     while at < end {
@@ -139,6 +149,16 @@ pub fn unmap_all(regions: &[(u64, u64)]) -> Result<(), NotARegion> {
         for (start, _) in regions() {
             table.used.remove(&start);
         }
+    }
+    if cluster::is_active() {
+        for (start, bytes) in regions() {
+            cluster::discard(start, bytes);
+        }
+        let mut table = TABLE.lock();
+        for (start, bytes) in regions() {
+            table.give(start - GUARD, bytes + 2 * GUARD);
+        }
+        return Ok(());
     }
     // Frames may be used again only when no CPU can reach them: unmap, shoot down,
     // free. Without memory for a list of them, a few at a time.
@@ -199,10 +219,21 @@ fn unmap_in_batches(start: u64, end: u64) {
     }
 }
 
-/// Changes the rights of pages within one region. Thread context, no lock held.
+/// Whether `address` is in a region. Thread context.
+pub fn is_in_use(address: u64) -> bool {
+    let table = TABLE.lock();
+    let below = table.used.range(..=address).next_back();
+    below.is_some_and(|(&start, &bytes)| address < start + bytes)
+}
+
+/// Changes the rights of pages within one region. Of cluster memory they are the protocol's, and
+/// cannot be changed. Thread context, no lock held.
 pub fn protect(start: u64, bytes: u64, rights: Rights) -> Result<(), NotARegion> {
     let bytes = align_up(bytes, PAGE);
     let end = start.checked_add(bytes).ok_or(NotARegion)?;
+    if cluster::is_active() {
+        return Err(NotARegion);
+    }
     {
         let table = TABLE.lock();
         let (&region, &length) = table.used.range(..=start).next_back().ok_or(NotARegion)?;

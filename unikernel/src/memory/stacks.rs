@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 use super::frames;
 use super::paging::{self, Rights};
 use super::regions::{self, Content, GUARD};
-use crate::layout::{KERNEL_STACKS, KERNEL_STACKS_END, PAGE, REGIONS_BASE, REGIONS_END, align_up};
+use crate::cluster;
+use crate::layout::{self, KERNEL_STACKS, KERNEL_STACKS_END, PAGE, align_up};
 use crate::sync::Lock;
 
 /// Usable bytes of a kernel stack.
@@ -132,7 +133,8 @@ impl ProgramStack {
         {
             let mut kept = KEPT.lock();
             kept.push_back((self.bottom, self.bytes));
-            if kept.len() < MOST_KEPT {
+            // To give cluster memory back is to wait, which the idle context cannot.
+            if kept.len() < MOST_KEPT || cluster::is_active() {
                 return;
             }
             for (slot, stack) in oldest.iter_mut().zip(kept.drain(..Discarded::MOST)) {
@@ -219,7 +221,8 @@ pub fn guard_at(address: u64) -> Option<GuardHit> {
             bytes: KERNEL_STACK_BYTES,
         });
     }
-    if !(REGIONS_BASE..REGIONS_END).contains(&address) {
+    let slice = layout::slice(cluster::me());
+    if !(slice.regions..slice.end).contains(&address) {
         return None;
     }
     // SAFETY: every other CPU is stopped and this one is in an exception, so the

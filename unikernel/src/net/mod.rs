@@ -24,15 +24,17 @@ use alloc::vec::Vec;
 use darner_lwkt::message::{Mailbox, Terms};
 use darner_lwkt::port::{Bounds, Port, QueuePort, Received, Receiver, thread_port};
 use darner_netstack::config::NetworkConfig;
-use darner_netstack::socket::Farewell;
+use darner_netstack::socket::{Batching, Farewell, Way};
 use darner_netstack::stack::Configured;
 use darner_netstack::{Error, InterfaceConfig, Nic, Reply, Request, Stack};
 use spin::Once;
 
 pub use self::wait_point::{WaitPoint, while_polling};
 use crate::abi::entropy;
+use crate::cluster::{Engine, Progress};
 use crate::memory::frames;
 use crate::memory::stacks::KernelStack;
+use crate::panic;
 use crate::sched::{InterruptThread, Kernel, leave};
 use crate::time::monotonic_ns;
 
@@ -53,6 +55,7 @@ const MEMORY_SHARE: u64 = 4;
 static THREAD: InterruptThread = InterruptThread::new(LEVEL).named("network");
 static NETWORK: Once<Option<Network>> = Once::new();
 static CONFIGURED: Once<Arc<Configured<WaitPoint>>> = Once::new();
+static BATCHING: Once<Arc<Batching>> = Once::new();
 
 /// How to reach the thread.
 struct Network {
@@ -60,14 +63,19 @@ struct Network {
 }
 
 /// Starts the network with these cards. Without any it starts when the program first asks
-/// for it. Called once, at boot.
-pub fn init(nics: Vec<Box<dyn Nic>>, config: &NetworkConfig) {
+/// for it. `cluster` is this node's part in one. Called once, at boot.
+pub fn init(nics: Vec<Box<dyn Nic>>, config: &NetworkConfig, cluster: Option<Engine>) {
     if nics.is_empty() {
+        if cluster.is_some() {
+            panic::refuse(format_args!(
+                "found no network card, which a node of a cluster needs: its other nodes are reached by it"
+            ));
+        }
         return;
     }
     let cards = nics.into_iter().enumerate();
     let cards = cards.map(|(index, nic)| (nic, config.interface(index)));
-    NETWORK.call_once(|| start(cards.collect()));
+    NETWORK.call_once(|| start(cards.collect(), cluster));
 }
 
 /// Has the protocol thread look at its cards. For interrupts, when no critical section is
@@ -100,6 +108,32 @@ pub fn call(request: Request<WaitPoint>) -> Result<Reply<WaitPoint>, Error> {
 
 /// Tells the stack what wants no answer. Thread context, no lock held.
 pub fn tell(request: Request<WaitPoint>) {
+    put(request);
+    THREAD.ask();
+}
+
+/// As [`tell`], of what is to be sent by that way: while the card there is busy with other
+/// frames, the protocol thread hears of it when the card is not any more, or when a CPU has
+/// nothing else to do. Thread context, no lock held.
+pub fn tell_with_others(request: Request<WaitPoint>, way: Way) {
+    put(request);
+    let may_wait = BATCHING
+        .get()
+        .is_some_and(|batching| batching.may_wait(way));
+    if !may_wait {
+        THREAD.ask();
+    }
+}
+
+/// This CPU is about to halt: what waits need not wait any more. Idle context.
+pub fn idle() {
+    if BATCHING.get().is_some_and(|batching| batching.is_waiting()) {
+        THREAD.ask();
+    }
+}
+
+/// Puts a request that wants no answer where the protocol thread will find it.
+fn put(request: Request<WaitPoint>) {
     // What is told is about a socket, so the network has been started.
     let Ok(network) = network() else { return };
     // SAFETY: thread context, no lock held, as the caller says.
@@ -111,7 +145,6 @@ pub fn tell(request: Request<WaitPoint>) {
     {
         unreachable!("the protocol thread does not end, and there is no deadline");
     }
-    THREAD.ask();
 }
 
 /// How long the first use of an interface may wait for its address, in ns.
@@ -152,14 +185,14 @@ fn network() -> Result<&'static Network, Error> {
     // Whoever comes second spins until the first is done: in thread context, and on
     // another CPU or preempted in the kernel by no other thread of the program.
     NETWORK
-        .call_once(|| start(Vec::new()))
+        .call_once(|| start(Vec::new(), None))
         .as_ref()
         .ok_or(Error::NoMemory)
 }
 
 type Cards = Vec<(Box<dyn Nic>, InterfaceConfig)>;
 
-fn start(cards: Cards) -> Option<Network> {
+fn start(cards: Cards, mut cluster: Option<Engine>) -> Option<Network> {
     let (requests, mut receiver) = thread_port(Bounds::new(REQUESTS));
     let mut cards = Some(cards);
     let mut stack = None;
@@ -168,7 +201,9 @@ fn start(cards: Cards) -> Option<Network> {
         if let Some(cards) = cards.take() {
             stack = Some(make_stack(cards));
         }
-        stack.as_mut().and_then(|stack| work(stack, &mut receiver))
+        stack
+            .as_mut()
+            .and_then(|stack| work(stack, cluster.as_mut(), &mut receiver))
     };
     let started = KernelStack::large(STACK_BYTES)
         .is_some_and(|kernel_stack| THREAD.start_on(kernel_stack, CPU, work));
@@ -185,6 +220,7 @@ fn make_stack(cards: Cards) -> Box<Stack<WaitPoint>> {
     let now = monotonic_ns();
     let mut stack = Box::new(Stack::new(entropy::seed(), memory, now));
     CONFIGURED.call_once(|| stack.configured());
+    BATCHING.call_once(|| stack.batching());
     for (nic, config) in cards {
         stack.add(nic, config, now);
     }
@@ -192,17 +228,35 @@ fn make_stack(cards: Cards) -> Box<Stack<WaitPoint>> {
 }
 
 /// What the protocol thread does whenever it is woken. When to wake it at the latest.
-fn work(stack: &mut Stack<WaitPoint>, requests: &mut Requested) -> Option<u64> {
+fn work(
+    stack: &mut Stack<WaitPoint>,
+    mut cluster: Option<&mut Engine>,
+    requests: &mut Requested,
+) -> Option<u64> {
     let begun = monotonic_ns();
+    if let Some(batching) = BATCHING.get() {
+        batching.looks();
+    }
     while let Ok(Some(Received::Message(message))) = requests.get() {
         let (request, reply_to) = message.into_parts();
         // Nobody waits any more: nothing is lost, the socket is closed by its owner.
         let _ = reply_to.reply(stack.request(request, monotonic_ns()));
     }
-    let step = stack.step(monotonic_ns());
+    let mut step = stack.step(monotonic_ns());
+    let mut deadline = step.deadline;
+    if let Some(cluster) = &mut cluster {
+        loop {
+            let (progress, of_cluster) = cluster.step(stack, monotonic_ns());
+            deadline = step.deadline.into_iter().chain(of_cluster).min();
+            if progress == Progress::Nothing || step.more {
+                break;
+            }
+            step = stack.step(monotonic_ns());
+        }
+    }
     if step.more {
         let now = monotonic_ns();
         return Some(now + (now - begun));
     }
-    step.deadline
+    deadline
 }

@@ -14,7 +14,7 @@ use darner_lwkt::spin::SpinLock;
 use darner_lwkt::{Critical, Thread};
 
 use super::machine::{Kernel, futexes, leave, scheduler};
-use super::run::{block_current, with_current_in_section};
+use super::run::{block_current, current, with_current_in_section};
 use super::thread::ThreadRef;
 
 /// Addresses are spread over two to the power of this many lists.
@@ -151,6 +151,36 @@ fn wait(word: &AtomicU32, expected: u32, block: impl Fn(Critical<Kernel>) -> boo
             section = Critical::enter();
         }
     })
+}
+
+/// As [`futex_wait_until`], for words of cluster memory: a look at one may have to wait for it. So
+/// the thread is among those who wait before it looks, and holds no lock when it does.
+pub fn futex_enlist_and_wait(word: &AtomicU32, expected: u32, deadline: Option<u64>) -> FutexWait {
+    let address = core::ptr::from_ref(word).addr();
+    let bucket = futexes().bucket(address);
+    let me = current();
+    let place = &me.kept.futex;
+    {
+        let waiters = bucket.lock();
+        place.address.store(address, Ordering::Relaxed);
+        place.woken.store(false, Ordering::Relaxed);
+        waiters.push_back(me.clone());
+    }
+    if word.load(Ordering::SeqCst) != expected {
+        return match give_up(bucket, &me) {
+            FutexWait::TimedOut => FutexWait::Changed,
+            end => end,
+        };
+    }
+    loop {
+        if place.woken.load(Ordering::Acquire) {
+            return FutexWait::Woken;
+        }
+        let timed_out = block_current(deadline);
+        if timed_out && !place.woken.load(Ordering::Acquire) {
+            return give_up(bucket, &me);
+        }
+    }
 }
 
 /// Ends the wait of a thread whose time is up.

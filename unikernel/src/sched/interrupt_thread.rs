@@ -94,7 +94,7 @@ impl InterruptThread {
         let work = Box::new(work);
         let start = Box::into_raw(Box::new(Start { of: self, work })).expose_provenance();
         // SAFETY: the stack is new, writable and larger than what is laid out.
-        let stack_pointer = unsafe { prepare(kernel_stack.top(), begin, run, start, ended) };
+        let stack_pointer = unsafe { prepare(kernel_stack.top(), begin, run, start, ended, None) };
         let tid = NEXT_TID.fetch_add(1, Ordering::Relaxed);
         let kept = Kept::new(tid, kernel_stack, None);
         let priority = Priority::interrupt(self.level);

@@ -314,10 +314,11 @@ pub fn is_interrupt_thread_due() -> bool {
 }
 
 /// Called by the interrupt entry, on the interrupted thread's kernel stack, when
-/// interrupt threads are due. Comes back with interrupts off: what else is to be done
-/// is then asked where the thread was interrupted, not here.
+/// interrupt threads are due. Interrupts are off, and so they are when it comes back: what else
+/// is to be done is then asked where the thread was interrupted, not here.
 pub extern "C" fn run_interrupt_threads() {
     percpu::enter_critical();
+    interrupts::enable();
     this_cpu().take_deferred(Deferred::Switch);
     // SAFETY: the section that has just been entered, the first, is left below.
     unsafe { scheduler().run_interrupt_threads() };

@@ -11,6 +11,7 @@ use super::machine::{Kernel, leave, scheduler};
 use super::thread::{Kept, Owned, SpawnError, ThreadRef, Tid, Tls};
 use crate::arch::percpu;
 use crate::arch::switch::prepare;
+use crate::cluster;
 use crate::memory::heap;
 use crate::memory::stacks::{Discarded, KernelStack, ProgramStack};
 use crate::sync::RwLock;
@@ -19,6 +20,19 @@ use crate::time::monotonic_ns;
 /// All threads that have not ended.
 pub(super) static THREADS: RwLock<BTreeMap<Tid, ThreadRef>> = RwLock::new(BTreeMap::new());
 static LAST_TID: AtomicU32 = AtomicU32::new(0);
+
+/// Threads' numbers have their node in the bits from this one on, but for the sign.
+const NODE_BIT: u32 = 25;
+
+/// The node that a thread was started on.
+pub fn node_of(tid: Tid) -> u16 {
+    (tid >> NODE_BIT) as u16
+}
+
+/// Says which node of a cluster this is. Boot, before there are threads.
+pub fn set_node(node: u16) {
+    LAST_TID.store(u32::from(node) << NODE_BIT, Ordering::Relaxed);
+}
 
 /// The first code of a new thread: ends the switch that brought it up.
 pub(super) extern "C" fn begin() {
@@ -30,8 +44,8 @@ extern "C" fn end() -> ! {
     exit_current()
 }
 
-/// Starts a thread that calls `entry(arg)`, and ends when that returns; on CPU `cpu`
-/// if there is one of that number. Priorities above 31 are 31. Thread context (or
+/// Starts a thread of the program, which calls `entry(arg)` and ends when that returns; on CPU
+/// `cpu` if there is one of that number. Priorities above 31 are 31. Thread context (or
 /// boot), no lock held.
 pub fn spawn(
     entry: extern "C" fn(usize),
@@ -50,18 +64,55 @@ pub fn spawn(
             return Err(error);
         }
     };
+    let owned = Some(Owned { stack, tls });
+    start(Routine { entry, arg }, priority, kernel_stack, owned, cpu)
+}
+
+/// Starts a thread that runs the kernel's code only, and does not end. Else as [`spawn`].
+pub fn spawn_kernel(
+    entry: extern "C" fn(usize),
+    arg: usize,
+    priority: u8,
+    stack_bytes: u64,
+    cpu: Option<usize>,
+) -> Result<Tid, SpawnError> {
+    let kernel_stack = KernelStack::large(stack_bytes).ok_or(SpawnError::NoMemory)?;
+    start(Routine { entry, arg }, priority, kernel_stack, None, cpu)
+}
+
+/// What a thread does.
+struct Routine {
+    entry: extern "C" fn(usize),
+    arg: usize,
+}
+
+fn start(
+    routine: Routine,
+    priority: u8,
+    kernel_stack: KernelStack,
+    owned: Option<Owned>,
+    cpu: Option<usize>,
+) -> Result<Tid, SpawnError> {
     let next = |last: u32| {
-        last.checked_add(1)
-            .filter(|&tid| i32::try_from(tid).is_ok())
+        last.checked_add(1).filter(|&tid| {
+            let stays_here = !cluster::is_active() || node_of(tid) == node_of(last);
+            stays_here && i32::try_from(tid).is_ok()
+        })
     };
     let Ok(last) = LAST_TID.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) else {
-        Owned { stack, tls }.release(&mut Discarded::new());
+        if let Some(owned) = owned {
+            owned.release(&mut Discarded::new());
+        }
         return Err(SpawnError::NoMemory);
     };
     let tid = last + 1;
-    // SAFETY: the stack is new, writable and larger than what is laid out.
-    let stack_pointer = unsafe { prepare(stack.top(), begin, entry, arg, end) };
-    let kept = Kept::new(tid, kernel_stack, Some(Owned { stack, tls }));
+    let Routine { entry, arg } = routine;
+    let program_stack = owned.as_ref().map(|owned| owned.stack.top());
+    // SAFETY: the kernel stack is new, writable and larger than what is laid out; the ends of
+    // stacks are aligned.
+    let stack_pointer =
+        unsafe { prepare(kernel_stack.top(), begin, entry, arg, end, program_stack) };
+    let kept = Kept::new(tid, kernel_stack, owned);
     let thread = Thread::new(priority_from(priority), stack_pointer as usize, kept);
     THREADS.write().insert(tid, thread.clone());
     // SAFETY: it is new.
@@ -128,7 +179,7 @@ pub fn current() -> ThreadRef {
 
 /// How many threads have been started since boot, interrupt threads not counted. Any context.
 pub fn started() -> u32 {
-    LAST_TID.load(Ordering::Relaxed)
+    LAST_TID.load(Ordering::Relaxed) - (u32::from(cluster::me()) << NODE_BIT)
 }
 
 /// The thread with that number, unless it has ended.
@@ -209,6 +260,8 @@ pub fn run_idle() -> ! {
         let has_run = scheduler().idle();
         reap();
         heap::idle(has_run);
+        #[cfg(feature = "net")]
+        crate::net::idle();
         interrupts::disable();
         if scheduler().may_halt(heap::idle_again()) {
             activity.halts();

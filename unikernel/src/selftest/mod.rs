@@ -17,6 +17,7 @@ mod rendezvous;
 mod restart;
 mod storm;
 mod tlb;
+mod virtqueue;
 
 use alloc::format;
 use alloc::string::String;
@@ -39,7 +40,7 @@ const PATIENCE: u64 = 30_000_000_000;
 type Named = (&'static str, fn(u64) -> Found);
 
 /// Tests and measurements.
-const ALL: [Named; 24] = [
+const ALL: [Named; 26] = [
     // So many messages; how many there were in the end.
     ("ipi-storm", storm::run),
     // So many meetings of all CPUs; how many there were.
@@ -65,6 +66,8 @@ const ALL: [Named; 24] = [
     ("clock", clock::run),
     // So many updates of counters in each way and each shape; how many there were.
     ("counters", counters::run),
+    // So many buffers through a queue of a virtio device; how many there were.
+    ("virtqueue", virtqueue::run),
     // Network cards start; how many there are.
     ("network-begin", network::begin),
     // So many echoes on a card; how many interrupts there were.
@@ -73,6 +76,8 @@ const ALL: [Named; 24] = [
     ("network-one-by-one", network::one_by_one),
     // So many frames on a card, as fast as they go; how often there was no room.
     ("network-burst", network::burst),
+    // Many frames on a card at a time, so often; how often it had to be waited for.
+    ("network-taken", network::taken),
     // Ticks of so many frames, sent and received, on the first card.
     ("network_send", network::send),
     ("network_receive", network::receive),

@@ -1,10 +1,12 @@
 //! `xtask cluster`: one program in several virtual machines on one switch.
 //!
-//! Node `i` is called `n<i>` and has the `i + 1`-th address of the subnet. The program
-//! learns of the others from its environment: `DARNER_NODE` is its own number,
-//! `DARNER_NODES` how many there are, `DARNER_ADDRESSES` all addresses in order, with
-//! commas between them. Standard input goes to node 0.
+//! Node `i` is called `n<i>` and has the `i + 1`-th address of the subnet. They are one system: the
+//! program begins on node 0, and its threads run on all of them, in one memory. Standard input,
+//! output and the exit status are the program's, as with `run`.
 //!
+//! With `--separate` there are as many programs. Each learns of the others from its environment:
+//! `DARNER_NODE` is its own number, `DARNER_NODES` how many there are, `DARNER_ADDRESSES` all
+//! addresses in order, with commas between them. Standard input goes to node 0.
 //! The exit status is 0 when all nodes end with 0, else that of the node that failed
 //! first in time; the statuses are those of `run`.
 
@@ -17,14 +19,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use darner_switch::{Broken, Capture, Core, Counters, Event, PortId, Server};
-use options::{Options, Policy};
+use options::{Kinship, Options, Policy};
 use output::{Lines, Log, To};
 
 use crate::app::App;
 use crate::build_set::{BuildSet, Program};
 use crate::error::{Context, Error, Result};
 use crate::run::Explanation;
-use crate::vm::network::{Addressing, Backend, Mac, Network, Nic, check_free};
+use crate::vm::network::{Addressing, Backend, Mac, Membership, Network, Nic, check_free};
 use crate::vm::{self, Config, End, Guest, Input, Outcome, Output, Stop, Streams};
 use crate::workspace;
 
@@ -164,7 +166,11 @@ impl Cluster<'_> {
             network: self.plugged(node, network, socket),
             ..common.config.clone()
         };
-        let mut env = self.environment(node);
+        let is_one = self.options.kinship == Kinship::OneSystem;
+        let mut env = match is_one {
+            true => Vec::new(),
+            false => self.environment(node),
+        };
         env.extend(common.env.iter().cloned());
         let guest = Guest {
             loader: self.set.loader.clone(),
@@ -180,7 +186,10 @@ impl Cluster<'_> {
                 0 => Input::Stdin,
                 _ => Input::Bytes(Vec::new()),
             },
-            stdout: Output::To(Box::new(Lines::new(node, To::Stdout, log))),
+            stdout: match is_one {
+                true => Output::Stdout,
+                false => Output::To(Box::new(Lines::new(node, To::Stdout, log))),
+            },
             stderr: Output::To(Box::new(Lines::new(node, To::Stderr, log))),
             boot_line: Some(Box::new(move |line| {
                 Lines::new(node, To::Stderr, &boot_log).print(line);
@@ -202,6 +211,12 @@ impl Cluster<'_> {
         };
         network.nics.insert(0, first);
         network.hostname = Some(format!("n{node}"));
+        network.membership = (self.options.kinship == Kinship::OneSystem).then(|| Membership {
+            node,
+            addresses: (0..self.options.nodes)
+                .map(|node| self.options.subnet.of_node(node).address.into())
+                .collect(),
+        });
         network
     }
 
@@ -238,6 +253,13 @@ impl Cluster<'_> {
                     continue;
                 }
             };
+            let is_over = self.options.kinship == Kinship::OneSystem && node == 0;
+            if is_over {
+                // The program has ended, and with it all of the system.
+                self.stop.ask();
+            } else if self.stop.is_asked() && self.options.kinship == Kinship::OneSystem {
+                continue;
+            }
             match outcome.and_then(|outcome| self.explained(node, &outcome, first_failure, logs)) {
                 Ok(0) => {}
                 Ok(status) if first_failure.is_none() => {
@@ -270,7 +292,11 @@ impl Cluster<'_> {
         let Explanation { mut text, status } = Explanation::of(self.set, self.program, outcome)?;
         match (&outcome.end, first_failure) {
             (End::Stopped, Some((failed, _))) => {
-                text = format!("xtask: ended, because n{failed} has failed (--keep-going)\n");
+                text = format!("xtask: ended, because n{failed} has failed");
+                text += match self.options.kinship {
+                    Kinship::OneSystem => "\n",
+                    Kinship::Separate => " (--keep-going)\n",
+                };
             }
             // The others say nothing of a status that is not the command's.
             (End::Exited(1..), _) => text += &format!("xtask: exit status {status}\n"),

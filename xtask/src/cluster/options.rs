@@ -39,6 +39,17 @@ pub struct Options {
     pub log_dir: Option<PathBuf>,
     /// What happens to the others when one fails.
     pub policy: Policy,
+    /// What the nodes are to each other.
+    pub kinship: Kinship,
+}
+
+/// What the nodes are to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kinship {
+    /// One system: one program with one memory, whose threads run on all of them.
+    OneSystem,
+    /// As many programs, each of which can talk to the others.
+    Separate,
 }
 
 /// See [`Options::policy`].
@@ -61,6 +72,7 @@ struct Raw {
     pcap: Option<PathBuf>,
     log_dir: Option<PathBuf>,
     policy: Policy,
+    kinship: Kinship,
     /// Whether a `--net` has come, after which options are about its card.
     is_past_switch: bool,
 }
@@ -78,6 +90,7 @@ impl Options {
             pcap: None,
             log_dir: None,
             policy: Policy::EndAll,
+            kinship: Kinship::OneSystem,
             is_past_switch: false,
         };
         let network = NetworkOptions::beside_a_switch();
@@ -97,6 +110,7 @@ impl Raw {
             "--seed" => self.seed = number(option, &value()?)?,
             "--pcap" => self.pcap = Some(value()?.into()),
             "--log-dir" => self.log_dir = Some(value()?.into()),
+            "--separate" => self.kinship = Kinship::Separate,
             "--keep-going" => self.policy = Policy::KeepGoing,
             "--mtu" if !self.is_past_switch => self.mtu = Some(mtu(&value()?)?),
             "--ip6" if !self.is_past_switch => self.ip6 = Some(shared_ip6(&value()?)?),
@@ -130,6 +144,11 @@ impl Raw {
                 "found --nodes {nodes}, expected 1 to {most}"
             )));
         }
+        if self.kinship == Kinship::OneSystem && matches!(self.policy, Policy::KeepGoing) {
+            return Err(Error::usage(
+                "found --keep-going: one system ends as a whole, so it goes with --separate only",
+            ));
+        }
         if common.config.gdb && nodes > 1 {
             return Err(Error::usage(
                 "--gdb waits at one port for one machine: found several nodes, expected --nodes 1",
@@ -146,6 +165,7 @@ impl Raw {
             pcap: self.pcap,
             log_dir: self.log_dir,
             policy: self.policy,
+            kinship: self.kinship,
         })
     }
 }

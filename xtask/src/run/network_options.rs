@@ -182,6 +182,7 @@ impl NetworkOptions {
             dns: self.dns,
             hostname: self.hostname,
             diagnostics: self.diagnostics,
+            membership: None,
         })
     }
 

@@ -1,4 +1,4 @@
-//! `xtask cluster` as its user meets it: what the nodes print and where, exit statuses,
+//! `xtask cluster --separate` as its user meets it: what the nodes print and where, exit statuses,
 //! that nothing is left; and nodes that talk through the switch.
 
 use std::fs;
@@ -60,7 +60,7 @@ impl Cluster {
     fn new(suite: &Suite, name: &str, words: &[&str]) -> Result<Self, Error> {
         let folder = suite.path(&format!("c-{name}"));
         fs::create_dir(&folder).context(|| format!("make {}", folder.display()))?;
-        let mut command = command(suite, &[&["cluster"], words].concat())?;
+        let mut command = command(suite, &[&["cluster", "--separate"], words].concat())?;
         command.env("TMPDIR", &folder);
         Ok(Self { command, folder })
     }
@@ -183,6 +183,7 @@ fn failing_node(suite: &Suite) -> Verdict {
 fn keep_going(suite: &Suite) -> Verdict {
     let words = [
         "cluster",
+        "--separate",
         "--nodes",
         "2",
         "--keep-going",
@@ -201,6 +202,7 @@ fn keep_going(suite: &Suite) -> Verdict {
 fn timeout(suite: &Suite) -> Verdict {
     let words = [
         "cluster",
+        "--separate",
         "--nodes",
         "2",
         "--timeout",
@@ -215,7 +217,15 @@ fn timeout(suite: &Suite) -> Verdict {
 }
 
 fn machine_dies(suite: &Suite) -> Verdict {
-    let words = ["cluster", "--nodes", "2", "faults", "--", "triple-fault"];
+    let words = [
+        "cluster",
+        "--separate",
+        "--nodes",
+        "2",
+        "faults",
+        "--",
+        "triple-fault",
+    ];
     expect(&xtask(suite, &words)?, 70, "xtask: QEMU ended without")
 }
 
@@ -249,6 +259,10 @@ fn refused(suite: &Suite) -> Verdict {
             "expected 1 to 2",
         ),
         (&["cluster", "--nodes", "2", "no-such-app"], "wordcount"),
+        (
+            &["cluster", "--nodes", "2", "--keep-going", "hello"],
+            "--separate",
+        ),
     ] {
         expect(&xtask(suite, words)?, 2, said)?;
     }
@@ -281,7 +295,7 @@ fn echo(suite: &Suite, name: &str, nodes: &str, words: &[&str]) -> Verdict {
     let file = capture.display().to_string();
     let output = xtask(
         suite,
-        &[&["cluster", "-v", "--pcap", &file], words].concat(),
+        &[&["cluster", "--separate", "-v", "--pcap", &file], words].concat(),
     )?;
     expect(&output, 0, "xtask: switch: n0 sent ")?;
     let stdout = String::from_utf8_lossy(&output.stdout);

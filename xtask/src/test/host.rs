@@ -16,7 +16,8 @@ pub fn cases() -> Vec<Case> {
         Case::build("host/unit", |suite| cargo_test(suite, &[])),
         // Every order of what CPUs do to each other's queues and locks.
         Case::build("host/loom", |suite| {
-            model(suite, "loom", &["darner-lwkt", "darner-slab"], "")
+            model(suite, "loom", &["darner-lwkt", "darner-slab"], "")?;
+            model(suite, "loom", &["darner-netstack"], "models")
         }),
         // The model check, many schedules, and all mutants: with optimisation, a minute.
         Case::build("host/coherence", |suite| {
@@ -32,6 +33,10 @@ pub fn cases() -> Vec<Case> {
         Case::build("host/netstack", |suite| {
             let packages = ["--package", "darner-netstack", "--package", "darner-link"];
             cargo_test(suite, &[&packages[..], &["--profile", "checked"]].concat())
+        }),
+        // What nodes say as bytes: 10^7 inputs take seconds with optimisation.
+        Case::build("host/wire", |suite| {
+            cargo_test(suite, &["--package", "darner-wire", "--profile", "checked"])
         }),
         // Freestanding crates whose logic the host can run all the same.
         Case::build("host/freestanding", |suite| {

@@ -5,7 +5,7 @@ use super::scenario::Scenario;
 use crate::vm::Machine;
 
 /// As the program knows them.
-const TESTS: [&str; 9] = [
+const TESTS: [&str; 10] = [
     "ipi-storm",
     "rendezvous",
     "passive",
@@ -15,6 +15,7 @@ const TESTS: [&str; 9] = [
     "reclaim",
     "clock",
     "counters",
+    "virtqueue",
 ];
 
 /// All of them.

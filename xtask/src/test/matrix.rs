@@ -119,7 +119,7 @@ fn net_tour_alone() -> Case {
 }
 
 /// What the same program prints on this machine.
-fn on_host(suite: &Suite, name: &str, args: &[&str]) -> Result<Vec<u8>, String> {
+pub fn on_host(suite: &Suite, name: &str, args: &[&str]) -> Result<Vec<u8>, String> {
     let program = suite.host_program(name)?;
     command::output(Command::new(program).args(args))
         .map(String::into_bytes)

@@ -20,6 +20,7 @@ mod scenario;
 mod serving;
 mod stress;
 mod suite;
+mod system;
 
 use crate::error::{Error, Result};
 use case::{Case, Company};
@@ -77,6 +78,7 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(network_flags::cases());
     cases.extend(serving::cases());
     cases.extend(cluster::cases());
+    cases.extend(system::cases());
     cases.extend(bench::cases());
     cases.extend(libtest::crates()?);
     let (guests, mut cases): (Vec<_>, Vec<_>) = cases

@@ -202,7 +202,7 @@ impl Agent {
         let whole = forward.access == Access::Write
             || forward.advice == Advice::Migrate && written == Written::Here;
         match copy {
-            Copy::None | Copy::Kept { .. } => {
+            Copy::None | Copy::Kept { .. } | Copy::Claimed { .. } => {
                 out.send(
                     forward.home,
                     Message::Note {
@@ -358,7 +358,7 @@ impl Agent {
         if let Some(page) = self.pages.get_mut(&index) {
             match &mut page.copy {
                 Copy::Shared { backing, .. } | Copy::Exclusive { backing, .. } => *backing = newer,
-                Copy::None | Copy::Kept { .. } => {}
+                Copy::None | Copy::Kept { .. } | Copy::Claimed { .. } => {}
             }
         }
     }
@@ -371,7 +371,10 @@ impl Agent {
         out: &mut Outbox,
     ) {
         match self.pages.get_mut(&index) {
-            Some(page) if page.copy.rights() == Rights::Read => {
+            Some(page)
+                if page.copy.rights() == Rights::Read
+                    || matches!(page.copy, Copy::Claimed { .. }) =>
+            {
                 page.copy = Copy::Shared {
                     serial,
                     backing: Backing::Older,

@@ -3,8 +3,9 @@
 use super::command::Command;
 use super::{Agent, Copy};
 use crate::event::View;
-use crate::ids::{NodeId, PageIndex, Rights, Serial, Time};
+use crate::ids::{NodeId, PageIndex, RequestId, Rights, Serial, Time};
 use crate::message::{Backing, Message, Reported};
+use crate::mutants::mutated;
 use crate::outbox::Outbox;
 use alloc::vec::Vec;
 
@@ -55,6 +56,16 @@ impl Agent {
     pub(crate) fn report(&mut self, members: &[NodeId], out: &mut Outbox) {
         for (&index, page) in &self.pages {
             let rights = page.copy.rights();
+            if let Copy::Claimed { owner, granted } = page.copy {
+                out.send(
+                    self.homes.home(index),
+                    Message::Claim {
+                        page: index,
+                        owner,
+                        granted,
+                    },
+                );
+            }
             if let (Some(serial), true) = (page.copy.serial(), rights != Rights::None) {
                 let copy = Reported {
                     rights,
@@ -72,17 +83,17 @@ impl Agent {
         }
     }
 
-    /// Tells a page's home of a request that got no answer.
+    /// Tells a page's home of a request that got no answer, whoever was asked.
     fn own_up(&mut self, index: PageIndex, out: &mut Outbox) {
         let pending = self.pages.get(&index).and_then(|page| page.pending);
         if let Some(pending) =
             pending.filter(|pending| pending.granted.is_none() && pending.run > 0)
-            && pending.home == self.homes.home(index)
         {
             out.send(
-                pending.home,
+                self.homes.home(index),
                 Message::Unserved {
                     page: index,
+                    asked: pending.home,
                     id: pending.id,
                 },
             );
@@ -107,7 +118,7 @@ impl Agent {
         match &mut page.copy {
             Copy::Exclusive { backing, .. } => *backing = Backing::Older,
             Copy::Kept { .. } => page.leaving = true,
-            Copy::None | Copy::Shared { .. } => {}
+            Copy::None | Copy::Shared { .. } | Copy::Claimed { .. } => {}
         }
         if page.leaving {
             page.leaving = false;
@@ -127,19 +138,64 @@ impl Agent {
         }
         let backing = Backing::Older;
         page.copy = match page.copy {
-            Copy::None | Copy::Kept { .. } => Copy::Shared { serial, backing },
+            Copy::None | Copy::Kept { .. } | Copy::Claimed { .. } => {
+                Copy::Shared { serial, backing }
+            }
             Copy::Shared { serial, .. } => Copy::Shared { serial, backing },
             Copy::Exclusive { serial, .. } => Copy::Exclusive { serial, backing },
         };
     }
 
-    /// A home has rebuilt its directory, and may be asked again.
+    /// Keeps bytes that this node has as a page's home no longer, until it is known whether anybody
+    /// has a copy.
+    pub(crate) fn claim(
+        &mut self,
+        index: PageIndex,
+        owner: NodeId,
+        granted: RequestId,
+        out: &mut Outbox,
+    ) {
+        let page = self.pages.entry(index).or_default();
+        match page.copy {
+            Copy::None if page.discarding.is_some() => self.free(index, out),
+            Copy::None | Copy::Kept { .. } if !mutated!(NothingClaimed) => {
+                page.copy = Copy::Claimed { owner, granted };
+            }
+            Copy::None | Copy::Kept { .. } => {}
+            Copy::Claimed { .. } | Copy::Shared { .. } | Copy::Exclusive { .. } => {}
+        }
+    }
+
+    /// Nothing came of what this node claimed in the last view. Whether its home served the page
+    /// meanwhile is not known, so it is not claimed again.
+    pub(crate) fn drop_claims(&mut self, out: &mut Outbox) {
+        let indices: Vec<PageIndex> = self.pages.keys().copied().collect();
+        for index in indices {
+            self.drop_claim(index, out);
+        }
+    }
+
+    fn drop_claim(&mut self, index: PageIndex, out: &mut Outbox) {
+        if let Some(page) = self.pages.get_mut(&index)
+            && matches!(page.copy, Copy::Claimed { .. })
+        {
+            page.copy = Copy::None;
+            self.free(index, out);
+        }
+    }
+
+    /// A home has rebuilt its directory, and may be asked again: for pages of its slices, and for those that have moved
+    /// from there to others since.
     pub(super) fn resume(&mut self, now: Time, home: NodeId, out: &mut Outbox) {
         self.rebuilding.remove(&home);
         self.resume_discards(out);
         let indices: Vec<PageIndex> = self.pages.keys().copied().collect();
         for index in indices {
-            if self.homes.home(index) == home {
+            let asked = self.homes.home(index);
+            if asked == home {
+                self.drop_claim(index, out);
+            }
+            if !self.rebuilding.contains(&asked) {
                 self.advance(now, index, out);
             }
         }

@@ -2,6 +2,10 @@
 //!
 //! All copies are recalled first. So nobody is owed anything when the page leaves, and no
 //! message of the old home can meet one of the new home on its way to the same node.
+//! The old home keeps the bytes until the new one has them, and the new one serves nobody before
+//! the old one has heard that. So if one of the two dies meanwhile, the other has the page, and
+//! knows that its bytes are current.
+//!
 //! Requests that come meanwhile wait, and are redirected when the new home has the page.
 //! The home of the page's slice always knows where it is, or learns before anybody else is told.
 
@@ -36,6 +40,18 @@ impl Home {
         }
     }
 
+    /// Whether this home would still have a page if these were the members: it is the page's
+    /// home, and has not given it to one of them or forgotten it.
+    #[must_use]
+    pub fn keeps(&self, page: PageIndex, members: &[NodeId]) -> bool {
+        let given = match self.stage(page) {
+            Some(Stage::Adopting { to, .. }) => members.contains(to),
+            Some(Stage::Announcing { .. }) => true,
+            _ => false,
+        };
+        self.owns(page) && !given
+    }
+
     /// Whether a page is to move, or moves.
     #[must_use]
     pub fn is_moving(&self, page: PageIndex) -> bool {
@@ -66,6 +82,11 @@ impl Home {
         } else {
             None
         }
+    }
+
+    /// Whether a page has moved on from here, and the home of its slice may not know where to.
+    pub(super) fn is_announcing(&self, page: PageIndex) -> bool {
+        matches!(self.stage(page), Some(Stage::Announcing { .. }))
     }
 
     fn is_leaving(&self, page: PageIndex) -> bool {
@@ -102,7 +123,6 @@ impl Home {
                 content,
             },
         );
-        out.tell(Local::HomeLeft { page, to });
         self.begin(page, Stage::Adopting { to, stamp: clock });
     }
 
@@ -127,16 +147,23 @@ impl Home {
         clock: Serial,
         out: &mut Outbox,
     ) {
-        let returned = self.has_left(page);
-        if self.owns(page) && !returned {
+        if self.owns(page) && !self.is_announcing(page) {
             return out.refuse(from, Violation::Unasked);
         }
         self.take_in(page, serial, clock);
         out.tell(Local::HomeCame { page });
         out.send(from, Message::Adopted { page });
-        if returned {
-            self.end(page);
-            self.settle(page, out);
+        self.begin(page, Stage::Arriving { from });
+    }
+
+    /// The old home has forgotten the page.
+    pub(super) fn forgotten_by(&mut self, from: NodeId, page: PageIndex, out: &mut Outbox) {
+        match self.stage(page) {
+            Some(Stage::Arriving { from: old }) if *old == from => {
+                self.end(page);
+                self.settle(page, out);
+            }
+            _ => out.refuse(from, Violation::Unasked),
         }
     }
 
@@ -155,6 +182,8 @@ impl Home {
     pub(super) fn moved_in(&mut self, from: NodeId, page: PageIndex, out: &mut Outbox) {
         match self.stage(page) {
             Some(&Stage::Adopting { to, stamp }) if to == from => {
+                out.tell(Local::HomeLeft { page, to });
+                out.send(to, Message::Yours { page });
                 let slice = self.slices.home(page);
                 if slice == self.me {
                     self.away.insert(page, Away { to, stamp });

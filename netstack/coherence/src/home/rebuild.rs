@@ -20,7 +20,8 @@ pub(super) struct Rebuild {
     awaited: BTreeSet<NodeId>,
     reports: BTreeMap<PageIndex, Vec<(NodeId, Reported)>>,
     /// Requests that got no answer.
-    unserved: Vec<(PageIndex, NodeId, RequestId)>,
+    unserved: Vec<Unserved>,
+    claims: BTreeMap<PageIndex, Claim>,
     /// What had been asked, once the old view's messages have come.
     asked: Option<Asked>,
     /// The slices before.
@@ -38,11 +39,43 @@ struct Asked {
     ungranted: BTreeSet<(PageIndex, NodeId)>,
 }
 
+/// A request that got no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Unserved {
+    page: PageIndex,
+    node: NodeId,
+    asked: NodeId,
+    id: RequestId,
+}
+
+/// What a node says that was a page's home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Claim {
+    by: NodeId,
+    owner: NodeId,
+    granted: RequestId,
+}
+
+/// What becomes of the bytes of a page that had moved here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Inherited {
+    /// They are current.
+    Current(Serial),
+    /// They are current if the owner has dropped its copy in silence.
+    Claimed { owner: NodeId, granted: RequestId },
+    /// They are old.
+    Old,
+}
+
 impl Home {
     /// The view has changed: what comes until [`Home::drained`] was sent in the old one.
     pub(crate) fn view_changed(&mut self, view: &View) {
+        let interrupted = self.rebuild.take();
+        if let Some(interrupted) = &interrupted {
+            self.take_in_early(&interrupted.early);
+        }
         let slices = core::mem::replace(&mut self.slices, view.slices.clone());
-        let (before, unserved, asked) = match self.rebuild.take() {
+        let (before, unserved, asked) = match interrupted {
             Some(interrupted) => (interrupted.before, interrupted.unserved, interrupted.asked),
             None => (slices, Vec::new(), None),
         };
@@ -51,6 +84,7 @@ impl Home {
             epoch: view.epoch,
             awaited: view.members.iter().copied().collect(),
             reports: BTreeMap::new(),
+            claims: BTreeMap::new(),
             unserved,
             asked,
             before,
@@ -58,13 +92,34 @@ impl Home {
         });
     }
 
+    /// Takes pages that others have given to this home, and that it could not serve yet.
+    fn take_in_early(&mut self, early: &[(NodeId, Message)]) {
+        for (_, message) in early {
+            if let Message::Adopt {
+                page,
+                serial,
+                clock,
+                ..
+            } = *message
+                && !self.owns(page)
+            {
+                self.take_in(page, serial, clock);
+            }
+        }
+    }
+
     /// A message of the old view: what it says of bytes still counts, what it asks for does not.
     pub(crate) fn drain(&mut self, from: NodeId, message: Message, out: &mut Outbox) {
         match message {
             Message::Note { page, outcome } => self.drain_note(from, page, outcome),
-            Message::Unserved { page, id } => {
+            Message::Unserved { page, asked, id } => {
                 if let Some(rebuild) = &mut self.rebuild {
-                    rebuild.unserved.push((page, from, id));
+                    rebuild.unserved.push(Unserved {
+                        page,
+                        node: from,
+                        asked,
+                        id,
+                    });
                 }
             }
             Message::WriteBack { page, .. } => self.drain_return(from, page, Content::Bytes, out),
@@ -74,13 +129,28 @@ impl Home {
                 serial,
                 clock,
                 ..
-            } if !self.owns(page) || self.has_left(page) => {
+            } if !self.owned(page) || self.is_announcing(page) => {
                 self.end(page);
                 out.push(Action::Store { page });
                 self.take_in(page, serial, clock);
+                // Of a slice that this home has only just got, nothing is current but what is here.
+                if !self.had_slice_of(page) {
+                    self.adopted.insert(page);
+                }
             }
             _ => {}
         }
+    }
+
+    /// Whether this node was a page's home in the old view.
+    fn owned(&self, page: PageIndex) -> bool {
+        let slice = self.had_slice_of(page) && !self.away.contains_key(&page);
+        slice || self.adopted.contains(&page)
+    }
+
+    fn had_slice_of(&self, page: PageIndex) -> bool {
+        let before = self.rebuild.as_ref().map(|rebuild| &rebuild.before);
+        before.is_some_and(|slices| slices.home(page) == self.me)
     }
 
     fn drain_note(&mut self, from: NodeId, page: PageIndex, outcome: Outcome) {
@@ -141,14 +211,15 @@ impl Home {
     }
 
     /// All of the old view's messages have come. Pages that had moved go back to the homes of
-    /// their slices: those that moved here are returned, with a serial if their bytes are
-    /// current here and are to be kept as copies of this node's. `awaits` tells of pages
-    /// that this node's agent has asked for, and not got.
+    /// their slices: those that moved here are returned, with what becomes of their bytes as
+    /// copies of this node's. `awaits` tells of pages that this node's agent has asked for, and
+    /// not got.
     pub(crate) fn drained(
         &mut self,
         awaits: impl Fn(PageIndex) -> bool,
-    ) -> Vec<(PageIndex, Option<Serial>)> {
-        for page in self.under_way() {
+    ) -> Vec<(PageIndex, Inherited)> {
+        let given = self.given();
+        for &page in &given {
             self.adopted.remove(&page);
             if self.slices.home(page) == self.me {
                 self.away.entry(page).or_insert(Away {
@@ -157,6 +228,7 @@ impl Home {
                 });
             }
         }
+        let granted = self.granted_to_owners();
         let ungranted = self.ungranted();
         let seen = core::mem::take(&mut self.seen);
         if let Some(rebuild) = &mut self.rebuild {
@@ -171,15 +243,33 @@ impl Home {
             .as_ref()
             .and_then(|rebuild| rebuild.asked.as_ref());
         let waits = |page| asked.is_some_and(|asked| asked.ungranted.contains(&(page, self.me)));
-        let current = |page: PageIndex| {
-            let here = match self.directory.get(page).state {
-                State::Idle | State::Shared { .. } => true,
-                State::Exclusive { owner } => owner == self.me && (!awaits(page) || waits(page)),
-                State::Owned { .. } | State::Lost => false,
-            };
-            (page, here.then_some(self.clock))
+        let inherited = |page: PageIndex| match self.directory.get(page).state {
+            State::Idle | State::Shared { .. } => Inherited::Current(self.clock),
+            State::Exclusive { owner } if owner == self.me => {
+                if !awaits(page) || waits(page) {
+                    Inherited::Current(self.clock)
+                } else {
+                    Inherited::Old
+                }
+            }
+            State::Exclusive { owner } => Inherited::Claimed {
+                owner,
+                granted: granted.get(&page).copied().unwrap_or_default(),
+            },
+            State::Owned { .. } | State::Lost => Inherited::Old,
         };
-        adopted.into_iter().map(current).collect()
+        let adopted = adopted.into_iter().map(|page| (page, inherited(page)));
+        let given = given.into_iter().map(|page| (page, Inherited::Old));
+        adopted.chain(given).collect()
+    }
+
+    /// For each page that has moved here and has an owner: the owner's last request that was granted.
+    fn granted_to_owners(&self) -> BTreeMap<PageIndex, RequestId> {
+        let owned = |&page: &PageIndex| match self.directory.get(page).state {
+            State::Exclusive { owner } => Some((page, self.seen_by(owner, page))),
+            _ => None,
+        };
+        self.adopted.iter().filter_map(owned).collect()
     }
 
     /// Who waits for which page.
@@ -206,20 +296,13 @@ impl Home {
         parked.chain(queued).collect()
     }
 
-    /// Pages that have left, and may not have arrived.
-    fn under_way(&self) -> Vec<PageIndex> {
+    /// Pages that were given to other homes, which have them if they live.
+    fn given(&self) -> Vec<PageIndex> {
         self.busy
             .keys()
             .copied()
-            .filter(|&page| self.has_left(page))
+            .filter(|&page| self.owns(page) && !self.keeps(page, &self.members))
             .collect()
-    }
-
-    pub(super) fn has_left(&self, page: PageIndex) -> bool {
-        matches!(
-            self.stage(page),
-            Some(Stage::Adopting { .. } | Stage::Announcing { .. })
-        )
     }
 
     pub(super) fn receive_rebuilding(&mut self, from: NodeId, message: Message, out: &mut Outbox) {
@@ -230,7 +313,23 @@ impl Home {
             Message::Report { page, copy } => {
                 rebuild.reports.entry(page).or_default().push((from, copy))
             }
-            Message::Unserved { page, id } => rebuild.unserved.push((page, from, id)),
+            Message::Unserved { page, asked, id } => rebuild.unserved.push(Unserved {
+                page,
+                node: from,
+                asked,
+                id,
+            }),
+            Message::Claim {
+                page,
+                owner,
+                granted,
+            } => {
+                let by = from;
+                rebuild
+                    .claims
+                    .entry(page)
+                    .or_insert(Claim { by, owner, granted });
+            }
             Message::ReportsEnd => {
                 rebuild.awaited.remove(&from);
                 if rebuild.awaited.is_empty() {
@@ -267,6 +366,7 @@ impl Home {
         self.directory.reset(self.clock);
         self.unreported(&old, &rebuild.before);
         self.died_on_the_way(&old, &rebuild);
+        self.claimed(&rebuild, out);
         for (&page, reports) in &rebuild.reports {
             self.reported(page, reports, &old, out);
         }
@@ -313,8 +413,12 @@ impl Home {
 
     /// Pages that were given to nodes that live, by nodes that died before the bytes had arrived.
     fn died_on_the_way(&mut self, old: &Directory, rebuild: &Rebuild) {
-        for &(page, node, id) in &rebuild.unserved {
-            let Some(asked) = &rebuild.asked else { return };
+        let Some(asked) = &rebuild.asked else { return };
+        let unserved = rebuild
+            .unserved
+            .iter()
+            .filter(|unserved| unserved.asked == self.me);
+        for &Unserved { page, node, id, .. } in unserved {
             let seen = asked
                 .seen
                 .get(&node)
@@ -334,6 +438,37 @@ impl Home {
         }
     }
 
+    /// Pages that had moved, of which nobody has a copy but the node that was their home.
+    ///
+    /// That node gets it back, unless the owner waits for what it was given, which then died on the way.
+    fn claimed(&mut self, rebuild: &Rebuild, out: &mut Outbox) {
+        let serial = self.clock;
+        for (&page, &Claim { by, owner, granted }) in &rebuild.claims {
+            let waits = |unserved: &Unserved| {
+                (unserved.page, unserved.node, unserved.asked) == (page, owner, by)
+                    && unserved.id.at_or_before(granted)
+            };
+            let died = !self.members.contains(&owner) && !mutated!(ClaimOfTheDeadsPage)
+                || rebuild.unserved.iter().any(waits) && !mutated!(ClaimOfWhatIsOnTheWay);
+            let lost = self.directory.get(page).state == State::Lost;
+            if lost && !rebuild.reports.contains_key(&page) && !died {
+                out.send(by, Message::Keep { page, serial });
+                let state = State::Owned {
+                    sharers: SharerSet::of(by, self.grouping),
+                    holder: by,
+                };
+                self.directory.set(
+                    page,
+                    Record {
+                        state,
+                        serial,
+                        pattern: Default::default(),
+                    },
+                );
+            }
+        }
+    }
+
     /// What is to be thought of a page of which these copies are reported.
     fn reported(
         &mut self,
@@ -349,11 +484,13 @@ impl Home {
         let sharers = reports.iter().fold(SharerSet::EMPTY, |set, &(node, _)| {
             set.with(node, self.grouping)
         });
+        // A node has one frame of a page, so what this node has as a copy it has as the home.
+        let here = reports.iter().any(|&(node, _)| node == self.me);
         let unreported = self.directory.get(page).state == State::Idle;
         let was_current = matches!(old.get(page).state, State::Idle | State::Shared { .. });
         let state = match owner {
             Some(&(owner, _)) => State::Exclusive { owner },
-            None if unreported && was_current => State::Shared {
+            None if here || unreported && was_current => State::Shared {
                 sharers,
                 writer: None,
             },

@@ -17,7 +17,12 @@ pub struct Plan {
     pub numbers: u16,
     pub shootdown: Shootdown,
     pub hold: u64,
+    /// Pages from the first on of which all nodes have the same bytes to begin with.
+    pub replicated: u64,
 }
+
+/// What replicated pages hold.
+pub const REPLICATED: u64 = 0x7e57;
 
 impl Default for Plan {
     fn default() -> Self {
@@ -29,6 +34,7 @@ impl Default for Plan {
             numbers: 0,
             shootdown: Shootdown::AtOnce,
             hold: 1,
+            replicated: 0,
         }
     }
 }
@@ -67,6 +73,10 @@ impl Plan {
         });
         let mut world = World::from_nodes(nodes.collect(), self.shootdown);
         world.latest = Some(self.view());
+        for page in (0..self.replicated).map(PageIndex) {
+            world.fill(page, REPLICATED);
+        }
+        world.replicate(PageIndex(0), self.replicated);
         world
     }
 

@@ -1,7 +1,7 @@
 //! What must hold after every step.
 
 use super::{Expected, Machine, World};
-use darner_coherence::{Message, NodeId, PageIndex, Rights};
+use darner_coherence::{Message, NodeId, PageIndex, Rights, State};
 use std::collections::BTreeSet;
 
 impl World {
@@ -97,6 +97,26 @@ impl World {
         Ok(())
     }
 
+    /// A page is lost only if nobody who lives had it when the view changed.
+    pub fn what_lives_is_kept(&self) -> Result<(), String> {
+        for vouch in &self.vouched {
+            let loses = |node: &&darner_coherence::Node| {
+                !self.dead(node.id())
+                    && node.epoch() == vouch.epoch
+                    && node.home().is_quiet_about_views()
+                    && node.home().owns(vouch.page)
+                    && node.home().record(vouch.page).state == State::Lost
+            };
+            if let Some(home) = self.nodes.iter().find(loses) {
+                return Err(format!(
+                    "{:?} takes for lost what lives: {vouch:?}",
+                    home.id()
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a node is told, or about to be told, to drop its copy.
     fn is_to_lose(&self, node: NodeId, page: PageIndex) -> bool {
         let told = |came: &super::InFlight| matches!(came.packet.message, Message::Invalidate { page: told, .. } if told == page);
@@ -111,6 +131,7 @@ impl World {
             self.one_writer_or_many_readers(),
             self.copies_are_current(),
             self.directory_covers_caches(),
+            self.what_lives_is_kept(),
         ];
         for what in checks.into_iter().filter_map(Result::err) {
             self.complain(what);

@@ -4,15 +4,20 @@
 
 pub mod build;
 pub mod check;
+pub mod farm;
+#[cfg(feature = "mutants")]
+pub mod guards;
+pub mod litmus;
 pub mod model;
 pub mod rows;
 pub mod schedule;
+pub mod stroll;
 pub mod threads;
 pub mod views;
 
 use darner_coherence::{
-    Access, Action, Content, Dirt, Event, Failure, Grant, Message, MoveRefusal, Node, NodeId,
-    Packet, PageIndex, Rights, Time, Token, View, Violation,
+    Access, Action, Dirt, Event, Failure, MoveRefusal, Node, NodeId, Packet, PageIndex, Rights,
+    Time, Token, View, Violation,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use threads::Thread;
@@ -85,6 +90,10 @@ pub struct World {
     /// The latest view, and those views that nodes have not been told of yet.
     pub latest: Option<View>,
     pub untold: BTreeMap<NodeId, VecDeque<View>>,
+    /// For the views that nodes have been told of: pages that are known to live.
+    pub vouched: BTreeSet<views::Vouch>,
+    /// Pages whose homes have been moved, or were to be.
+    pub moved: BTreeSet<PageIndex>,
 }
 
 impl World {
@@ -107,6 +116,8 @@ impl World {
             last_value: 0,
             latest: None,
             untold: BTreeMap::new(),
+            vouched: BTreeSet::new(),
+            moved: BTreeSet::new(),
         }
     }
 
@@ -145,6 +156,25 @@ impl World {
         }
     }
 
+    /// Puts the same into a page's frame everywhere, before anything else happens.
+    pub fn fill(&mut self, page: PageIndex, value: u64) {
+        for machine in &mut self.machines {
+            machine.frames.insert(page, value);
+        }
+        self.expected.insert(page, Expected::Known(value));
+    }
+
+    /// Has all nodes say that these pages are the same everywhere.
+    pub fn replicate(&mut self, first: PageIndex, pages: u64) {
+        for node in (0..self.nodes.len() as u16).map(NodeId) {
+            let mut actions = Vec::new();
+            self.nodes[usize::from(node.0)].replicate(first, pages, &mut actions);
+            for action in actions {
+                self.act(node, action, None);
+            }
+        }
+    }
+
     fn act(&mut self, node: NodeId, action: Action, came: Option<&InFlight>) {
         match action {
             Action::Send { to, packet } => self.send(node, to, packet),
@@ -172,48 +202,13 @@ impl World {
 
     fn send(&mut self, from: NodeId, to: NodeId, mut packet: Packet) {
         let frames = &self.machines[usize::from(from.0)].frames;
-        let pages: Vec<PageIndex> = match &packet.message {
-            Message::Grant(Grant {
-                page,
-                mask,
-                content: Content::Bytes,
-                ..
-            }) => (0..16)
-                .filter(|bit| mask >> bit & 1 == 1)
-                .map(|bit| page.plus(bit))
-                .collect(),
-            Message::WriteBack {
-                page,
-                content: Content::Bytes,
-            }
-            | Message::Recalled {
-                page,
-                content: Content::Bytes,
-            }
-            | Message::Adopt {
-                page,
-                content: Content::Bytes,
-                ..
-            } => vec![*page],
-            _ => Vec::new(),
-        };
-        let zero = pages.iter().all(|page| !frames.contains_key(page));
+        let pages: Vec<PageIndex> = packet.message.carried().collect();
         let bytes = pages
             .iter()
             .map(|&page| (page, frames.get(&page).copied().unwrap_or(0)))
             .collect();
-        if zero {
-            match &mut packet.message {
-                Message::Grant(Grant { content, .. })
-                | Message::WriteBack { content, .. }
-                | Message::Recalled { content, .. }
-                | Message::Adopt { content, .. }
-                    if *content == Content::Bytes =>
-                {
-                    *content = Content::Zero;
-                }
-                _ => {}
-            }
+        if pages.iter().all(|page| !frames.contains_key(page)) {
+            packet.message = packet.message.of_zeros();
         }
         let depth = self.machine(from).depth + u32::from(self.counting);
         if self.counting {

@@ -38,6 +38,8 @@ pub enum Action {
     Execute(usize),
     Step(Step),
     Outside(usize),
+    /// A node is told of the next view.
+    Tell(NodeId),
 }
 
 pub const P0: PageIndex = PageIndex(0);
@@ -101,6 +103,17 @@ impl Cluster {
             happened,
         )
     }
+
+    /// Reads and writes of one page, any of the three nodes' death, and with it evictions and moves.
+    pub fn deaths(begun: u8, happened: u8) -> Self {
+        let mut cluster = Self::one_page(begun, happened);
+        let deaths = (0..3).map(|node| Outside::Kill { node });
+        cluster.outside = match happened {
+            1 => deaths.collect(),
+            _ => deaths.chain(cluster.outside).collect(),
+        };
+        cluster
+    }
 }
 
 fn evictions_and_moves() -> Vec<Outside> {
@@ -124,7 +137,8 @@ fn is_safe(state: &State, check: fn(&World) -> Result<(), String>) -> bool {
 
 /// Whether nothing can happen that was not begun anew.
 fn is_over(state: &State) -> bool {
-    state.world.ready().is_empty() && state.world.runnable().is_empty()
+    let world = &state.world;
+    world.ready().is_empty() && world.runnable().is_empty() && world.untold.is_empty()
 }
 
 impl Model for Cluster {
@@ -147,6 +161,7 @@ impl Model for Cluster {
         let world = &state.world;
         actions.extend(world.ready_in_time().into_iter().map(Action::Step));
         actions.extend(world.runnable().into_iter().map(Action::Execute));
+        actions.extend(world.untold.keys().copied().map(Action::Tell));
         if state.begun < self.begun {
             let idle =
                 (0..world.threads.len()).filter(|&thread| world.threads[thread].at == At::Done);
@@ -172,6 +187,7 @@ impl Model for Cluster {
             }
             Action::Execute(thread) => state.world.execute(thread),
             Action::Step(step) => state.world.step(step),
+            Action::Tell(node) => state.world.tell(node),
             Action::Outside(index) => {
                 state.world.outside(self.outside[index]);
                 if state.world == last.world {
@@ -195,6 +211,9 @@ impl Model for Cluster {
             Property::always("directory covers caches", |_, state| {
                 is_safe(state, World::directory_covers_caches)
             }),
+            Property::always("what lives is kept", |_, state| {
+                is_safe(state, World::what_lives_is_kept)
+            }),
             Property::always("nothing is said that was not asked", |_, state: &State| {
                 state.world.refused.is_empty()
             }),
@@ -210,8 +229,7 @@ impl Model for Cluster {
             ),
             Property::always("nothing waits for ever", |_, state: &State| {
                 !is_over(state)
-                    || state.world.all_done()
-                        && state.world.nodes.iter().all(|node| node.is_quiet())
+                    || state.world.all_done() && state.world.live().all(|node| node.is_quiet())
             }),
             Property::eventually("every fault completes", |model: &Self, state: &State| {
                 state.begun == model.begun && state.world.all_done()

@@ -1,8 +1,9 @@
 //! Exactly how many messages, hops and copies of pages each operation takes.
 
 use super::build::Plan;
-use super::threads::Op;
-use super::{Counts, World};
+use super::schedule::Outside;
+use super::threads::{Op, Outcome, Variable};
+use super::{Counts, Expected, World};
 use darner_coherence::{Access, Event, NodeId, PageIndex, Rights};
 
 /// Messages, hops until the thread goes on, copies of pages on the wire.
@@ -235,6 +236,75 @@ pub fn race_upgrade_of_a_holder_that_gave_the_page_away() {
     assert_eq!(world.wrong, None);
 }
 
+/// A page whose home has moved to node 1, with bytes other than zeros.
+fn moved(nodes: u16) -> World {
+    let mut world = filled(nodes);
+    world.outside(Outside::MoveHome {
+        page: PAGE.0,
+        pages: 1,
+        to: 1,
+    });
+    world.run();
+    world
+}
+
+const VARIABLE: Variable = Variable {
+    page: PAGE,
+    lane: 0,
+};
+
+/// A node dies, all others are told, and all that was begun ends.
+fn survive(world: &mut World, dead: NodeId) {
+    world.kill_and_tell(dead);
+    while let Some(&node) = world.untold.keys().next() {
+        world.tell(node);
+    }
+    world.run();
+    while !world.all_done() {
+        for thread in world.runnable() {
+            world.execute(thread);
+        }
+        world.run();
+    }
+    assert_eq!(world.wrong, None);
+}
+
+pub fn race_a_moved_page_that_its_owner_has_dropped_outlives_another_node() {
+    let mut world = moved(4);
+    let before = world.expect(PAGE);
+    touch(&mut world, NodeId(2), Access::Read);
+    world.event(NodeId(2), Event::Evict { page: PAGE });
+    world.run();
+    survive(&mut world, NodeId(3));
+    let thread = world.spawn(NodeId(2), vec![Op::Load(VARIABLE)]);
+    world.execute(thread);
+    survive(&mut world, NodeId(3));
+    let Expected::Known(value) = before else {
+        panic!("the page was written");
+    };
+    let outcomes = &world.threads[thread].outcomes;
+    assert_eq!(outcomes, &[Outcome::Loaded(value as u16)]);
+}
+
+pub fn race_a_moved_page_is_lost_with_the_node_that_gave_it_away() {
+    let mut world = moved(4);
+    touch(&mut world, NodeId(3), Access::Write);
+    let thread = world.spawn(NodeId(2), vec![Op::Store(VARIABLE, 7)]);
+    world.execute(thread);
+    for (from, to) in [(2, 0), (0, 2), (2, 1), (1, 3), (3, 1)] {
+        world.deliver(NodeId(from), NodeId(to));
+    }
+    survive(&mut world, NodeId(3));
+    let outcomes = &world.threads[thread_of(&world, NodeId(2))].outcomes;
+    assert_eq!(outcomes, &[Outcome::Lost]);
+}
+
+/// The last thread of a node.
+fn thread_of(world: &World, node: NodeId) -> usize {
+    let last = world.threads.iter().rposition(|thread| thread.node == node);
+    last.expect("a thread of that node")
+}
+
 /// All of them.
 pub const ROWS: &[(&str, fn())] = &[
     (
@@ -274,5 +344,13 @@ pub const ROWS: &[(&str, fn())] = &[
     (
         "race_upgrade_of_a_holder_that_gave_the_page_away",
         race_upgrade_of_a_holder_that_gave_the_page_away,
+    ),
+    (
+        "race_a_moved_page_that_its_owner_has_dropped_outlives_another_node",
+        race_a_moved_page_that_its_owner_has_dropped_outlives_another_node,
+    ),
+    (
+        "race_a_moved_page_is_lost_with_the_node_that_gave_it_away",
+        race_a_moved_page_is_lost_with_the_node_that_gave_it_away,
     ),
 ];

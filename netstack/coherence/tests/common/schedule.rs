@@ -14,6 +14,16 @@ pub fn cases() -> u32 {
         .unwrap_or(20_000)
 }
 
+/// So many schedules of a kind.
+pub fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 3_000,
+        ..ProptestConfig::default()
+    }
+}
+
 /// What happens to a node from outside.
 #[derive(Clone, Copy, Debug)]
 pub enum Outside {
@@ -75,14 +85,9 @@ fn plan() -> impl Strategy<Value = Plan> {
     let records = prop_oneof![Just(8_usize), Just(1024)];
     let numbers = prop_oneof![Just(0_u16), Just(200)];
     let shootdown = prop_oneof![Just(Shootdown::AtOnce), Just(Shootdown::Later)];
-    (
-        2..5_u16,
-        prop_oneof![Just(1_u8), Just(4)],
-        records,
-        numbers,
-        shootdown,
-    )
-        .prop_map(|(nodes, run, records, numbers, shootdown)| Plan {
+    let run = prop_oneof![Just(1_u8), Just(4)];
+    (2..5_u16, run, records, numbers, shootdown).prop_map(
+        |(nodes, run, records, numbers, shootdown)| Plan {
             nodes,
             slice: PAGES / 2,
             records,
@@ -90,14 +95,41 @@ fn plan() -> impl Strategy<Value = Plan> {
             numbers,
             shootdown,
             hold: 1,
-        })
+            replicated: 0,
+        },
+    )
 }
 
 /// Any scenario.
 pub fn scenario() -> impl Strategy<Value = Scenario> {
-    plan().prop_flat_map(|plan| {
+    scenario_on(plan(), 1..7)
+}
+
+/// Any scenario that begins with pages that are the same everywhere.
+pub fn replicas() -> impl Strategy<Value = Scenario> {
+    let plans = (plan(), 1..=PAGES).prop_map(|(plan, replicated)| Plan { replicated, ..plan });
+    scenario_on(plans, 1..7)
+}
+
+/// Any scenario that begins with pages that are the same everywhere, and in which nodes die.
+pub fn replicas_with_deaths() -> impl Strategy<Value = Scenario> {
+    with_deaths(replicas())
+}
+
+/// Any scenario of more nodes than a directory tells apart.
+pub fn crowd() -> impl Strategy<Value = Scenario> {
+    let plans = (plan(), 65..90_u16).prop_map(|(plan, nodes)| Plan { nodes, ..plan });
+    scenario_on(plans, 6..16)
+}
+
+fn scenario_on(
+    plans: impl Strategy<Value = Plan>,
+    threads: std::ops::Range<usize>,
+) -> impl Strategy<Value = Scenario> {
+    plans.prop_flat_map(move |plan| {
         let nodes = plan.nodes;
-        let threads = prop::collection::vec((0..nodes, prop::collection::vec(op(), 1..6)), 1..7);
+        let ops = prop::collection::vec(op(), 1..6);
+        let threads = prop::collection::vec((0..nodes, ops), threads.clone());
         let outside = prop::collection::vec(outside(nodes), 0..12);
         let order = prop::collection::vec(any::<u16>(), 0..400);
         (Just(plan), threads, outside, order).prop_map(|(plan, threads, outside, order)| Scenario {
@@ -111,8 +143,17 @@ pub fn scenario() -> impl Strategy<Value = Scenario> {
 
 /// Any scenario in which nodes die, at least two remaining.
 pub fn scenario_with_deaths() -> impl Strategy<Value = Scenario> {
+    with_deaths(scenario())
+}
+
+/// Any scenario of many nodes, of which some die.
+pub fn crowd_with_deaths() -> impl Strategy<Value = Scenario> {
+    with_deaths(crowd())
+}
+
+fn with_deaths(scenarios: impl Strategy<Value = Scenario>) -> impl Strategy<Value = Scenario> {
     let deaths = prop::collection::vec((any::<prop::sample::Index>(), 0..4_u16), 1..3);
-    (scenario(), deaths).prop_map(|(mut scenario, deaths)| {
+    (scenarios, deaths).prop_map(|(mut scenario, deaths)| {
         scenario.plan.nodes = scenario.plan.nodes.max(3);
         for (at, node) in deaths {
             let at = at.index(scenario.outside.len() + 1);
@@ -129,14 +170,32 @@ pub fn scenario_with_deaths() -> impl Strategy<Value = Scenario> {
 
 /// One thing that can happen.
 #[derive(Clone, Copy, Debug)]
-enum Choice {
+pub enum Choice {
     Thread(usize),
     Step(Step),
-    Outside,
+    Outside(Outside),
     View(NodeId),
 }
 
 impl World {
+    /// All that can happen next; from outside, that.
+    pub fn choices(&self, outside: Option<Outside>) -> Vec<Choice> {
+        let mut choices: Vec<Choice> = self.runnable().into_iter().map(Choice::Thread).collect();
+        choices.extend(self.ready_in_time().into_iter().map(Choice::Step));
+        choices.extend(self.untold.keys().map(|&node| Choice::View(node)));
+        choices.extend(outside.map(Choice::Outside));
+        choices
+    }
+
+    pub fn choose(&mut self, choice: Choice) {
+        match choice {
+            Choice::Thread(thread) => self.execute(thread),
+            Choice::Step(step) => self.step(step),
+            Choice::View(node) => self.tell(node),
+            Choice::Outside(what) => self.outside(what),
+        }
+    }
+
     /// What time allows: a timer does not go off before a woken thread has had its instruction.
     pub fn ready_in_time(&self) -> Vec<Step> {
         let in_time = |step: &Step| match *step {
@@ -174,9 +233,11 @@ impl World {
                     .iter()
                     .find(|node| !self.dead(node.id()) && node.home().owns(page))
                     .map(|node| node.id());
-                // A page that is between homes when the view changes may be lost.
-                self.lost
-                    .extend((0..pages).map(|distance| page.plus(distance)));
+                let moved = (0..pages).map(|distance| page.plus(distance));
+                self.moved.extend(moved.clone());
+                if self.is_changing_twice() {
+                    self.lost.extend(moved);
+                }
                 if let Some(home) = home {
                     self.event(
                         home,
@@ -208,19 +269,14 @@ pub fn explain(scenario: &Scenario) -> String {
 
 fn play_logged(scenario: &Scenario, mut log: Option<&mut Vec<String>>) -> Result<World, String> {
     let mut world = scenario.plan.build();
+    let longest = 5_000 + 10 * usize::from(scenario.plan.nodes).pow(2);
     for (node, ops) in &scenario.threads {
         world.spawn(NodeId(*node), ops.clone());
     }
-    let mut outside = scenario.outside.iter().copied();
-    let mut left = outside.len();
+    let mut outside = scenario.outside.iter().copied().peekable();
     let mut order = scenario.order.iter().copied();
     for step in 0.. {
-        let mut choices: Vec<Choice> = world.runnable().into_iter().map(Choice::Thread).collect();
-        choices.extend(world.ready_in_time().into_iter().map(Choice::Step));
-        choices.extend(world.untold.keys().map(|&node| Choice::View(node)));
-        if left > 0 {
-            choices.push(Choice::Outside);
-        }
+        let choices = world.choices(outside.peek().copied());
         if choices.is_empty() {
             break;
         }
@@ -235,22 +291,15 @@ fn play_logged(scenario: &Scenario, mut log: Option<&mut Vec<String>>) -> Result
             };
             log.push(format!("{:?} {message:?}", choices[pick]));
         }
-        match choices[pick] {
-            Choice::Thread(thread) => world.execute(thread),
-            Choice::Step(step) => world.step(step),
-            Choice::View(node) => world.tell(node),
-            Choice::Outside => {
-                left -= 1;
-                if let Some(what) = outside.next() {
-                    world.outside(what);
-                }
-            }
+        if let Choice::Outside(_) = choices[pick] {
+            outside.next();
         }
+        world.choose(choices[pick]);
         world.check();
         if let Some(wrong) = world.wrong.take() {
             return Err(wrong);
         }
-        if step > 5_000 {
+        if step > longest {
             return Err("it does not come to an end".into());
         }
     }

@@ -10,6 +10,48 @@ pub enum Op {
     Touch(Vec<(PageIndex, Access)>),
     /// Frees a range.
     Discard(PageIndex, u64),
+    /// Loads a variable.
+    Load(Variable),
+    /// Stores to a variable.
+    Store(Variable, u16),
+}
+
+/// One of the four numbers of 16 bits that a page has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Variable {
+    pub page: PageIndex,
+    pub lane: u8,
+}
+
+impl Variable {
+    fn of(self, frame: u64) -> u16 {
+        (frame >> (16 * self.lane)) as u16
+    }
+
+    fn within(self, frame: u64, value: u16) -> u64 {
+        let shift = 16 * self.lane;
+        frame & !(0xffff << shift) | u64::from(value) << shift
+    }
+}
+
+impl Op {
+    /// The pages that it touches, and for what.
+    fn touches(&self) -> Vec<(PageIndex, Access)> {
+        match self {
+            Self::Touch(pages) => pages.clone(),
+            Self::Load(variable) => vec![(variable.page, Access::Read)],
+            Self::Store(variable, _) => vec![(variable.page, Access::Write)],
+            Self::Discard(..) => Vec::new(),
+        }
+    }
+}
+
+/// What became of a load or store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    Loaded(u16),
+    Stored,
+    Lost,
 }
 
 /// Where a thread is.
@@ -33,6 +75,10 @@ pub struct Thread {
     /// How often the current instruction has faulted.
     pub faults: u32,
     pub most_faults: u32,
+    /// The last instruction that it is done with.
+    pub done: Option<Op>,
+    /// What became of its loads and stores, so far.
+    pub outcomes: Vec<Outcome>,
 }
 
 impl World {
@@ -47,6 +93,8 @@ impl World {
             at,
             faults: 0,
             most_faults: 0,
+            done: None,
+            outcomes: Vec::new(),
         });
         self.threads.len() - 1
     }
@@ -82,27 +130,34 @@ impl World {
         let Some(op) = ops.last().cloned() else {
             return;
         };
+        let missing = op
+            .touches()
+            .into_iter()
+            .find(|&(page, access)| self.rights(node, page) < needs(access));
+        if let Some((page, access)) = missing {
+            let thread = &mut self.threads[index];
+            thread.at = At::Waits;
+            thread.faults += 1;
+            thread.most_faults = thread.most_faults.max(thread.faults);
+            return self.fault(node, token, page, access);
+        }
         match op {
             Op::Touch(pages) => {
-                let missing = pages
-                    .iter()
-                    .find(|&&(page, access)| self.rights(node, page) < needs(access))
-                    .copied();
-                match missing {
-                    Some((page, access)) => {
-                        let thread = &mut self.threads[index];
-                        thread.at = At::Waits;
-                        thread.faults += 1;
-                        thread.most_faults = thread.most_faults.max(thread.faults);
-                        self.fault(node, token, page, access);
-                    }
-                    None => {
-                        for (page, access) in pages {
-                            self.touch(node, page, access);
-                        }
-                        self.next_op(index);
-                    }
+                for (page, access) in pages {
+                    self.touch(node, page, access);
                 }
+                self.next_op(index);
+            }
+            Op::Load(variable) => {
+                let loaded = variable.of(self.touch(node, variable.page, Access::Read));
+                self.threads[index].outcomes.push(Outcome::Loaded(loaded));
+                self.next_op(index);
+            }
+            Op::Store(variable, value) => {
+                let before = self.touch(node, variable.page, Access::Read);
+                self.write(node, variable.page, variable.within(before, value));
+                self.threads[index].outcomes.push(Outcome::Stored);
+                self.next_op(index);
             }
             Op::Discard(first, pages) => {
                 self.threads[index].at = At::Waits;
@@ -123,7 +178,7 @@ impl World {
 
     fn next_op(&mut self, index: usize) {
         let thread = &mut self.threads[index];
-        thread.ops.pop();
+        thread.done = thread.ops.pop();
         thread.faults = 0;
         thread.at = if thread.ops.is_empty() {
             At::Done
@@ -132,27 +187,33 @@ impl World {
         };
     }
 
-    fn touch(&mut self, node: NodeId, page: PageIndex, access: Access) {
+    /// Reads a page, checks what is read, and writes another number if it is to be written.
+    fn touch(&mut self, node: NodeId, page: PageIndex, access: Access) -> u64 {
         let frame = self.machines[usize::from(node.0)]
             .frames
             .get(&page)
             .copied();
         let Some(value) = frame else {
-            return self.complain(format!("{page:?} is mapped at {node:?} without a frame"));
+            self.complain(format!("{page:?} is mapped at {node:?} without a frame"));
+            return 0;
         };
         if !self.discarding.contains_key(&page) {
             self.check_read(node, page, value);
         }
         if access == Access::Write {
             self.last_value += 1;
-            let value = self.last_value;
-            let machine = self.machine(node);
-            machine.frames.insert(page, value);
-            machine.written.insert(page);
-            self.expected.insert(page, Expected::Known(value));
-            if let Some((_, written)) = self.discarding.get_mut(&page) {
-                *written = true;
-            }
+            self.write(node, page, self.last_value);
+        }
+        value
+    }
+
+    fn write(&mut self, node: NodeId, page: PageIndex, value: u64) {
+        let machine = self.machine(node);
+        machine.frames.insert(page, value);
+        machine.written.insert(page);
+        self.expected.insert(page, Expected::Known(value));
+        if let Some((_, written)) = self.discarding.get_mut(&page) {
+            *written = true;
         }
     }
 
@@ -196,19 +257,25 @@ impl World {
                 }
                 self.next_op(index);
             }
-            (Some(Op::Touch(pages)), Err(Failure::Lost)) => {
-                let node = self.threads[index].node;
-                if !pages
-                    .iter()
-                    .any(|(page, _)| self.lost.contains(page) || self.discarding.contains_key(page))
-                {
-                    self.complain(format!(
-                        "{node:?} is told that one of {pages:?} is lost; none is"
-                    ));
-                }
+            (Some(op), Err(Failure::Lost)) => {
+                self.told_of_loss(index, &op);
                 self.next_op(index);
             }
             _ => {}
+        }
+    }
+
+    fn told_of_loss(&mut self, index: usize, op: &Op) {
+        let node = self.threads[index].node;
+        let may_be =
+            |page: &PageIndex| self.lost.contains(page) || self.discarding.contains_key(page);
+        if !op.touches().iter().any(|(page, _)| may_be(page)) {
+            self.complain(format!(
+                "{node:?} is told of a loss by {op:?}; there is none"
+            ));
+        }
+        if matches!(op, Op::Load(_) | Op::Store(..)) {
+            self.threads[index].outcomes.push(Outcome::Lost);
         }
     }
 

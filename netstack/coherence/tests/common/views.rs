@@ -1,10 +1,22 @@
 //! Nodes that die, and views that the others are told of.
 
 use super::{Machine, World};
-use darner_coherence::{Epoch, Event, Grant, Message, NodeId, PageIndex, Slices, View};
+use darner_coherence::{
+    Epoch, Event, Grant, Message, Node, NodeId, PageIndex, Slices, State, View,
+};
+use std::collections::BTreeSet;
 
 /// How many pages tests use.
 const PAGES: u64 = 8;
+
+/// A page that lives if these nodes do until the view has changed: one of them has it, or
+/// it is on its way between them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Vouch {
+    pub epoch: Epoch,
+    pub page: PageIndex,
+    pub nodes: BTreeSet<NodeId>,
+}
 
 impl World {
     /// A node dies, its links with it, and the others are to be told, unless fewer than two
@@ -21,6 +33,10 @@ impl World {
                 self.lost.insert(page);
             }
         }
+        if self.is_changing() {
+            self.lost.extend(&self.moved);
+        }
+        self.vouched.retain(|vouch| !vouch.nodes.contains(&node));
         self.machines[usize::from(node.0)] = Machine {
             dead: true,
             ..Machine::default()
@@ -85,7 +101,6 @@ impl World {
                 .nodes
                 .iter()
                 .any(|other| other.home().owns(page) && other.home().may_hold(node, page))
-            || self.nodes.iter().any(|other| other.home().is_moving(page))
             || on_the_way.any(carries)
     }
 
@@ -99,7 +114,78 @@ impl World {
             self.untold.remove(&node);
         }
         if let Some(view) = view {
+            self.vouch(node, &view);
             self.event(node, Event::View(view));
         }
+    }
+
+    /// Notes what a node has that is about to be told of a view.
+    fn vouch(&mut self, node: NodeId, view: &View) {
+        let epoch = view.epoch;
+        let world = &*self;
+        let pages = || (0..PAGES).map(PageIndex);
+        let here = pages().filter_map(|page| Some((page, world.who_has(node, page, view)?)));
+        let coming = view.members.iter().flat_map(|&from| {
+            pages()
+                .filter(move |&page| world.adopts(from, node, page))
+                .map(move |page| (page, BTreeSet::from([from, node])))
+        });
+        let vouched: Vec<_> = here.chain(coming).collect();
+        self.vouched.extend(
+            vouched
+                .into_iter()
+                .map(|(page, nodes)| Vouch { epoch, page, nodes }),
+        );
+    }
+
+    /// Who has to live for a page to live, if this node has it, as far as it can know: a copy that
+    /// it may use, or, as the home, bytes that are current.
+    fn who_has(&self, node: NodeId, page: PageIndex, view: &View) -> Option<BTreeSet<NodeId>> {
+        let this = &self.nodes[usize::from(node.0)];
+        let agent = this.agent();
+        if agent.is_leaving(page) {
+            return None;
+        }
+        if agent.held().any(|(held, _)| held == page) {
+            return Some(BTreeSet::from([node]));
+        }
+        let home = this.home();
+        if !home.is_quiet_about_views() || !home.keeps(page, &view.members) {
+            return None;
+        }
+        match home.record(page).state {
+            State::Idle | State::Shared { .. } => Some(BTreeSet::from([node])),
+            // It has dropped its copy in silence, or will say that it has one.
+            State::Exclusive { owner } => {
+                let settled = view.members.contains(&owner)
+                    && !home.is_busy(page)
+                    && !self.nodes[usize::from(owner.0)].agent().awaits(page);
+                settled.then(|| BTreeSet::from([node, owner]))
+            }
+            State::Owned { .. } | State::Lost => None,
+        }
+    }
+
+    /// Whether a page is on its way to its new home.
+    fn adopts(&self, from: NodeId, to: NodeId, page: PageIndex) -> bool {
+        let link = self.links.get(&(from, to));
+        let keeps = !self.nodes[usize::from(to.0)].agent().is_leaving(page);
+        keeps && link.into_iter().flatten().any(|came| {
+            matches!(came.packet.message, Message::Adopt { page: adopted, .. } if adopted == page)
+        })
+    }
+
+    fn is_changing(&self) -> bool {
+        !self.untold.is_empty() || self.live().any(|node| !node.home().is_quiet_about_views())
+    }
+
+    /// Whether a view changes, and somebody has yet to be told of two. What homes claim of pages that had
+    /// moved is not said twice.
+    pub fn is_changing_twice(&self) -> bool {
+        self.untold.values().any(|views| views.len() > 1)
+    }
+
+    pub fn live(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| !self.dead(node.id()))
     }
 }

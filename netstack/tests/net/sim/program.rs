@@ -94,7 +94,7 @@ impl Conn {
         let count = self.stream.received.pop_slice(buffer);
         if count > 0 {
             self.nothing_to_read = None;
-            if state.wants_attention() {
+            if state.wants_room(&self.stream.received) {
                 world.host_mut(self.host).attend(state.id);
             }
             return Read::Bytes(count);

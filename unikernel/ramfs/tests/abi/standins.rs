@@ -197,6 +197,7 @@ pub mod net {
     use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
     use std::time::Duration;
 
+    use darner_netstack::socket::Way;
     use darner_netstack::{Error, Reply, Request, Stack, Wait};
 
     use super::sched::WaitQueue;
@@ -286,6 +287,11 @@ pub mod net {
             answer: None,
         };
         thread().send(asked).expect("the thread does not end");
+    }
+
+    /// This thread sleeps in its channel, which wakes it for everything.
+    pub fn tell_with_others(request: Request<WaitPoint>, _: Way) {
+        tell(request);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Chunks that go home: to the owner's zones and to others'.
 
+use core::alloc::Layout;
 use core::sync::atomic::Ordering;
 
 use super::first_chunk;
@@ -145,7 +146,7 @@ impl<'a, E: Environment> Batch<'a, E> {
         if address.wrapping_sub(self.first) >= self.length
             && let Err(misuse) = self.turn_to(address)
         {
-            return self.part.heap().refuse(misuse, address);
+            return self.astray(misuse, address);
         }
         let Some(chunk) = self.fixed.chunk_at(address.wrapping_sub(self.first)) else {
             return self.part.heap().refuse(Misuse::NotTheStart, address);
@@ -158,6 +159,18 @@ impl<'a, E: Environment> Batch<'a, E> {
             return self.part.heap().refuse(Misuse::Double, address);
         }
         self.bits |= bit;
+    }
+
+    /// A chunk that is none of this heap's.
+    #[cold]
+    fn astray(&self, misuse: Misuse, address: usize) {
+        let heap = self.part.heap();
+        match Layout::from_size_align(self.fixed.size as usize, 1) {
+            Ok(layout) if heap.environment.is_elsewhere(address) => {
+                heap.environment.free_elsewhere(address, layout);
+            }
+            _ => heap.refuse(misuse, address),
+        }
     }
 
     /// Goes on with the zone of the chunk at this address.

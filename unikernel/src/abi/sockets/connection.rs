@@ -16,6 +16,9 @@ use super::baton::Baton;
 use super::socket::{Patience, Take};
 use crate::net::{self, WaitPoint};
 
+/// So many bytes at a time are read from a stream, rather than from a dialogue: some segments.
+const MUCH: usize = 4096;
+
 /// The program's end of a connection.
 pub struct Connection {
     state: alloc::sync::Arc<StreamState<WaitPoint>>,
@@ -109,7 +112,7 @@ impl Connection {
             let count = self.received.with(|ring| copy_out(ring, buffer, take));
             if count > 0 {
                 if take == Take::Away {
-                    self.tell();
+                    self.tell_of_room(count);
                 }
                 return Ok(count);
             }
@@ -165,6 +168,15 @@ impl Connection {
     /// Has the protocol thread look, unless it is about to.
     fn tell(&self) {
         if self.state.wants_attention() {
+            net::tell(Request::Attend(self.id()));
+        }
+    }
+
+    /// Has the protocol thread look if it waits for room, or if much has been read: it may
+    /// have to tell the other end, and a stream is slower when that is put off.
+    fn tell_of_room(&self, count: usize) {
+        let is_due = || self.state.wants_room(&self.received_view);
+        if (count >= MUCH && self.state.wants_attention()) || is_due() {
             net::tell(Request::Attend(self.id()));
         }
     }

@@ -138,7 +138,7 @@ impl DatagramSocket {
             unsent.is_none().then_some(())
         })?;
         if self.state.wants_attention() {
-            net::tell(Request::Attend(self.id()));
+            net::tell_with_others(Request::Attend(self.id()), self.state.way());
         }
         Ok(buffer.len())
     }

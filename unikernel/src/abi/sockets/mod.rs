@@ -171,37 +171,31 @@ fn get_option(
 }
 
 /// Starts the network. It starts by itself.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_network_init() -> i32 {
     0
 }
 
 /// Looks a host name up: an address of 4 or 16 bytes (`len`).
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_getaddrbyname(name: *const c_char, inaddr: *mut u8, len: usize) -> i32 {
     answer(names::one_address(name, inaddr, len))
 }
 
 /// Takes a connection from a listening socket; blocks while there is none.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_accept(s: i32, addr: *mut sockaddr, addrlen: *mut socklen_t) -> i32 {
     answer(accept(s, addr, addrlen))
 }
 
 /// Gives a socket its own address.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_bind(s: i32, name: *const sockaddr, namelen: socklen_t) -> i32 {
     answer(bind(s, name, namelen))
 }
 
 /// Connects a socket to an address.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_connect(s: i32, name: *const sockaddr, namelen: socklen_t) -> i32 {
     answer(connect(s, name, namelen))
 }
 
 /// Receives from a connected socket.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_recv(socket: i32, buf: *mut u8, len: usize, flags: i32) -> isize {
     sys_recvfrom(
         socket,
@@ -214,7 +208,6 @@ pub extern "C" fn sys_recv(socket: i32, buf: *mut u8, len: usize, flags: i32) ->
 }
 
 /// Receives, and tells from whom.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_recvfrom(
     socket: i32,
     buf: *mut u8,
@@ -233,19 +226,16 @@ pub extern "C" fn sys_recvfrom(
 }
 
 /// Tells the other end's address.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_getpeername(s: i32, into: *mut sockaddr, namelen: *mut socklen_t) -> i32 {
     answer(name(s, into, namelen, Socket::peer))
 }
 
 /// Tells a socket's own address.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_getsockname(s: i32, into: *mut sockaddr, namelen: *mut socklen_t) -> i32 {
     answer(name(s, into, namelen, |socket| Ok(socket.local())))
 }
 
 /// Reads a socket's option.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_getsockopt(
     s: i32,
     level: i32,
@@ -257,7 +247,6 @@ pub extern "C" fn sys_getsockopt(
 }
 
 /// Changes a socket's option.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_setsockopt(
     s: i32,
     level: i32,
@@ -274,20 +263,17 @@ pub extern "C" fn sys_setsockopt(
 }
 
 /// Makes a socket wait for connections.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_listen(s: i32, backlog: i32) -> i32 {
     let listen = |open: Open| open.socket().listen(backlog);
     answer(Open::get(s).and_then(listen).map(|()| 0))
 }
 
 /// Sends by a connected socket.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_send(s: i32, mem: *const c_void, len: usize, flags: i32) -> isize {
     sys_sendto(s, mem, len, flags, core::ptr::null(), 0)
 }
 
 /// Sends to an address.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_sendto(
     s: i32,
     mem: *const c_void,
@@ -310,25 +296,21 @@ pub extern "C" fn sys_sendto(
 }
 
 /// Ends one or both directions of a connection.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_shutdown(sockfd: i32, how: i32) -> i32 {
     answer(shut_down(sockfd, how))
 }
 
 /// The former name of [`sys_shutdown`].
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_shutdown_socket(s: i32, how: i32) -> i32 {
     answer(shut_down(s, how))
 }
 
 /// Makes a socket.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_socket(domain: i32, kind: i32, protocol: i32) -> i32 {
     answer(socket(domain, kind, protocol))
 }
 
 /// Looks host and service names up: a list for [`sys_freeaddrinfo`], or an `EAI_*` number.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_getaddrinfo(
     nodename: *const c_char,
     servname: *const c_char,
@@ -342,7 +324,6 @@ pub extern "C" fn sys_getaddrinfo(
 }
 
 /// Gives back what [`sys_getaddrinfo`] made.
-#[unsafe(no_mangle)]
 pub extern "C" fn sys_freeaddrinfo(ai: *mut addrinfo) {
     names::free(ai);
 }

@@ -1,6 +1,7 @@
 //! Return addresses along the frame-pointer chain.
 
 use crate::boot;
+use crate::layout::{KERNEL_STACKS, KERNEL_STACKS_END};
 use crate::memory::paging;
 
 /// The caller's frame pointer.
@@ -42,10 +43,16 @@ pub fn walk(first: Option<u64>, frame: u64, mut each: impl FnMut(u64)) {
             Some(address) => each(address),
             None => return,
         }
-        // Stacks grow down: an outer frame is above.
-        if next <= frame {
+        // Stacks grow down: an outer frame is above. But the program's frames are outside of
+        // those on the kernel stack.
+        let leaves_kernel = is_kernel_stack(frame) && !is_kernel_stack(next);
+        if next <= frame && !leaves_kernel {
             return;
         }
         frame = next;
     }
+}
+
+fn is_kernel_stack(address: u64) -> bool {
+    (KERNEL_STACKS..KERNEL_STACKS_END).contains(&address)
 }

@@ -1,11 +1,14 @@
 //! Exceptions: they name what the program (or the kernel) did and end the node.
 
 use core::fmt::Write;
+use core::sync::atomic::Ordering;
 
+use x86_64::instructions::interrupts;
 use x86_64::registers::control::Cr2;
 
 use super::idt::TrapFrame;
 use super::percpu;
+use crate::cluster::{self, NoAccess};
 use crate::memory::{paging, stacks};
 use crate::trace::{self, Kind};
 use crate::{boot, console, layout, panic, sched};
@@ -65,6 +68,42 @@ pub extern "C" fn exception(frame: &TrapFrame) -> ! {
         panic::backtrace(Some(frame.rip), frame.rbp);
     }
     panic::end(EXIT_STATUS)
+}
+
+/// Whether an access that faulted can wait for its page: the page is cluster memory, and the
+/// thread is where it may block. Interrupts are off.
+pub fn may_wait(frame: &TrapFrame, address: u64) -> bool {
+    const INTERRUPTS: u64 = 1 << 9;
+    let cpu = percpu::this_cpu();
+    cluster::covers(address)
+        && frame.rflags & INTERRUPTS != 0
+        && !cpu.is_critical()
+        // The idle context has no stack to wait on.
+        && cpu.kernel_stack.load(Ordering::Relaxed) != 0
+}
+
+/// Waits until the page may be accessed as it was tried. On the thread's kernel stack, in
+/// thread context. What cannot be had ends the program.
+pub extern "C" fn wait_for_page(address: u64, frame: &TrapFrame) {
+    let write = frame.error & WRITE != 0;
+    let fetch = frame.error & FETCH != 0;
+    let result = match fetch {
+        true => Err(NoAccess::Wild),
+        false => cluster::fault(address, write),
+    };
+    match result {
+        Ok(()) => {}
+        Err(NoAccess::Lost) => panic::lost(format_args!(
+            "the only copy of the memory at {address:#x} was on a node that is gone"
+        )),
+        Err(NoAccess::Wild) => {
+            interrupts::disable();
+            // SAFETY: the register only says where the last page fault was. Others have come since
+            // this one, and the report is about this one.
+            unsafe { core::arch::asm!("mov cr2, {}", in(reg) address, options(nostack, nomem)) };
+            exception(frame);
+        }
+    }
 }
 
 fn describe(frame: &TrapFrame, text: &mut ArrayText) {

@@ -4,7 +4,9 @@
 //! pushes no error code) and joins one of two paths, on the stack that the task
 //! state names for it:
 //!
-//! * an *exception* ends the program: all registers are saved for the report;
+//! * an *exception* ends the program: all registers are saved for the report. But an access to
+//!   cluster memory that this node has no right to *waits* for it, as a call would, and then
+//!   is done again;
 //! * an *interrupt* saves all registers and runs its handler with interrupts off.
 //!   Then it returns, or first lets other threads run in one of two [`Onward`] ways.
 //!
@@ -21,6 +23,10 @@
 //!   be moved to another CPU. The vector state is saved for that. (Not by XSAVEOPT,
 //!   which leaves out what has not changed since it was last loaded from the same
 //!   address: the area is on the stack, where others have written since.)
+//!
+//! Interrupts are on meanwhile. But before interrupt threads run they come on in a critical
+//! section only: else another interrupt that finds the same threads due, and one more on top of
+//! that, might come for as long as there is room on the stack.
 //!
 //! Afterwards, interrupts being off again, it is asked anew what is to be done, until
 //! there is nothing.
@@ -107,7 +113,9 @@ global_asm!(
     "push 0",
     ".endif",
     "push vector",
-    ".if vector < 32",
+    ".if vector == 14",
+    "jmp {page_fault}",
+    ".elseif vector < 32",
     "jmp {exception}",
     ".else",
     "jmp {interrupt}",
@@ -116,6 +124,7 @@ global_asm!(
     ".endr",
     ".popsection",
     exception = sym exception_entry,
+    page_fault = sym page_fault_entry,
     interrupt = sym interrupt_entry,
 );
 
@@ -158,6 +167,101 @@ unsafe extern "C" fn exception_entry() {
     )
 }
 
+/// Page faults. Those that end the program do not come back.
+///
+/// The kernel's code has nothing in vector registers, and its callers expect nothing there.
+#[unsafe(naked)]
+unsafe extern "C" fn page_fault_entry() {
+    naked_asm!(
+        save_registers!(),
+        "mov rdi, rsp",
+        "mov rbx, rsp",
+        "and rsp, -16",
+        "call {handler}",
+        // The saved words go to the thread's kernel stack; the fault stack is free then.
+        "lea rdi, [rax - {frame_bytes}]",
+        "mov rsi, rbx",
+        "mov rsp, rdi",
+        "mov ecx, {frame_words}",
+        "rep movsq",
+        "mov rbx, rsp",
+        "mov r12, rdx",
+        "mov rdi, rbx",
+        "call {is_in_kernel}",
+        "mov r13d, eax",
+        "test eax, eax",
+        "jnz 3f",
+        "call {vector_bytes}",
+        "sub rsp, rax",
+        "and rsp, -64",
+        "mov rdi, rsp",
+        "call {save_vector}",
+        "3:",
+        "mov r14, rsp",
+        "sti",
+        "mov rdi, r12",
+        "mov rsi, rbx",
+        "call {wait}",
+        "cli",
+        "test r13d, r13d",
+        "jnz 4f",
+        "mov rdi, r14",
+        "call {load_vector}",
+        "4:",
+        "mov rsp, rbx",
+        "pop r15
+         pop r14
+         pop r13
+         pop r12
+         pop r11
+         pop r10
+         pop r9
+         pop r8
+         pop rbp
+         pop rdi
+         pop rsi
+         pop rdx
+         pop rcx
+         pop rbx
+         pop rax
+         add rsp, 16
+         iretq",
+        handler = sym page_fault,
+        wait = sym faults::wait_for_page,
+        is_in_kernel = sym is_in_kernel,
+        frame_bytes = const size_of::<TrapFrame>(),
+        frame_words = const size_of::<TrapFrame>() / 8,
+        vector_bytes = sym vector_bytes,
+        save_vector = sym save_vector,
+        load_vector = sym load_vector,
+    )
+}
+
+/// What the entry of page faults is told: above which address on the thread's kernel stack
+/// there is room, and where the access was. In two registers.
+#[repr(C)]
+struct Wanted {
+    stack: u64,
+    address: u64,
+}
+
+/// Lets a page fault wait if it may, or ends the program. Interrupts are off.
+extern "C" fn page_fault(frame: &TrapFrame) -> Wanted {
+    let address = x86_64::registers::control::Cr2::read_raw();
+    if !faults::may_wait(frame, address) {
+        faults::exception(frame);
+    }
+    trace::event(Kind::Fault, address);
+    Wanted {
+        stack: stack_for(frame),
+        address,
+    }
+}
+
+extern "C" fn is_in_kernel(frame: &TrapFrame) -> u32 {
+    boot::is_kernel_text(frame.rip).into()
+}
+
 /// Interrupts: see the module's essay.
 #[unsafe(naked)]
 unsafe extern "C" fn interrupt_entry() {
@@ -179,13 +283,13 @@ unsafe extern "C" fn interrupt_entry() {
         "mov rbx, rsp",
         // The interrupt stack is free for the next one.
         "3:",
-        "sti",
         "cmp eax, {another_thread}",
         "je 4f",
         "call {interrupt_threads}",
         "jmp 5f",
         // The vector state goes below, 64-aligned; its size is known at boot.
         "4:",
+        "sti",
         "call {vector_bytes}",
         "sub rsp, rax",
         "and rsp, -64",

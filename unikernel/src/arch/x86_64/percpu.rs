@@ -55,7 +55,7 @@ pub struct PerCpu {
     /// What has been put off until the CPU is in none: [`Deferred`] bits.
     deferred: AtomicU32,
     /// Top of the kernel stack of the thread that runs here (0: may not be
-    /// preempted). Read by the interrupt entry.
+    /// preempted). Read by the interrupt entry and by the ABI's.
     pub kernel_stack: AtomicU64,
     /// The TLB shootdown that this CPU has seen last.
     pub tlb_seen: AtomicU64,
@@ -98,6 +98,8 @@ static ONLINE: AtomicUsize = AtomicUsize::new(0);
 /// Byte offset of the thread id, for [`current_tid`].
 pub const TID: usize = offset_of!(PerCpu, tid);
 const _: () = assert!(TID == 8, "the thread id is where the accessor reads it");
+/// Byte offset of [`PerCpu::kernel_stack`], for the ABI's entry.
+pub const KERNEL_STACK: usize = offset_of!(PerCpu, kernel_stack);
 const INDEX: usize = offset_of!(PerCpu, index);
 const SCHEDULER: usize = offset_of!(PerCpu, scheduler);
 const PROGRAM_HEAP: usize = offset_of!(PerCpu, program_heap);

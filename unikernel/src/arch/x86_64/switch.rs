@@ -46,18 +46,20 @@ pub unsafe fn switch(save: *mut usize, load: usize) {
     }
 }
 
-/// Lays out a new context on the stack that ends at `top` so that the first
-/// switch to it calls `start`, then `entry(arg)` and, if that returns, `exit`. Returns
-/// the stack pointer for [`switch`].
+/// Lays out a new context on the kernel stack that ends at `top` so that the first
+/// switch to it calls `start`, then `entry(arg)` and, if that returns, `exit`. `entry` runs on
+/// the stack that ends at `program_stack` if there is one. Returns the stack pointer for
+/// [`switch`].
 ///
 /// # Safety
-/// The 128 bytes below `top` must be writable and unused; `top` is 16-aligned.
+/// The 128 bytes below `top` must be writable and unused; both stacks' ends are 16-aligned.
 pub unsafe fn prepare(
     top: u64,
     start: extern "C" fn(),
     entry: extern "C" fn(usize),
     arg: usize,
     exit: extern "C" fn() -> !,
+    program_stack: Option<u64>,
 ) -> u64 {
     let words: [u64; 8] = [
         // MXCSR all exceptions masked, x87 control word likewise.
@@ -67,7 +69,7 @@ pub unsafe fn prepare(
         entry as *const () as u64,
         arg as u64,
         exit as *const () as u64,
-        0,
+        program_stack.unwrap_or(0),
         0,
     ];
     let sp = top - core::mem::size_of_val(&words) as u64;
@@ -84,13 +86,19 @@ unsafe extern "C" fn first_steps() {
         "pop r13",
         "pop r14",
         "pop r15",
+        "pop rbx",
         "fninit",
         // The end of the frame chain.
         "xor ebp, ebp",
         "and rsp, -16",
         "call r12",
+        "mov r12, rsp",
+        "test rbx, rbx",
+        "cmovnz rsp, rbx",
         "mov rdi, r14",
         "call r13",
+        // What is on the kernel stack is from calls that are over.
+        "mov rsp, r12",
         "call r15",
         "ud2",
     )

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
-use pci_types::{ConfigRegionAccess, PciAddress};
+use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
 use x86_64::instructions::port::Port;
 
 use crate::layout::{LARGE_PAGE, PAGE};
@@ -18,9 +18,9 @@ const ENABLE: u32 = 1 << 31;
 /// Bytes of configuration that a function has in memory.
 const FUNCTION: u64 = PAGE;
 
-/// One way to the configuration of a segment's functions. Boot.
+/// One way to the configuration of the functions of segment 0. Boot.
 pub enum Access {
-    /// By ports; 256 bytes of each function, in segment 0.
+    /// By ports.
     Ports,
     /// In memory.
     Memory(Window),
@@ -45,6 +45,39 @@ impl Access {
         has_ports().then_some(Self::Ports)
     }
 
+    /// Reads a register of a function. Reading has no effect, as far as is used here.
+    pub fn read(&self, address: DeviceFunction, offset: u8) -> u32 {
+        match self {
+            Self::Ports => {
+                select(address, offset);
+                // SAFETY: the data port, when a register is selected.
+                unsafe { Port::new(DATA).read() }
+            }
+            Self::Memory(window) => match window.register(address, offset) {
+                // SAFETY: a register in the window, which is mapped.
+                Some(register) => unsafe { register.read_volatile() },
+                None => NOTHING,
+            },
+        }
+    }
+
+    /// Writes a register of a function, which has what effect the function gives it.
+    pub fn write(&self, address: DeviceFunction, offset: u8, value: u32) {
+        match self {
+            Self::Ports => {
+                select(address, offset);
+                // SAFETY: as for `read`.
+                unsafe { Port::new(DATA).write(value) };
+            }
+            Self::Memory(window) => {
+                if let Some(register) = window.register(address, offset) {
+                    // SAFETY: as for `read`.
+                    unsafe { register.write_volatile(value) };
+                }
+            }
+        }
+    }
+
     /// The bus where the search begins.
     pub fn first_bus(&self) -> u8 {
         match self {
@@ -66,13 +99,13 @@ fn has_ports() -> bool {
 
 impl Window {
     /// Where the register is mapped; `None`: it is outside of the window.
-    fn register(&self, address: PciAddress, offset: u16) -> Option<*mut u32> {
+    fn register(&self, address: DeviceFunction, offset: u8) -> Option<*mut u32> {
         let buses = self.place.first_bus..=self.place.last_bus;
-        if address.segment() != self.place.segment || !buses.contains(&address.bus()) {
+        if !buses.contains(&address.bus) {
             return None;
         }
-        let bus = u64::from(address.bus() - self.place.first_bus);
-        let function = bus << 8 | u64::from(address.device()) << 3 | u64::from(address.function());
+        let bus = u64::from(address.bus - self.place.first_bus);
+        let function = bus << 8 | u64::from(address.device) << 3 | u64::from(address.function);
         let at = function * FUNCTION + u64::from(offset);
         let part = at / LARGE_PAGE * LARGE_PAGE;
         let mut mapped = self.mapped.borrow_mut();
@@ -89,10 +122,10 @@ impl Window {
     }
 }
 
-fn select(address: PciAddress, offset: u16) {
-    let function = u32::from(address.bus()) << 16
-        | u32::from(address.device()) << 11
-        | u32::from(address.function()) << 8;
+fn select(address: DeviceFunction, offset: u8) {
+    let function = u32::from(address.bus) << 16
+        | u32::from(address.device) << 11
+        | u32::from(address.function) << 8;
     // SAFETY: selecting a register has no effect but on the next access by the data port.
     unsafe { Port::new(ADDRESS).write(ENABLE | function | u32::from(offset & 0xfc)) };
 }
@@ -100,35 +133,16 @@ fn select(address: PciAddress, offset: u16) {
 /// What reading gives where there is nothing.
 const NOTHING: u32 = !0;
 
-impl ConfigRegionAccess for Access {
-    unsafe fn read(&self, address: PciAddress, offset: u16) -> u32 {
-        match self {
-            Self::Ports => {
-                select(address, offset);
-                // SAFETY: the data port, when a register is selected.
-                unsafe { Port::new(DATA).read() }
-            }
-            Self::Memory(window) => match window.register(address, offset) {
-                // SAFETY: a register in the window, which is mapped.
-                Some(register) => unsafe { register.read_volatile() },
-                None => NOTHING,
-            },
-        }
+impl ConfigurationAccess for &Access {
+    fn read_word(&self, function: DeviceFunction, offset: u8) -> u32 {
+        self.read(function, offset)
     }
 
-    unsafe fn write(&self, address: PciAddress, offset: u16, value: u32) {
-        match self {
-            Self::Ports => {
-                select(address, offset);
-                // SAFETY: as for `read`; the caller vouches for the value.
-                unsafe { Port::new(DATA).write(value) };
-            }
-            Self::Memory(window) => {
-                if let Some(register) = window.register(address, offset) {
-                    // SAFETY: as for `read`; the caller vouches for the value.
-                    unsafe { register.write_volatile(value) };
-                }
-            }
-        }
+    fn write_word(&mut self, function: DeviceFunction, offset: u8, value: u32) {
+        self.write(function, offset, value);
+    }
+
+    unsafe fn unsafe_clone(&self) -> Self {
+        self
     }
 }

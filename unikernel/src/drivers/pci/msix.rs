@@ -3,15 +3,25 @@
 
 use core::ptr::NonNull;
 
-use pci_types::EndpointHeader;
-use pci_types::capability::{MsixCapability, PciCapability};
+use virtio_drivers::transport::pci::bus::{DeviceFunction, PciRoot};
 
 use super::Access;
 use crate::arch::apic;
 use crate::memory::paging;
 
-/// Words of an entry (PCI Local Bus Specification 3.0, 6.8.2): address, its upper half,
-/// data, control.
+/// The capability (PCI Local Bus Specification 3.0, 6.8.2): its number, and what the upper half
+/// of its first word holds.
+const CAPABILITY: u8 = 0x11;
+const ENABLED: u16 = 1 << 15;
+const MASKED: u16 = 1 << 14;
+/// One less than the entries.
+const LAST_ENTRY: u16 = (1 << 11) - 1;
+/// Where its second word is. Its lowest bits are the number of the table's memory, the others
+/// where the table is in that.
+const TABLE: u8 = 4;
+const MEMORY: u32 = 0b111;
+
+/// Words of an entry: address, its upper half, data, control.
 const WORDS: usize = 4;
 const UNMASKED: u32 = 0;
 
@@ -28,15 +38,18 @@ unsafe impl Send for Msix {}
 impl Msix {
     /// The table of `function`, which interrupts by it from now on, once entries are set.
     /// `None`: it has none, or its place is not known.
-    pub fn enable(access: &Access, function: &EndpointHeader) -> Option<Self> {
-        let mut capability = find(access, function)?;
-        let address = function.header().address();
-        let memory = super::memory(access, address, capability.table_bar()).ok()?;
-        let entries = capability.table_size();
+    pub fn enable(access: &Access, function: DeviceFunction) -> Option<Self> {
+        let capability = PciRoot::new(access)
+            .capabilities(function)
+            .take(super::MOST_CAPABILITIES)
+            .find(|capability| capability.id == CAPABILITY)?;
+        let place = access.read(function, capability.offset.checked_add(TABLE)?);
+        let memory = super::memory(access, function, (place & MEMORY) as u8)?;
+        let entries = (capability.private_header & LAST_ENTRY) + 1;
         let bytes = usize::from(entries) * WORDS * size_of::<u32>();
-        let table = paging::map_device(memory + u64::from(capability.table_offset()), bytes as u64);
-        capability.set_enabled(true, access);
-        capability.set_function_mask(false, access);
+        let table = paging::map_device(memory + u64::from(place & !MEMORY), bytes as u64);
+        let control = capability.private_header & !MASKED | ENABLED;
+        access.write(function, capability.offset, u32::from(control) << 16);
         Some(Self {
             table: NonNull::new(table as *mut u32)?,
             entries,
@@ -62,14 +75,4 @@ impl Msix {
         }
         Some(entry)
     }
-}
-
-fn find(access: &Access, function: &EndpointHeader) -> Option<MsixCapability> {
-    function
-        .capabilities(access)
-        .take(super::MOST_CAPABILITIES)
-        .find_map(|capability| match capability {
-            PciCapability::MsiX(msix) => Some(msix),
-            _ => None,
-        })
 }

@@ -1,80 +1,58 @@
 //! Virtio devices: what all of them have in common, whatever bus they are on.
 //!
-//! Definitions are crate `virtio-spec`'s. [`pci`] and [`mmio`] are the two ways in which
-//! devices show themselves, [`queue`] is how buffers come and go; [`net`] and [`rng`] are
-//! the devices that the kernel uses. Section numbers are those of "Virtual I/O Device
-//! (VIRTIO) Version 1.2".
+//! Buses, registers and rings are crate `virtio-drivers`'; what that leaves to its user is here
+//! ([why](../../../../docs/decisions/0007-virtio-drivers.md)). [`pci`] and [`mmio`] open a device
+//! on either bus, [`signals`] is how it and the driver tell each other of progress, [`queue`] is
+//! how buffers come and go; [`net`] and [`rng`] are the devices that the kernel uses. Section
+//! numbers are those of "Virtual I/O Device (VIRTIO) Version 1.2".
 
+mod hal;
 pub mod mmio;
 pub mod net;
 pub mod pci;
-mod queue;
+pub mod queue;
 pub mod rng;
+pub mod signals;
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt::{self, Display};
-use core::ptr::NonNull;
+use core::mem::ManuallyDrop;
 
-use virtio_spec::{DeviceStatus, Id};
+use virtio_drivers::Error;
+use virtio_drivers::device::common::Feature;
+use virtio_drivers::queue::VirtQueue;
+use virtio_drivers::transport::pci::VirtioPciError;
+use virtio_drivers::transport::{DeviceStatus, DeviceType, SomeTransport, Transport};
 
-use self::queue::{Doorbell, Places, Queue};
-use super::interrupts::{Acknowledge, Interrupt};
+use self::queue::{Direction, Queue};
+use self::signals::Signals;
+use super::interrupts::Interrupt;
 
-/// How a device shows itself. Exclusive: nothing else touches the device.
-pub trait Transport: Send {
-    /// The features that the device offers.
-    fn offered(&mut self) -> u64;
-    /// Accepts features.
-    fn accept(&mut self, features: u64);
-    /// The status field.
-    fn status(&self) -> DeviceStatus;
-    /// Sets the status field; empty resets the device.
-    fn set_status(&mut self, status: DeviceStatus);
-    /// The most entries that a queue may have; 0: there is no such queue.
-    fn queue_entries(&mut self, queue: u16) -> u16;
-    /// Says where a queue is, and starts it. Gives what tells the device of new buffers.
-    fn start_queue(
-        &mut self,
-        queue: u16,
-        entries: u16,
-        places: Places,
-    ) -> Result<Doorbell, Refusal>;
-    /// What takes an interrupt back, where that is needed.
-    fn acknowledge(&self) -> Option<Acknowledge>;
-    /// Has `interrupt` come to this CPU for a queue that is not started yet. Boot.
-    fn route(&mut self, queue: u16, interrupt: &'static Interrupt) -> Result<(), Refusal>;
-    /// The device's own fields, and how many bytes of them can be read.
-    fn fields(&self) -> (NonNull<u8>, usize);
-    /// Changes when the device's own fields do.
-    fn generation(&self) -> u32;
-}
-
-/// A device that a bus has.
+/// A device that a bus has. Exclusive: nothing else touches it.
 pub struct Device {
     name: String,
-    kind: Id,
-    transport: Box<dyn Transport>,
-    features: u64,
+    /// Never dropped: that would wait for ever for a device that does not reset.
+    transport: ManuallyDrop<SomeTransport<'static>>,
+    signals: Box<dyn Signals>,
 }
 
-/// Features of the rings that are used where they are offered (chapter 6).
-const EVENT_IDX: u64 = 1 << 29;
-const VERSION_1: u64 = 1 << 32;
-
 impl Device {
-    fn new(name: String, kind: Id, transport: Box<dyn Transport>) -> Self {
+    fn new(
+        name: String,
+        transport: impl Into<SomeTransport<'static>>,
+        signals: impl Signals + 'static,
+    ) -> Self {
         Self {
             name,
-            kind,
-            transport,
-            features: 0,
+            transport: ManuallyDrop::new(transport.into()),
+            signals: Box::new(signals),
         }
     }
 
     /// What it is.
-    pub fn kind(&self) -> Id {
-        self.kind
+    pub fn kind(&self) -> DeviceType {
+        self.transport.device_type()
     }
 
     /// Where it is, for people.
@@ -83,107 +61,100 @@ impl Device {
     }
 
     /// Resets the device and agrees on those features that it offers and `choose`, which gets
-    /// to know these, gives, and on those that all devices need.
+    /// to know these, gives, and on the one that all devices need.
     pub fn negotiate(&mut self, choose: impl FnOnce(u64) -> u64) -> Result<u64, Refusal> {
         self.reset()?;
-        self.add_status(DeviceStatus::ACKNOWLEDGE);
+        self.transport.set_status(DeviceStatus::ACKNOWLEDGE);
         self.add_status(DeviceStatus::DRIVER);
-        let offered = self.transport.offered();
-        if offered & VERSION_1 == 0 {
+        let offered = self.transport.read_device_features();
+        let version_1 = Feature::VERSION_1.bits();
+        if offered & version_1 == 0 {
             return Err(Refusal::Legacy);
         }
-        self.features = offered & (choose(offered) | VERSION_1 | EVENT_IDX);
-        self.transport.accept(self.features);
+        let agreed = offered & (choose(offered) | version_1);
+        self.transport.write_driver_features(agreed);
         self.add_status(DeviceStatus::FEATURES_OK);
-        if !self.transport.status().contains(DeviceStatus::FEATURES_OK) {
-            return Err(Refusal::Features(self.features));
+        // The library does not look whether the device has kept it.
+        if !self
+            .transport
+            .get_status()
+            .contains(DeviceStatus::FEATURES_OK)
+        {
+            return Err(Refusal::Features(agreed));
         }
-        Ok(self.features)
+        Ok(agreed)
     }
 
     fn reset(&mut self) -> Result<(), Refusal> {
         /// A device of software resets at once.
         const READS: usize = 1_000_000;
         self.transport.set_status(DeviceStatus::empty());
-        let is_reset = (0..READS).any(|_| self.transport.status() == DeviceStatus::empty());
+        let is_reset = (0..READS).any(|_| self.transport.get_status() == DeviceStatus::empty());
         is_reset.then_some(()).ok_or(Refusal::Stuck)
     }
 
     fn add_status(&mut self, more: DeviceStatus) {
-        let status = self.transport.status() | more;
+        let status = self.transport.get_status() | more;
         self.transport.set_status(status);
     }
 
     /// An interrupt of this device, which has `wake` called.
     pub fn interrupt(&self, wake: fn()) -> &'static Interrupt {
-        Box::leak(Box::new(Interrupt::new(wake, self.transport.acknowledge())))
+        Box::leak(Box::new(Interrupt::new(wake, self.signals.acknowledge())))
     }
 
-    /// Makes queue number `index`, of at most `most` entries, a power of two.
-    pub fn queue(
+    /// Makes queue number `index`.
+    pub fn queue<D: Direction, const ENTRIES: usize>(
         &mut self,
         index: u16,
-        most: u16,
         interrupt: Option<&'static Interrupt>,
-    ) -> Result<Queue, Refusal> {
-        let entries = match self.transport.queue_entries(index).min(most) {
+    ) -> Result<Queue<D, ENTRIES>, Refusal> {
+        match self.transport.max_queue_size(index) {
             0 => return Err(Refusal::NoQueue(index)),
-            // Rings have powers of two (2.7).
-            entries => 1 << entries.ilog2(),
-        };
-        let queue = Queue::new(entries, self.features & EVENT_IDX != 0).ok_or(Refusal::Memory)?;
-        if let Some(interrupt) = interrupt {
-            self.transport.route(index, interrupt)?;
+            found if (found as usize) < ENTRIES => {
+                return Err(Refusal::ShortQueue {
+                    found,
+                    expected: ENTRIES,
+                });
+            }
+            _ => {}
         }
-        let doorbell = self.transport.start_queue(index, entries, queue.places())?;
-        Ok(queue.with(doorbell))
+        if let Some(interrupt) = interrupt {
+            self.signals.route(index, interrupt)?;
+        }
+        let ring = VirtQueue::new(&mut *self.transport, index, false, false)?;
+        Ok(Queue::new(Box::new(ring), self.signals.doorbell(index)?))
     }
 
     /// Has the device begin. Its queues are there.
     pub fn begin(&mut self) {
-        self.add_status(DeviceStatus::DRIVER_OK);
+        self.transport.finish_init();
     }
 
-    /// Has the device give up, after something went wrong before [`Device::begin`].
-    pub fn give_up(&mut self) {
+    /// Has the device give up, after something went wrong before [`Device::begin`]; its name.
+    pub fn give_up(mut self) -> String {
         self.add_status(DeviceStatus::FAILED);
+        self.name
     }
 
     /// Reads `N` fields of a byte, from `offset` on.
     pub fn byte_fields<const N: usize>(&self, offset: usize) -> Result<[u8; N], Refusal> {
-        let start = self.field_at(offset, N)?;
-        Ok(self.consistent(|| {
-            // SAFETY: the fields are mapped and have these bytes.
-            core::array::from_fn(|index| unsafe { start.add(index).read_volatile() })
-        }))
+        let read = || {
+            let mut bytes = [0; N];
+            for (index, byte) in bytes.iter_mut().enumerate() {
+                *byte = self.transport.read_config_space(offset + index)?;
+            }
+            Ok(bytes)
+        };
+        let fields = self.transport.read_consistent(read);
+        fields.map_err(|_| Refusal::Short(offset + N))
     }
 
     /// Reads the field of 16 bits at `offset`, which is even.
     pub fn half_field(&self, offset: usize) -> Result<u16, Refusal> {
-        let start = self.field_at(offset, size_of::<u16>())?.cast::<u16>();
-        // SAFETY: the fields are mapped, and this one is in them and aligned.
-        Ok(self.consistent(|| unsafe { start.read_volatile() }))
-    }
-
-    fn field_at(&self, offset: usize, bytes: usize) -> Result<NonNull<u8>, Refusal> {
-        let (start, found) = self.transport.fields();
-        let expected = offset + bytes;
-        if expected > found {
-            return Err(Refusal::Short { found, expected });
-        }
-        // SAFETY: in the fields.
-        Ok(unsafe { start.add(offset) })
-    }
-
-    /// What `read` gives while the fields do not change (2.5.3).
-    fn consistent<T>(&self, read: impl Fn() -> T) -> T {
-        loop {
-            let before = self.transport.generation();
-            let value = read();
-            if self.transport.generation() == before {
-                return value;
-            }
-        }
+        let read = || self.transport.read_config_space(offset);
+        let field = self.transport.read_consistent(read);
+        field.map_err(|_| Refusal::Short(offset + size_of::<u16>()))
     }
 }
 
@@ -200,15 +171,21 @@ pub enum Refusal {
     Silent,
     /// It has no such queue.
     NoQueue(u16),
-    /// Its own fields are too short.
-    Short {
-        /// How many bytes there are.
-        found: usize,
-        /// How many there must be.
+    /// A queue has too few entries.
+    ShortQueue {
+        /// How many it can have.
+        found: u32,
+        /// How many it must have.
         expected: usize,
     },
+    /// Its own fields have fewer bytes than these.
+    Short(usize),
     /// Its capabilities do not say where that is.
     Missing(&'static str),
+    /// Its capabilities make no sense.
+    Malformed(VirtioPciError),
+    /// There are more of them than fit.
+    Endless,
     /// The firmware has given it no address.
     Unassigned,
     /// It has no MSI-X.
@@ -221,6 +198,17 @@ pub enum Refusal {
     NoVector,
     /// There is not enough memory.
     Memory,
+}
+
+impl From<Error> for Refusal {
+    /// Why the library has made no queue, of a length that the device has.
+    fn from(error: Error) -> Self {
+        match error {
+            Error::DmaError => Self::Memory,
+            // It is in use, after a reset.
+            _ => Self::Stuck,
+        }
+    }
 }
 
 impl Display for Refusal {
@@ -239,10 +227,18 @@ impl Display for Refusal {
                 "it does not answer within a second; see what the hypervisor has at its other end",
             ),
             Self::NoQueue(queue) => write!(f, "found no queue {queue}, which such devices have"),
-            Self::Short { found, expected } => {
-                write!(f, "found {found} bytes of configuration, expected {expected}")
+            Self::ShortQueue { found, expected } => write!(
+                f,
+                "found a queue of at most {found} entries, expected {expected}; have the hypervisor offer longer queues"
+            ),
+            Self::Short(expected) => {
+                write!(f, "found less than the expected {expected} bytes of configuration")
             }
             Self::Missing(what) => write!(f, "found no capability that says where its {what} is"),
+            Self::Malformed(error) => write!(f, "{error} This is a bug of the hypervisor"),
+            Self::Endless => f.write_str(
+                "its list of capabilities does not end; this is a bug of the hypervisor",
+            ),
             Self::Unassigned => f.write_str(
                 "the firmware has given its registers no address; boot with a firmware that does",
             ),

@@ -1,211 +1,114 @@
 //! Virtio devices on PCI (4.1), by their modern interface.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use core::ptr::NonNull;
 
-use pci_types::capability::PciCapability;
-use pci_types::{EndpointHeader, PciHeader};
-use virtio_spec::pci::{
-    CapCfgType, CapData, CommonCfg, CommonCfgVolatileFieldAccess, CommonCfgVolatileWideFieldAccess,
+use virtio_drivers::transport::pci::bus::{DeviceFunction, PCI_CAP_ID_VNDR, PciRoot};
+use virtio_drivers::transport::pci::{
+    PciTransport, VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_PCI_CAP_NOTIFY_CFG, VirtioPciError,
 };
-use virtio_spec::{DeviceStatus, Id, le16, le32, le64};
-use volatile::VolatilePtr;
 
-use super::queue::{Doorbell, Places};
-use super::{Device, Refusal, Transport};
+use super::hal::Machine;
+use super::signals::{Doorbell, Signals};
+use super::{Device, Refusal};
 use crate::drivers::interrupts::{self, Acknowledge, Interrupt};
-use crate::drivers::pci::{self, Access, Function, Msix, NoAddress};
+use crate::drivers::pci::{self, Access, Msix};
 use crate::memory::paging;
-
-/// Who has made all virtio devices, as PCI numbers.
-pub const VENDOR: u16 = 0x1af4;
 
 /// "No vector" where a vector may be (4.1.5.1.2.1).
 const NO_VECTOR: u16 = 0xffff;
 
-/// What a function of [`VENDOR`] is; `None`: nothing that this kernel has heard of.
-pub fn kind(device: u16) -> Option<Id> {
-    match device {
-        0x1000 => Some(Id::Net),
-        0x1005 => Some(Id::Rng),
-        0x1041..=0x107f => Some(Id::from((device - 0x1040) as u8)),
-        _ => None,
-    }
-}
-
 /// Finds a device's registers and makes it answer.
-pub fn open(access: &Access, function: Function, kind: Id) -> Result<Device, (String, Refusal)> {
-    let name = format!("virtio device at PCI {}", function.address);
-    match Pci::open(access, function) {
-        Ok(transport) => Ok(Device::new(name, kind, Box::new(transport))),
+pub fn open(access: &Access, address: DeviceFunction) -> Result<Device, (String, Refusal)> {
+    let name = format!("virtio device at PCI {address}");
+    match parts(access, address) {
+        Ok((transport, signals)) => Ok(Device::new(name, transport, signals)),
         Err(refusal) => Err((name, refusal)),
     }
 }
 
+fn parts(access: &Access, address: DeviceFunction) -> Result<(PciTransport, Pci), Refusal> {
+    let mut root = PciRoot::new(access);
+    // The library follows the list to its end.
+    if root
+        .capabilities(address)
+        .nth(pci::MOST_CAPABILITIES)
+        .is_some()
+    {
+        return Err(Refusal::Endless);
+    }
+    // The size of memory is found by moving it about, which takes a hypervisor long while
+    // the device answers there.
+    pci::disable(access, address);
+    let transport = PciTransport::new::<Machine<Pci>, _>(&mut root, address)?;
+    let signals = Pci::open(access, address)?;
+    pci::enable(access, address);
+    Ok((transport, signals))
+}
+
+impl From<VirtioPciError> for Refusal {
+    fn from(error: VirtioPciError) -> Self {
+        match error {
+            VirtioPciError::MissingCommonConfig => Self::Legacy,
+            VirtioPciError::MissingNotifyConfig => Self::Missing("doorbell"),
+            VirtioPciError::MissingIsrConfig => Self::Missing("interrupt status"),
+            VirtioPciError::UnexpectedIoBar => Self::Missing("memory"),
+            VirtioPciError::BarNotAllocated(_) => Self::Unassigned,
+            error => Self::Malformed(error),
+        }
+    }
+}
+
+/// Offsets of registers in the common configuration that the library has for itself (4.1.4.3).
+mod offset {
+    pub const QUEUE_SELECT: usize = 0x16;
+    pub const QUEUE_VECTOR: usize = 0x1a;
+    pub const QUEUE_DOORBELL: usize = 0x1e;
+}
+
+/// The registers that the library does not use as they are needed here.
 struct Pci {
-    common: NonNull<CommonCfg>,
-    notify: Part,
-    multiplier: u32,
-    fields: Part,
+    common: NonNull<u8>,
+    doorbells: NonNull<u8>,
+    /// Bytes of these.
+    bytes: usize,
+    multiplier: usize,
     messages: Msix,
 }
 
-/// Registers that are mapped.
-#[derive(Clone, Copy)]
-struct Part {
-    start: NonNull<u8>,
-    bytes: usize,
-}
-
-// SAFETY: the registers are mapped for ever, and this is all that leads to them.
+// SAFETY: the registers are mapped for ever. The library selects a queue before each access, as
+// is done here, and both are exclusive.
 unsafe impl Send for Pci {}
 
 impl Pci {
-    fn open(access: &Access, function: Function) -> Result<Self, Refusal> {
-        let header = PciHeader::new(function.address);
-        let mut endpoint =
-            EndpointHeader::from_header(header, access).ok_or(Refusal::Missing("registers"))?;
-        let mut common = None;
-        let mut notify = None;
-        let mut fields = None;
-        for data in capabilities(access, &endpoint) {
-            let part = match data.cfg_type {
-                CapCfgType::Common => &mut common,
-                CapCfgType::Notify => &mut notify,
-                CapCfgType::Device => &mut fields,
-                _ => continue,
-            };
-            // The device lists what it prefers first (4.1.4.1).
-            part.get_or_insert(data);
-        }
-        let common = common.ok_or(Refusal::Legacy)?;
-        let notify = notify.ok_or(Refusal::Missing("doorbell"))?;
-        pci::enable(access, &mut endpoint);
-        let map = |data: CapData| map(access, function, &data);
-        let multiplier = notify.notify_off_multiplier.map_or(0, le32::to_ne);
-        let common = map(common)?;
-        if common.bytes < size_of::<CommonCfg>() - UNUSED_END {
-            return Err(Refusal::Missing("whole common configuration"));
-        }
+    /// The registers of a device in which the library has found all that it needs.
+    fn open(access: &Access, address: DeviceFunction) -> Result<Self, Refusal> {
+        let find = |kind, bytes| Structure::find(access, address, kind, bytes);
+        let common = find(VIRTIO_PCI_CAP_COMMON_CFG, 16).ok_or(Refusal::Legacy)?;
+        let doorbells = find(VIRTIO_PCI_CAP_NOTIFY_CFG, 20).ok_or(Refusal::Missing("doorbell"))?;
         Ok(Self {
-            common: common.start.cast(),
-            notify: map(notify)?,
-            multiplier,
-            fields: match fields {
-                Some(fields) => map(fields)?,
-                None => Part {
-                    start: NonNull::dangling(),
-                    bytes: 0,
-                },
-            },
-            messages: Msix::enable(access, &endpoint).ok_or(Refusal::NoMessages)?,
+            common: common.map(access, address)?,
+            doorbells: doorbells.map(access, address)?,
+            bytes: doorbells.bytes as usize,
+            multiplier: doorbells.extra as usize,
+            messages: Msix::enable(access, address).ok_or(Refusal::NoMessages)?,
         })
     }
 
-    fn common(&self) -> VolatilePtr<'_, CommonCfg> {
-        // SAFETY: the registers are mapped, and only this leads to them.
-        unsafe { VolatilePtr::new(self.common) }
-    }
-
-    fn select(&self, queue: u16) {
-        self.common().queue_select().write(le16::from_ne(queue));
+    /// The register of the common configuration at `offset`, with `queue` selected.
+    fn of_queue(&mut self, queue: u16, offset: usize) -> NonNull<u16> {
+        // SAFETY: the library has found the whole common configuration there, and the two
+        // registers are in it and aligned.
+        unsafe {
+            let select = self.common.add(offset::QUEUE_SELECT).cast::<u16>();
+            select.write_volatile(queue);
+            self.common.add(offset).cast()
+        }
     }
 }
 
-/// Bytes at the end of the common configuration that devices of version 1.0 do not have,
-/// and that are not used here.
-const UNUSED_END: usize = 4;
-
-fn capabilities(access: &Access, endpoint: &EndpointHeader) -> impl Iterator<Item = CapData> {
-    endpoint
-        .capabilities(access)
-        .take(pci::MOST_CAPABILITIES)
-        .filter_map(move |capability| match capability {
-            PciCapability::Vendor(at) => CapData::read(at, access),
-            _ => None,
-        })
-}
-
-fn map(access: &Access, function: Function, data: &CapData) -> Result<Part, Refusal> {
-    let memory = pci::memory(access, function.address, data.bar).map_err(|error| match error {
-        NoAddress::NotMemory => Refusal::Missing("memory"),
-        NoAddress::Unassigned => Refusal::Unassigned,
-    })?;
-    /// No structure that is used here is longer, but for the doorbells of many queues.
-    const MOST: u64 = 64 << 10;
-    let bytes = data.length.to_ne().min(MOST);
-    let start = paging::map_device(memory + data.offset.to_ne(), bytes);
-    Ok(Part {
-        start: NonNull::new(start as *mut u8).ok_or(Refusal::Unassigned)?,
-        bytes: bytes as usize,
-    })
-}
-
-impl Transport for Pci {
-    fn offered(&mut self) -> u64 {
-        let common = self.common();
-        let half = |index| {
-            common.device_feature_select().write(le32::from_ne(index));
-            u64::from(common.device_feature().read().to_ne())
-        };
-        half(0) | half(1) << 32
-    }
-
-    fn accept(&mut self, features: u64) {
-        let common = self.common();
-        for (index, half) in [features as u32, (features >> 32) as u32]
-            .into_iter()
-            .enumerate()
-        {
-            common
-                .driver_feature_select()
-                .write(le32::from_ne(index as u32));
-            common.driver_feature().write(le32::from_ne(half));
-        }
-    }
-
-    fn status(&self) -> DeviceStatus {
-        self.common().device_status().read()
-    }
-
-    fn set_status(&mut self, status: DeviceStatus) {
-        self.common().device_status().write(status);
-    }
-
-    fn queue_entries(&mut self, queue: u16) -> u16 {
-        let common = self.common();
-        if queue >= common.num_queues().read().to_ne() {
-            return 0;
-        }
-        self.select(queue);
-        common.queue_size().read().to_ne()
-    }
-
-    fn start_queue(
-        &mut self,
-        queue: u16,
-        entries: u16,
-        places: Places,
-    ) -> Result<Doorbell, Refusal> {
-        self.select(queue);
-        let common = self.common();
-        common.queue_size().write(le16::from_ne(entries));
-        common.queue_desc().write(le64::from_ne(places.descriptors));
-        common.queue_driver().write(le64::from_ne(places.available));
-        common.queue_device().write(le64::from_ne(places.used));
-        common.queue_enable().write(le16::from_ne(1));
-        let number = common.queue_notify_off().read().to_ne();
-        let offset = usize::from(number) * self.multiplier as usize;
-        if !offset.is_multiple_of(size_of::<u16>()) || offset + size_of::<u16>() > self.notify.bytes
-        {
-            return Err(Refusal::Missing("doorbell"));
-        }
-        // SAFETY: the doorbells are mapped for ever and have this one.
-        Ok(unsafe { Doorbell::half(self.notify.start.add(offset).cast(), queue) })
-    }
-
+impl Signals for Pci {
     fn acknowledge(&self) -> Option<Acknowledge> {
         None
     }
@@ -216,21 +119,66 @@ impl Transport for Pci {
             .messages
             .route(vector)
             .ok_or(Refusal::NoLine(u32::from(vector)))?;
-        self.select(queue);
-        let register = self.common().queue_msix_vector();
-        register.write(le16::from_ne(entry));
+        let register = self.of_queue(queue, offset::QUEUE_VECTOR);
+        // SAFETY: the register of the queue that is selected, which is not started yet.
+        let granted = unsafe {
+            register.write_volatile(entry);
+            register.read_volatile()
+        };
         // Only what can be read back is granted (4.1.5.1.2.2).
-        match register.read().to_ne() {
+        match granted {
             NO_VECTOR => Err(Refusal::NoVector),
             _ => Ok(()),
         }
     }
 
-    fn fields(&self) -> (NonNull<u8>, usize) {
-        (self.fields.start, self.fields.bytes)
+    fn doorbell(&mut self, queue: u16) -> Result<Doorbell, Refusal> {
+        let register = self.of_queue(queue, offset::QUEUE_DOORBELL);
+        // SAFETY: the register of the queue that is selected; reading has no effect.
+        let number = unsafe { register.read_volatile() };
+        let offset = usize::from(number) * self.multiplier;
+        if !offset.is_multiple_of(size_of::<u16>()) || offset + size_of::<u16>() > self.bytes {
+            return Err(Refusal::Missing("doorbell"));
+        }
+        // SAFETY: the doorbells are mapped for ever and have this one.
+        Ok(unsafe { Doorbell::half(self.doorbells.add(offset).cast(), queue) })
+    }
+}
+
+/// Where registers are, as a capability says (4.1.4).
+struct Structure {
+    /// The number of the memory that they are in.
+    memory: u8,
+    offset: u32,
+    bytes: u32,
+    /// What follows in the capability, if anything does.
+    extra: u32,
+}
+
+impl Structure {
+    /// The first of its kind, by a capability of so many bytes at least: that is the one that the
+    /// device prefers (4.1.4.1), and that the library has found.
+    fn find(access: &Access, address: DeviceFunction, kind: u8, bytes: u8) -> Option<Self> {
+        let root = PciRoot::new(access);
+        let found = root.capabilities(address).find(|capability| {
+            let [length, found] = capability.private_header.to_le_bytes();
+            capability.id == PCI_CAP_ID_VNDR && found == kind && length >= bytes
+        })?;
+        let word = |index: u8| {
+            let at = found.offset.checked_add(index * size_of::<u32>() as u8)?;
+            Some(access.read(address, at))
+        };
+        Some(Self {
+            memory: word(1)? as u8,
+            offset: word(2)?,
+            bytes: word(3)?,
+            extra: word(4).unwrap_or(0),
+        })
     }
 
-    fn generation(&self) -> u32 {
-        self.common().config_generation().read().into()
+    fn map(&self, access: &Access, address: DeviceFunction) -> Result<NonNull<u8>, Refusal> {
+        let memory = pci::memory(access, address, self.memory).ok_or(Refusal::Unassigned)?;
+        let start = paging::map_device(memory + u64::from(self.offset), self.bytes.into());
+        NonNull::new(start as *mut u8).ok_or(Refusal::Unassigned)
     }
 }

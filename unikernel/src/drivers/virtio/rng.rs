@@ -2,20 +2,21 @@
 //!
 //! The device is asked once, at boot, for a seed; what programs read is made from that
 //! ([`crate::abi::entropy`]). So nobody has to wait for it later, and it takes no memory
-//! afterwards.
+//! afterwards. The library's own driver would wait for ever for a device that is silent.
 
 use core::hint;
 use core::mem::forget;
-use core::slice;
+use core::ptr::NonNull;
 
-use super::queue::{Queue, Used, Writer};
+use super::queue::{self, FromDevice, Used};
 use super::{Device, Refusal};
 use crate::abi::entropy::{self, SEED_BYTES};
 use crate::drivers::dma::Dma;
 use crate::time::monotonic_ns;
 
-/// Its only queue.
+/// Its only queue, for one request at a time.
 const REQUESTS: u16 = 0;
+type Queue = queue::Queue<FromDevice, 1>;
 /// How long it may take for all, in nanoseconds: boot waits.
 const PATIENCE: u64 = 1_000_000_000;
 
@@ -29,7 +30,7 @@ pub fn seed(mut device: Device) {
 
 fn take(device: &mut Device) -> Result<[u8; SEED_BYTES], Refusal> {
     device.negotiate(|_| 0)?;
-    let mut queue = device.queue(REQUESTS, 1, None)?;
+    let mut queue = device.queue(REQUESTS, None)?;
     queue.be_quiet();
     let buffer = Dma::new(SEED_BYTES as u64).ok_or(Refusal::Memory)?;
     device.begin();
@@ -48,14 +49,14 @@ fn ask(queue: &mut Queue, buffer: &Dma) -> Result<[u8; SEED_BYTES], Refusal> {
     let mut seed = [0; SEED_BYTES];
     let mut missing = &mut seed[..];
     while !missing.is_empty() {
-        queue.describe(0, buffer.physical(), missing.len() as u32, Writer::Device);
-        queue.offer(0);
-        queue.publish();
+        let room = NonNull::slice_from_raw_parts(buffer.start(), missing.len());
+        // SAFETY: the buffer is nobody else's, and goes only after the device was reset.
+        unsafe { queue.offer(room) }.ok_or(Refusal::Silent)?;
+        queue.announce();
         let used = wait(queue, deadline).ok_or(Refusal::Silent)?;
-        queue.advance();
         let count = missing.len().min(used.bytes as usize);
         // SAFETY: the device has given the buffer back, with so many bytes written.
-        let given = unsafe { slice::from_raw_parts(buffer.start().as_ptr(), count) };
+        let given = unsafe { &used.buffer.as_ref()[..count] };
         let (here, rest) = missing.split_at_mut(count);
         here.copy_from_slice(given);
         missing = rest;
@@ -64,10 +65,10 @@ fn ask(queue: &mut Queue, buffer: &Dma) -> Result<[u8; SEED_BYTES], Refusal> {
 }
 
 /// The next buffer that the device uses.
-fn wait(queue: &Queue, deadline: u64) -> Option<Used> {
+fn wait(queue: &mut Queue, deadline: u64) -> Option<Used> {
     while monotonic_ns() < deadline {
-        if let Some(used) = queue.next() {
-            return used.ok();
+        if let Some(used) = queue.pop() {
+            return Some(used);
         }
         hint::spin_loop();
     }

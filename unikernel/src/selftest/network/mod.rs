@@ -26,6 +26,8 @@ static CARDS: Lock<Vec<Box<dyn Nic>>> = Lock::new(Vec::new());
 static THREAD: InterruptThread = InterruptThread::new(1).named("cards");
 static WAITERS: WaitQueue = WaitQueue::new();
 
+/// A card that is emulated on the same processor cannot be as fast so often.
+const ATTEMPTS: usize = 20;
 /// Echoes that are under way at a time.
 const WINDOW: u64 = 48;
 
@@ -184,8 +186,6 @@ fn check(before: Counters, after: Counters, frames: u64) -> Result<(), Failure> 
 /// another, and again if there always was room because the card was as fast; how often there
 /// was none.
 pub fn burst(argument: u64) -> Found {
-    /// A card that is emulated on the same processor cannot be as fast so often.
-    const ATTEMPTS: usize = 20;
     let (number, amount) = card_and_amount(argument);
     with(number, |card| {
         let gateway = gateway(card)?;
@@ -231,4 +231,55 @@ fn burst_once(card: &mut dyn Nic, gateway: [u8; 6], amount: u64) -> Found {
         ));
     }
     Ok(full)
+}
+
+/// Sends frames many at a time, so often, and the next when the card says by interrupt that it
+/// has taken all but one of those before; how often there was that to wait for. More often if
+/// the card was always as fast.
+pub fn taken(argument: u64) -> Found {
+    let (number, times) = card_and_amount(argument);
+    with(number, |card| {
+        let gateway = gateway(card)?;
+        for _ in 0..ATTEMPTS {
+            let mut waited = 0;
+            for _ in 0..times {
+                waited += u64::from(taken_once(card, gateway)?);
+            }
+            if waited > 0 {
+                return Ok(waited);
+            }
+        }
+        let counters = card.counters();
+        Err(format!("the card never had anything to do; {counters:?}"))
+    })
+}
+
+/// Whether the card had something to do.
+fn taken_once(card: &mut dyn Nic, gateway: [u8; 6]) -> Result<bool, Failure> {
+    let mac = card.capabilities().mac;
+    for number in 0..WINDOW as u16 {
+        wait(card, "room for a frame", |card| {
+            card.halves().1.has_room().then_some(())
+        })?;
+        let echo = Echo { number, data: 56 };
+        let (_, transmit) = card.halves();
+        transmit.send(packet::ECHO + echo.data, &mut |frame| {
+            packet::echo(mac, gateway, echo, frame)
+        });
+    }
+    card.halves().1.kick();
+    let mut has_to_wait = false;
+    let deadline = monotonic_ns() + PATIENCE;
+    // What comes in is of no interest, and raises no interrupt.
+    let found = WAITERS.wait_until(Some(deadline), || {
+        received(card, |_, _| None::<()>);
+        let will_call = card.halves().1.call_when_taken();
+        has_to_wait |= will_call;
+        (!will_call).then_some(())
+    });
+    found.ok_or_else(|| {
+        let counters = card.counters();
+        format!("waited {PATIENCE} ns until frames were taken; {counters:?}")
+    })?;
+    Ok(has_to_wait)
 }

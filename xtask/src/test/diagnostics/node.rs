@@ -96,6 +96,7 @@ impl Node {
             dns: Vec::new(),
             hostname: Some(HOST_NAME.into()),
             diagnostics: self.diagnostics,
+            membership: None,
         }
     }
 }

@@ -26,6 +26,29 @@ pub struct Network {
     pub hostname: Option<String>,
     /// The guest's port that tells how it is doing.
     pub diagnostics: Option<u16>,
+    /// Which node of a cluster the guest is.
+    pub membership: Option<Membership>,
+}
+
+/// One node of several that are one system.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// Which.
+    pub node: u16,
+    /// Where all of them are, in order.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Membership {
+    /// What the kernel is told.
+    pub fn words(&self) -> impl Iterator<Item = String> {
+        let which = format!("cluster={}/{}", self.node, self.addresses.len());
+        let addresses = self
+            .addresses
+            .iter()
+            .map(|address| format!("cluster.address={address}"));
+        [which].into_iter().chain(addresses)
+    }
 }
 
 /// One card.
@@ -99,6 +122,7 @@ impl Network {
         }
         words.extend(self.hostname.iter().map(|name| format!("hostname={name}")));
         words.extend(self.diagnostics.map(|port| format!("diag={port}")));
+        words.extend(self.membership.iter().flat_map(Membership::words));
         words
     }
 

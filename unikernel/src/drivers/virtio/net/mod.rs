@@ -9,12 +9,14 @@
 
 mod arena;
 mod budget;
+mod features;
 mod header;
 mod receive;
 mod transmit;
 
+use alloc::string::String;
+
 use darner_netstack::nic::{Capabilities, Counters, Nic, Receive, Transmit};
-use virtio_spec::net::F;
 
 use self::budget::Budget;
 use self::header::HEADER;
@@ -26,6 +28,8 @@ use crate::drivers::interrupts::Interrupt;
 
 const RECEIVE: u16 = 0;
 const TRANSMIT: u16 = 1;
+/// Entries of either queue: what hypervisors have at least.
+const ENTRIES: usize = budget::MOST_BUFFERS as usize;
 
 /// Offsets of the device's own fields (5.1.4).
 const MAC: usize = 0;
@@ -51,27 +55,20 @@ pub struct Net {
     transmitter: Transmitter,
     capabilities: Capabilities,
     interrupt: &'static Interrupt,
-    /// Last, as its queues' memory must not go before it is reset.
+    /// Nobody else's. Cards are never dropped: it would have to be reset before.
     _device: Device,
 }
 
-fn bit(feature: F) -> u64 {
-    feature.bits().to_ne() as u64
-}
-
 impl Net {
-    /// Starts the card `device`, which calls `wake` when it interrupts. Gives it back when it
-    /// cannot be used.
-    pub fn start(mut device: Device, wake: fn()) -> Result<Self, (Device, Refusal)> {
+    /// Starts the card `device`, which calls `wake` when it interrupts. When it cannot be used,
+    /// its name.
+    pub fn start(mut device: Device, wake: fn()) -> Result<Self, (String, Refusal)> {
         match Parts::set_up(&mut device, wake) {
             Ok(parts) => {
                 device.begin();
                 Ok(parts.with(device))
             }
-            Err(refusal) => {
-                device.give_up();
-                Err((device, refusal))
-            }
+            Err(refusal) => Err((device.give_up(), refusal)),
         }
     }
 }
@@ -89,22 +86,22 @@ struct Parts {
 struct Agreed(u64);
 
 impl Agreed {
-    fn has(self, feature: F) -> bool {
-        self.0 & bit(feature) != 0
+    fn has(self, feature: u64) -> bool {
+        self.0 & feature != 0
     }
 
     /// How received frames may be spread over buffers.
     fn spread(self) -> Spread {
-        match self.has(F::MRG_RXBUF) {
+        match self.has(features::MRG_RXBUF) {
             false => Spread::One,
-            true if self.has(F::GUEST_TSO4) || self.has(F::GUEST_TSO6) => Spread::Joined,
+            true if self.has(features::GUEST_TSO4 | features::GUEST_TSO6) => Spread::Joined,
             true => Spread::Several,
         }
     }
 
     /// The largest payload to be cut up; 0: none.
     fn segmentation(self) -> usize {
-        match self.has(F::HOST_TSO4) && self.has(F::HOST_TSO6) {
+        match self.has(features::HOST_TSO4) && self.has(features::HOST_TSO6) {
             true => SEGMENTATION,
             false => 0,
         }
@@ -113,26 +110,15 @@ impl Agreed {
 
 /// Agrees with the device on what both can, and there is memory for.
 fn agree(device: &mut Device, budget: Budget) -> Result<Agreed, Refusal> {
-    const ALWAYS: [F; 5] = [F::MAC, F::MTU, F::MRG_RXBUF, F::CSUM, F::GUEST_CSUM];
-    const LARGE: [F; 2] = [F::HOST_TSO4, F::HOST_TSO6];
+    use features::*;
+    const ALWAYS: u64 = MAC | MTU | MRG_RXBUF | CSUM | GUEST_CSUM;
+    const LARGE: u64 = HOST_TSO4 | HOST_TSO6;
     /// These need buffers of 64 KiB where frames cannot be spread over several.
-    const LARGE_SPREAD: [F; 2] = [F::GUEST_TSO4, F::GUEST_TSO6];
-    let bits = |features: &[F]| {
-        features
-            .iter()
-            .fold(0, |bits, feature| bits | bit(*feature))
-    };
-    let large = match budget.allows_segmentation() {
-        true => bits(&LARGE),
-        false => 0,
-    };
-    let agreed = device.negotiate(|offered| {
-        let may_spread = offered & bit(F::MRG_RXBUF) != 0;
-        let spread = match may_spread && large != 0 {
-            true => bits(&LARGE_SPREAD),
-            false => 0,
-        };
-        bits(&ALWAYS) | large | spread
+    const LARGE_SPREAD: u64 = GUEST_TSO4 | GUEST_TSO6;
+    let agreed = device.negotiate(|offered| match budget.allows_segmentation() {
+        true if offered & MRG_RXBUF != 0 => ALWAYS | LARGE | LARGE_SPREAD,
+        true => ALWAYS | LARGE,
+        false => ALWAYS,
     })?;
     Ok(Agreed(agreed))
 }
@@ -141,34 +127,34 @@ impl Parts {
     fn set_up(device: &mut Device, wake: fn()) -> Result<Self, Refusal> {
         let budget = Budget::now();
         let agreed = agree(device, budget)?;
-        let mtu = match agreed.has(F::MTU) {
+        let mtu = match agreed.has(features::MTU) {
             false => USUAL_MTU,
             true => device.half_field(MTU)?.min(MOST_MTU),
         };
         let capabilities = Capabilities {
             mac: mac(device, agreed)?,
             mtu,
-            tx_checksum: agreed.has(F::CSUM),
+            tx_checksum: agreed.has(features::CSUM),
             segmentation: agreed.segmentation(),
         };
         let interrupt = device.interrupt(wake);
         let longest = HEADER + ETHERNET + TAG + usize::from(mtu);
-        let receive = device.queue(RECEIVE, budget.receive_buffers(longest), Some(interrupt))?;
-        let transmit = device.queue(TRANSMIT, budget::MOST_BUFFERS, Some(interrupt))?;
+        let receive = device.queue(RECEIVE, Some(interrupt))?;
+        let transmit = device.queue(TRANSMIT, Some(interrupt))?;
+        let buffers = budget.receive_buffers(longest);
         let longest_sent = match capabilities.segmentation {
             0 => longest,
             payload => payload + HEADERS,
         };
         log::info!(
-            "{}: {:02x?}, MTU {mtu}, features {:#x}, {} and {} buffers",
+            "{}: {:02x?}, MTU {mtu}, features {:#x}, {buffers} buffers",
             device.name(),
             capabilities.mac,
             agreed.0,
-            receive.entries(),
-            transmit.entries()
         );
         Ok(Self {
-            receiver: Receiver::new(receive, longest, agreed.spread()).ok_or(Refusal::Memory)?,
+            receiver: Receiver::new(receive, buffers, longest, agreed.spread())
+                .ok_or(Refusal::Memory)?,
             transmitter: Transmitter::new(transmit, budget.transmit_bytes(), longest_sent)
                 .ok_or(Refusal::Memory)?,
             capabilities,
@@ -195,7 +181,7 @@ fn mac(device: &Device, agreed: Agreed) -> Result<[u8; 6], Refusal> {
     /// groups.
     const LOCAL: u8 = 0b10;
     const GROUP: u8 = 0b01;
-    if agreed.has(F::MAC) {
+    if agreed.has(features::MAC) {
         return device.byte_fields(MAC);
     }
     let mut mac = [0; 6];

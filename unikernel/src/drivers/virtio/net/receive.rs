@@ -1,8 +1,7 @@
 //! Frames that come in.
 //!
-//! The buffers' numbers and places never change: buffer `n` is descriptor `n`. A frame
-//! stays in its buffer until it is released; then the buffer is offered again, and the device
-//! told of several at once.
+//! A frame stays in its buffer until it is released; then the buffer is offered again, and the
+//! device told of several at once.
 //!
 //! A device that joins segments gives frames that are longer than a buffer, in several.
 //! These are copied together, and the buffers go back at once.
@@ -14,12 +13,11 @@ use core::ptr::NonNull;
 use core::slice;
 
 use darner_netstack::nic::{Counters, Receive, RxChecksum};
-use virtio_spec::net::Hdr;
 
-use super::header::{self, HEADER};
-use super::{ETHERNET, TAG};
+use super::header::{self, HEADER, Header};
+use super::{ENTRIES, ETHERNET, TAG};
 use crate::drivers::dma::Dma;
-use crate::drivers::virtio::queue::{Queue, Unknown, Used, Writer};
+use crate::drivers::virtio::queue::{FromDevice, Queue, Used};
 
 /// Buffers are of a multiple of these bytes.
 const LINE: usize = 64;
@@ -41,8 +39,10 @@ pub enum Spread {
 
 /// The receiving half of a card.
 pub struct Receiver {
-    queue: Queue,
+    queue: Queue<FromDevice, ENTRIES>,
     buffers: Buffers,
+    /// So many go back before the device is told.
+    batch: usize,
     spread: Spread,
     /// Where frames in several buffers are put together; empty where there are none.
     joined: Box<[u8]>,
@@ -64,19 +64,28 @@ struct Held {
 #[derive(Clone, Copy)]
 enum Place {
     /// In this buffer, after the header.
-    Buffer(u16),
+    Buffer(NonNull<[u8]>),
     /// Where it was put together.
     Joined,
 }
 
+// SAFETY: the buffer is the receiver's alone while it has the frame.
+unsafe impl Send for Place {}
+
 impl Receiver {
-    /// Buffers for the queue's entries, of `bytes` each. `None`: there is no memory.
-    pub fn new(mut queue: Queue, bytes: usize, spread: Spread) -> Option<Self> {
-        let buffers = Buffers::new(usize::from(queue.entries()), bytes)?;
-        for buffer in 0..queue.entries() {
-            let physical = buffers.physical(buffer);
-            queue.describe(buffer, physical, buffers.bytes as u32, Writer::Device);
-            queue.offer(buffer);
+    /// A half with so many buffers of `bytes` each, at most as many as the queue has entries.
+    /// `None`: there is no memory.
+    pub fn new(
+        mut queue: Queue<FromDevice, ENTRIES>,
+        count: u16,
+        bytes: usize,
+        spread: Spread,
+    ) -> Option<Self> {
+        let buffers = Buffers::new(usize::from(count), bytes)?;
+        for index in 0..usize::from(count) {
+            // SAFETY: the buffers are never dropped while the device runs, and each is used
+            // only between `pop` and the next `offer`.
+            unsafe { queue.offer(buffers.get(index)) }?;
         }
         queue.be_quiet();
         let longest = match spread {
@@ -86,6 +95,7 @@ impl Receiver {
         Some(Self {
             queue,
             buffers,
+            batch: usize::from(count / 4),
             spread,
             joined: vec![0; longest].into(),
             held: None,
@@ -97,7 +107,7 @@ impl Receiver {
 
     /// Gives the device all buffers, once it has begun.
     pub fn fill(&mut self) {
-        self.queue.publish();
+        self.queue.announce();
     }
 
     /// See [`darner_netstack::Nic::set_interrupts`].
@@ -106,7 +116,7 @@ impl Receiver {
             self.queue.be_quiet();
             return false;
         }
-        self.queue.call_after(1) || self.held.is_some()
+        self.queue.call() || self.held.is_some()
     }
 
     /// What was counted here.
@@ -122,22 +132,15 @@ impl Receiver {
     /// Takes the next frame out of the queue. Those that are of no use are counted.
     fn take(&mut self) -> Option<Held> {
         loop {
-            let Some(next) = self.pop() else {
-                self.queue.publish();
+            let Some(used) = self.queue.pop() else {
+                self.queue.announce();
                 return None;
             };
-            match next.ok().and_then(|used| self.frame(used)) {
+            match self.frame(used) {
                 Some(held) => return Some(held),
                 None => self.errors += 1,
             }
         }
-    }
-
-    /// The next used buffer, which is the caller's to give back.
-    fn pop(&mut self) -> Option<Result<Used, Unknown>> {
-        let next = self.queue.next()?;
-        self.queue.advance();
-        Some(next)
     }
 
     /// The frame that begins in a used buffer. `None`: there is no whole one.
@@ -149,11 +152,11 @@ impl Receiver {
         }
         // SAFETY: buffers begin with a header, are aligned for it, and the device has
         // given this one back.
-        let header = unsafe { self.buffers.start(used.buffer).cast::<Hdr>().read() };
+        let header = unsafe { used.buffer.cast::<Header>().read() };
         let checksum = header::checksum(&header);
         let others = match self.spread {
             Spread::One => 0,
-            _ => header.num_buffers.to_ne().saturating_sub(1),
+            _ => header.buffers.saturating_sub(1),
         };
         if others > 0 {
             let length = self.join(used, others)?;
@@ -176,10 +179,8 @@ impl Receiver {
         let mut length = self.append(Some(0), first, HEADER);
         for _ in 0..others {
             // All of a frame's buffers are used at the same time (5.1.6.4).
-            length = match self.pop()? {
-                Ok(used) => self.append(length, used, 0),
-                Err(Unknown) => None,
-            };
+            let used = self.queue.pop()?;
+            length = self.append(length, used, 0);
         }
         length
     }
@@ -189,10 +190,7 @@ impl Receiver {
     fn append(&mut self, length: Option<usize>, used: Used, offset: usize) -> Option<usize> {
         let end = (used.bytes as usize).min(self.buffers.bytes);
         // SAFETY: the device has given the buffer back, which has so many bytes.
-        let bytes = unsafe {
-            let start = self.buffers.start(used.buffer);
-            slice::from_raw_parts(start.as_ptr(), end)
-        };
+        let bytes = unsafe { slice::from_raw_parts(used.buffer.cast::<u8>().as_ptr(), end) };
         let bytes = bytes.get(offset..).unwrap_or_default();
         let appended = length.and_then(|length| {
             let end = length + bytes.len();
@@ -203,10 +201,12 @@ impl Receiver {
         appended
     }
 
-    fn give_back(&mut self, buffer: u16) {
-        self.queue.offer(buffer);
-        if self.queue.unpublished() >= self.queue.entries() / 4 {
-            self.queue.publish();
+    fn give_back(&mut self, buffer: NonNull<[u8]>) {
+        // SAFETY: as in `new`; what was read there was copied, or is not borrowed any more.
+        let offered = unsafe { self.queue.offer(buffer) };
+        debug_assert!(offered.is_some(), "there is an entry for each buffer");
+        if self.queue.unannounced() >= self.batch {
+            self.queue.announce();
         }
     }
 }
@@ -229,7 +229,7 @@ impl Receive for Receiver {
             // SAFETY: the device has given the buffer back, with so many bytes after the
             // header, and gets it again in `release`, for which this borrow has to end.
             Place::Buffer(buffer) => unsafe {
-                let start = self.buffers.start(buffer).add(HEADER);
+                let start = buffer.cast::<u8>().add(HEADER);
                 slice::from_raw_parts_mut(start.as_ptr(), length)
             },
         };
@@ -270,20 +270,11 @@ impl Buffers {
         })
     }
 
-    fn place(&self, buffer: u16) -> (&Dma, usize) {
-        let buffer = usize::from(buffer);
-        let offset = buffer % self.per_block * self.bytes;
-        (&self.blocks[buffer / self.per_block], offset)
-    }
-
-    fn physical(&self, buffer: u16) -> u64 {
-        let (block, offset) = self.place(buffer);
-        block.physical() + offset as u64
-    }
-
-    fn start(&self, buffer: u16) -> NonNull<u8> {
-        let (block, offset) = self.place(buffer);
+    fn get(&self, index: usize) -> NonNull<[u8]> {
+        let offset = index % self.per_block * self.bytes;
+        let block = &self.blocks[index / self.per_block];
         // SAFETY: in the block.
-        unsafe { block.start().add(offset) }
+        let start = unsafe { block.start().add(offset) };
+        NonNull::slice_from_raw_parts(start, self.bytes)
     }
 }

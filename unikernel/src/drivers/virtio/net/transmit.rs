@@ -6,26 +6,28 @@
 
 use alloc::boxed::Box;
 use alloc::vec;
-use alloc::vec::Vec;
-use core::slice;
+use core::ptr::NonNull;
 
 use darner_netstack::nic::{Counters, Transmit, TxOffload};
-use virtio_spec::net::Hdr;
 
+use super::ENTRIES;
 use super::arena::Arena;
-use super::header::{self, HEADER};
+use super::header::{self, HEADER, Header};
 use crate::drivers::dma::Dma;
-use crate::drivers::virtio::queue::{Queue, Writer};
+use crate::drivers::virtio::queue::{Queue, ToDevice};
+
+/// As many frames with the device as it takes for others to wait for them.
+const SEVERAL: usize = 2;
 
 /// The transmitting half of a card.
 pub struct Transmitter {
-    queue: Queue,
+    queue: Queue<ToDevice, ENTRIES>,
     memory: Dma,
     arena: Arena,
-    /// Buffers that are not with the device.
-    free: Vec<u16>,
-    /// The room of each buffer that is with the device.
-    rooms: Box<[Option<usize>]>,
+    /// By the number that the queue gave it, the room of each frame that is with the device.
+    rooms: Box<[usize]>,
+    /// How many frames are with the device, or were not taken back.
+    flying: usize,
     /// Bytes of the longest frame, with its header.
     longest: usize,
     frames: u64,
@@ -35,14 +37,13 @@ pub struct Transmitter {
 impl Transmitter {
     /// A half with `bytes` of memory for frames that are, with their header, not longer than
     /// `longest`. `None`: there is no memory.
-    pub fn new(mut queue: Queue, bytes: u64, longest: usize) -> Option<Self> {
+    pub fn new(mut queue: Queue<ToDevice, ENTRIES>, bytes: u64, longest: usize) -> Option<Self> {
         let memory = Dma::new(bytes)?;
         queue.be_quiet();
-        let entries = usize::from(queue.entries());
         Some(Self {
-            arena: Arena::new(memory.bytes() as u64, entries),
-            free: (0..queue.entries()).rev().collect(),
-            rooms: vec![None; entries].into(),
+            arena: Arena::new(memory.bytes() as u64, ENTRIES),
+            rooms: vec![0; ENTRIES].into(),
+            flying: 0,
             queue,
             memory,
             longest,
@@ -61,25 +62,14 @@ impl Transmitter {
     }
 
     fn is_room(&self) -> bool {
-        !self.free.is_empty() && self.arena.has_room(self.longest)
-    }
-
-    /// How many buffers are with the device, or were not taken back.
-    fn flying(&self) -> u16 {
-        self.queue.entries() - self.free.len() as u16
+        self.flying < ENTRIES && self.arena.has_room(self.longest)
     }
 
     /// Takes back what the device has sent.
     fn reclaim(&mut self) {
-        while let Some(next) = self.queue.next() {
-            self.queue.advance();
-            // A number that is not with the device is the device's mistake.
-            if let Ok(used) = next
-                && let Some(room) = self.rooms[usize::from(used.buffer)].take()
-            {
-                self.arena.give_back(room);
-                self.free.push(used.buffer);
-            }
+        while let Some(used) = self.queue.pop() {
+            self.arena.give_back(self.rooms[usize::from(used.token)]);
+            self.flying -= 1;
         }
     }
 }
@@ -92,8 +82,8 @@ impl Transmit for Transmitter {
         self.reclaim();
         while !self.is_room() {
             // What waits for the doorbell would never be sent.
-            self.queue.publish();
-            if !self.queue.call_after((self.flying() / 2).max(1)) {
+            self.queue.announce();
+            if !self.queue.call() {
                 return false;
             }
             self.reclaim();
@@ -104,34 +94,45 @@ impl Transmit for Transmitter {
 
     fn send(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8]) -> TxOffload) {
         debug_assert!(HEADER + length <= self.longest, "as long as was agreed");
-        let (Some(&buffer), Some(room)) = (self.free.last(), self.arena.take(HEADER + length))
-        else {
+        let Some(room) = self.arena.take(HEADER + length) else {
             debug_assert!(false, "frames are sent only when there is room");
             return;
         };
-        self.free.pop();
-        self.rooms[usize::from(buffer)] = Some(room.number);
         // SAFETY: the room is in the memory, aligned for a header, and belongs to this frame
         // until the device has sent it.
-        unsafe {
+        let offered = unsafe {
             let start = self.memory.start().add(room.offset);
-            let frame = start.add(HEADER).as_ptr();
-            let offload = fill(slice::from_raw_parts_mut(frame, length));
-            start.cast::<Hdr>().write(header::of(offload));
-        }
-        let physical = self.memory.physical() + room.offset as u64;
-        let bytes = (HEADER + length) as u32;
-        self.queue.describe(buffer, physical, bytes, Writer::Driver);
-        self.queue.offer(buffer);
+            let mut frame = NonNull::slice_from_raw_parts(start.add(HEADER), length);
+            let offload = fill(frame.as_mut());
+            start.cast::<Header>().write(header::of(offload));
+            let whole = NonNull::slice_from_raw_parts(start, HEADER + length);
+            self.queue.offer(whole)
+        };
+        let Some(token) = offered else {
+            debug_assert!(false, "there is an entry for each room");
+            return;
+        };
+        self.rooms[usize::from(token)] = room.number;
+        self.flying += 1;
         self.frames += 1;
         self.bytes += length as u64;
     }
 
     fn kick(&mut self) {
         // So that what is cached is used again, rather than all of the memory.
-        if self.flying() >= self.queue.entries() / 4 {
+        if self.flying >= ENTRIES / 4 {
             self.reclaim();
         }
-        self.queue.publish();
+        self.queue.announce();
+    }
+
+    fn call_when_taken(&mut self) -> bool {
+        self.reclaim();
+        // Without events it interrupts for the first, and is asked again.
+        let will_call = self.flying >= SEVERAL && !self.queue.call();
+        if !will_call {
+            self.queue.be_quiet();
+        }
+        will_call
     }
 }

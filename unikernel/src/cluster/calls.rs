@@ -1,0 +1,133 @@
+//! What a node has another one do.
+
+use alloc::vec::Vec;
+use core::alloc::Layout;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use darner_coherence::NodeId;
+use spin::Once;
+
+use super::record::Kind;
+use super::{FIRST, Reply, Request, call, home_of, is_active, me};
+use crate::net;
+use crate::sched::{self, SpawnError, Tid};
+use crate::sync::Lock;
+
+/// CPUs of each node, once all are linked.
+static NODE_CPUS: Once<Vec<u16>> = Once::new();
+/// Threads that were placed from here.
+static PLACED: AtomicUsize = AtomicUsize::new(0);
+
+/// Says how many CPUs each node has. The protocol thread, once.
+pub(super) fn set_cpus(cpus: &[u16]) {
+    NODE_CPUS.call_once(|| cpus.to_vec());
+}
+
+/// Where the next thread goes: all CPUs of all nodes in turn, this node's last.
+fn next_place() -> NodeId {
+    let Some(cpus) = NODE_CPUS.get() else {
+        return NodeId(me());
+    };
+    let all: usize = cpus.iter().map(|&cpus| usize::from(cpus)).sum();
+    // The first CPU behind this node's.
+    let behind: usize = cpus[..=usize::from(me())]
+        .iter()
+        .map(|&cpus| usize::from(cpus))
+        .sum();
+    let mut place = (behind + PLACED.fetch_add(1, Ordering::Relaxed)) % all.max(1);
+    for (node, &cpus) in (0..).zip(cpus) {
+        let cpus = usize::from(cpus);
+        if place < cpus {
+            return NodeId(node);
+        }
+        place -= cpus;
+    }
+    NodeId(me())
+}
+
+/// Starts a thread of the program somewhere in the cluster; else as [`sched::spawn`].
+pub fn spawn(
+    entry: extern "C" fn(usize),
+    arg: usize,
+    priority: u8,
+    stack_bytes: u64,
+) -> Result<Tid, SpawnError> {
+    let to = next_place();
+    if to.0 == me() {
+        return sched::spawn(entry, arg, priority, stack_bytes, None);
+    }
+    let words = [
+        entry as *const () as u64,
+        arg as u64,
+        priority.into(),
+        stack_bytes,
+        0,
+        0,
+        0,
+        0,
+    ];
+    let kind = Kind::Spawn;
+    match call(Request::Call { to, kind, words }) {
+        Reply::Words([tid, ..]) if tid != 0 => Ok(tid as Tid),
+        _ => Err(SpawnError::NoMemory),
+    }
+}
+
+/// Waits until the thread has ended. Thread context, no lock held.
+pub fn join(tid: Tid) {
+    let to = NodeId(sched::node_of(tid));
+    if to.0 == me() {
+        return sched::join(tid);
+    }
+    call(Request::Call {
+        to,
+        kind: Kind::Join,
+        words: [tid.into(), 0, 0, 0, 0, 0, 0, 0],
+    });
+}
+
+/// Has the first node do a call of the program: the function at `function`, which is where it is
+/// on all nodes, with what the caller put into its registers. What these point to is cluster
+/// memory. On the kernel stack, from the ABI's entry.
+pub extern "C" fn delegate(function: u64, arguments: &[u64; 6]) -> u64 {
+    let [a, b, c, d, e, f] = *arguments;
+    let answer = call(Request::Call {
+        to: FIRST,
+        kind: Kind::Delegate,
+        words: [function, a, b, c, d, e, f, 0],
+    });
+    let Reply::Words([result, errno, ..]) = answer else {
+        unreachable!("a call is answered with words");
+    };
+    if errno != 0 {
+        let errno = errno as i32;
+        sched::current().kept.errno.store(errno, Ordering::Relaxed);
+    }
+    result
+}
+
+/// Whether memory at `address` is another node's to give out, and so to take back.
+pub fn is_elsewhere(address: usize) -> bool {
+    is_active() && home_of(address as u64).0 != me()
+}
+
+/// Memory of other nodes' heaps that was freed here, and that they have not been told of.
+static FREED: Lock<Vec<(usize, Layout)>> = Lock::new(Vec::new());
+
+/// Gives back memory of another node's heap, together with what else is given back until the
+/// protocol thread comes to it. Thread context; also in a critical section.
+pub fn free(address: usize, layout: Layout) {
+    let is_first = {
+        let mut freed = FREED.lock();
+        freed.push((address, layout));
+        freed.len() == 1
+    };
+    if is_first {
+        net::wake();
+    }
+}
+
+/// Memory that was given back since this was last called. The protocol thread.
+pub(super) fn take_freed() -> Vec<(usize, Layout)> {
+    core::mem::take(&mut *FREED.lock())
+}

@@ -1,0 +1,275 @@
+//! The node as a part of a cluster: several machines that run one program in one memory.
+//!
+//! With `cluster=I/N` on the command line this is node I of N, and all of the program's memory
+//! (its variables, heaps, stacks) is *cluster memory*: coherent, whichever node touches it.
+//! Without, none of this is used.
+//!
+//! * The [`engine`] belongs to the protocol thread, as the stack does: coherence, the links to
+//!   the other nodes, and what is under way. Nobody else touches it, so it has no lock.
+//! * A thread that touches a page that the node has no right to is in [`fault`]: it asks the
+//!   engine by message, and waits.
+//! * What needs a thread ([`calls`]: to start one here for another node, or to do a call of the
+//!   program's for it) is left to [`servers`].
+
+pub mod calls;
+pub mod config;
+mod engine;
+mod frames;
+mod futex;
+mod links;
+mod record;
+mod servers;
+mod timers;
+
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use darner_coherence::{Access, NodeId, PageIndex};
+use darner_lwkt::message::{Mailbox, Terms};
+use darner_lwkt::port::{Bounds, Port, QueuePort, Receiver, thread_port};
+use spin::Once;
+
+pub use self::config::ClusterConfig;
+pub use self::engine::Engine;
+pub use self::futex::{futex_wait, futex_wake, home_of};
+pub use self::links::Progress;
+use self::record::{Kind, Words};
+use crate::layout::{PAGE, SLICES_BASE, SLICES_END};
+use crate::memory::{paging, program_heap, regions};
+use crate::net;
+use crate::sched::{self, Kernel, leave};
+
+/// What threads ask of the engine.
+pub enum Request {
+    /// A thread may not access a page.
+    Fault {
+        /// The thread.
+        tid: sched::Tid,
+        /// The page.
+        page: PageIndex,
+        /// For what.
+        access: Access,
+    },
+    /// Freed memory, of which nobody needs the bytes.
+    Discard {
+        /// The thread that waits for it.
+        tid: sched::Tid,
+        /// The first page.
+        first: PageIndex,
+        /// How many.
+        pages: u64,
+    },
+    /// Something is to be done by another node.
+    Call {
+        /// Which.
+        to: NodeId,
+        /// What.
+        kind: Kind,
+        /// With what.
+        words: Words,
+    },
+    /// The same, without an answer.
+    Tell {
+        /// Which.
+        to: NodeId,
+        /// What.
+        kind: Kind,
+        /// With what.
+        words: Words,
+    },
+    /// What was done for another node.
+    Answer {
+        /// Which.
+        to: NodeId,
+        /// Its call.
+        call: u64,
+        /// The result.
+        words: Words,
+    },
+    /// Wants to know when all nodes are linked.
+    Formed,
+}
+
+/// What the engine answers.
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// The only copy of the page died with its node.
+    Lost,
+    /// What the other node answered.
+    Words(Words),
+}
+
+type Requests = QueuePort<Kernel, Request, Reply>;
+type Requested = Receiver<Kernel, Request, Reply>;
+
+/// Requests that may wait.
+const REQUESTS: usize = 256;
+/// Requests that may be under way: faults, and calls of any length.
+const UNDER_WAY: usize = 1 << 16;
+
+static CONFIG: Once<&'static ClusterConfig> = Once::new();
+static PORT: Once<Requests> = Once::new();
+/// CPUs of all nodes, once they are known.
+static CPUS: AtomicUsize = AtomicUsize::new(0);
+/// Not 0 on nodes that have others do the program's calls. Read by the ABI's entry.
+pub static IS_GUEST: AtomicU32 = AtomicU32::new(0);
+/// The program's variables: start and end, whole pages, of each part of the image that has some.
+static VARIABLES: Once<alloc::vec::Vec<(u64, u64)>> = Once::new();
+
+/// The node that has the program's first thread, its files and its sockets.
+pub const FIRST: NodeId = NodeId(0);
+
+/// Says that this node is one of a cluster. Boot, before the program's heap is made.
+pub fn set_config(config: &'static ClusterConfig) {
+    CONFIG.call_once(|| config);
+    IS_GUEST.store(u32::from(config.me != FIRST), Ordering::Relaxed);
+}
+
+/// What the command line says about the cluster, if this node is in one. Any context.
+pub fn config() -> Option<&'static ClusterConfig> {
+    CONFIG.get().copied()
+}
+
+/// This node's number; 0 if it is in no cluster. Any context.
+#[inline]
+pub fn me() -> u16 {
+    config().map_or(0, |config| config.me.0)
+}
+
+/// Whether this node is one of a cluster. Any context.
+#[inline]
+pub fn is_active() -> bool {
+    CONFIG.is_completed()
+}
+
+/// Whether the program's calls are done by the first node. Any context.
+pub fn is_guest() -> bool {
+    IS_GUEST.load(Ordering::Relaxed) != 0
+}
+
+/// Makes the engine, for the protocol thread to run. Boot, before the network is started.
+/// `None`: this node is in no cluster.
+pub fn engine(variables: impl Iterator<Item = (u64, u64)>) -> Option<Engine> {
+    let config = config()?;
+    VARIABLES.call_once(|| variables.collect());
+    let (port, requests) = thread_port(Bounds::new(REQUESTS).kept(UNDER_WAY));
+    PORT.call_once(|| port);
+    Some(Engine::new(config, requests))
+}
+
+/// Starts what serves other nodes. Boot, once the scheduler is there.
+pub fn start_servers() {
+    servers::start();
+}
+
+/// Has a thread do what boot cannot: it touches cluster memory. Boot.
+pub fn do_in_thread(work: fn()) {
+    servers::give(servers::Work::Own(work));
+}
+
+/// The program's variables: whole pages, start and end.
+fn variables() -> &'static [(u64, u64)] {
+    VARIABLES.get().map_or(&[], |ranges| ranges)
+}
+
+/// Whether an address is cluster memory. Any context.
+pub fn covers(address: u64) -> bool {
+    is_active()
+        && ((SLICES_BASE..SLICES_END).contains(&address)
+            || variables()
+                .iter()
+                .any(|&(start, end)| (start..end).contains(&address)))
+}
+
+/// Why an access cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoAccess {
+    /// Nothing is there.
+    Wild,
+    /// The only copy died with its node.
+    Lost,
+}
+
+/// Waits until the calling thread may access the page at `address`, which [`covers`] found to be
+/// cluster memory. Thread context, no lock held.
+pub fn fault(address: u64, write: bool) -> Result<(), NoAccess> {
+    if paging::allows(address, write) {
+        // Another thread has waited for it.
+        return Ok(());
+    }
+    if !is_there(address) {
+        return Err(NoAccess::Wild);
+    }
+    let access = if write { Access::Write } else { Access::Read };
+    let page = PageIndex(address / PAGE);
+    let tid = crate::arch::percpu::current_tid();
+    let result = match call(Request::Fault { tid, page, access }) {
+        Reply::Lost => Err(NoAccess::Lost),
+        _ => Ok(()),
+    };
+    // A wake-up that was meant for something else may have come meanwhile. Whoever blocks looks
+    // at its condition again, so one too many does no harm.
+    sched::wake_thread(&sched::current());
+    result
+}
+
+/// Whether the program has memory there, as far as this node knows: of the others' slices it
+/// knows nothing.
+fn is_there(address: u64) -> bool {
+    if !(SLICES_BASE..SLICES_END).contains(&address) {
+        return true;
+    }
+    home_of(address) != NodeId(me())
+        || program_heap::may_be_committed(address)
+        || regions::is_in_use(address)
+}
+
+/// Forgets what is in whole pages of this node's slice: they are zeros again. Thread context,
+/// no lock held.
+pub fn discard(start: u64, bytes: u64) {
+    call(Request::Discard {
+        tid: crate::arch::percpu::current_tid(),
+        first: PageIndex(start / PAGE),
+        pages: bytes / PAGE,
+    });
+}
+
+/// Waits until all nodes are linked. Thread context, no lock held.
+pub fn wait_formed() {
+    call(Request::Formed);
+}
+
+/// CPUs of all nodes. Any context.
+pub fn cpus() -> usize {
+    CPUS.load(Ordering::Relaxed)
+}
+
+/// Asks the engine, and waits. Thread context, no lock held.
+fn call(request: Request) -> Reply {
+    let mut mailbox = Mailbox::new(1);
+    // SAFETY: thread context, no lock held, as the caller says.
+    let leave = unsafe { leave() };
+    let port = PORT.get().expect("the engine is made before threads are");
+    if mailbox
+        .send_waiting(&leave, port, request, Terms::NONE)
+        .is_err()
+    {
+        unreachable!("the protocol thread does not end, and there is no deadline");
+    }
+    net::wake();
+    match mailbox.wait(&leave, None).map(|answer| answer.outcome) {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(_)) | Err(_) => unreachable!("every request is answered"),
+    }
+}
+
+/// Tells the engine what wants no answer. Thread context, no lock held.
+fn tell(request: Request) {
+    // SAFETY: thread context, no lock held, as the caller says.
+    let leave = unsafe { leave() };
+    let port = PORT.get().expect("the engine is made before threads are");
+    if port.tell_waiting(&leave, request, Terms::NONE).is_err() {
+        unreachable!("the protocol thread does not end, and there is no deadline");
+    }
+    net::wake();
+}

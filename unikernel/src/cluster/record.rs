@@ -1,0 +1,102 @@
+//! Calls between nodes, as they are on the wire: records of a fixed length.
+//!
+//! What is longer than a few words is not carried: it is in cluster memory, where the other
+//! node finds it.
+
+/// The operands of a call, or its results.
+pub type Words = [u64; 8];
+
+/// Bytes of a record.
+pub const BYTES: usize = 88;
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Kind {
+    /// The answer to a call.
+    Answer = 0,
+    /// Start a thread: entry, argument, priority, bytes of stack. Its number, or 0.
+    Spawn = 1,
+    /// Wait for the end of a thread: its number.
+    Join = 2,
+    /// Do a call of the program: the function, six arguments. The result, the error number.
+    Delegate = 3,
+    /// A thread is about to wait for a word: its address, the ticket.
+    FutexWait = 4,
+    /// It does not, or no more: address, ticket. 1 if it still waited, or 0: it was woken.
+    FutexCancel = 5,
+    /// Wake threads that wait for a word: its address, how many at most. How many were.
+    FutexWake = 6,
+    /// A thread is woken: its ticket.
+    FutexWoken = 7,
+    /// Memory is freed: address, size, alignment.
+    Free = 8,
+    /// The sender is there.
+    Heartbeat = 9,
+}
+
+/// A call, or its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// What it is.
+    pub kind: Kind,
+    /// The call's number, of those of the node that made it; 0: no answer is wanted.
+    pub call: u64,
+    /// Operands or results.
+    pub words: Words,
+}
+
+/// A record, and when it was sent, by the sender's monotonic clock in ns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// When.
+    pub time: u64,
+    /// What.
+    pub record: Record,
+}
+
+/// A number that is no kind of record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownKind(pub u64);
+
+impl Sent {
+    /// As it is on the wire: the time, the kind, the call and the words, eight bytes each,
+    /// little-endian.
+    pub fn encode(&self) -> [u8; BYTES] {
+        let mut bytes = [0; BYTES];
+        let Record { kind, call, words } = self.record;
+        let words = [self.time, kind as u64, call].into_iter().chain(words);
+        for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// What was sent.
+    pub fn decode(bytes: &[u8; BYTES]) -> Result<Self, UnknownKind> {
+        let mut words = bytes.chunks_exact(8).map(|word| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(word);
+            u64::from_le_bytes(bytes)
+        });
+        let mut next = || words.next().unwrap_or(0);
+        let time = next();
+        let kind = match next() {
+            0 => Kind::Answer,
+            1 => Kind::Spawn,
+            2 => Kind::Join,
+            3 => Kind::Delegate,
+            4 => Kind::FutexWait,
+            5 => Kind::FutexCancel,
+            6 => Kind::FutexWake,
+            7 => Kind::FutexWoken,
+            8 => Kind::Free,
+            9 => Kind::Heartbeat,
+            other => return Err(UnknownKind(other)),
+        };
+        let call = next();
+        let words = core::array::from_fn(|_| next());
+        let record = Record { kind, call, words };
+        Ok(Self { time, record })
+    }
+}

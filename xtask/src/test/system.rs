@@ -1,0 +1,137 @@
+//! Several machines that are one system: a program does on them what it does on one, and on
+//! Linux.
+
+use super::case::{Case, Failure, Verdict};
+use super::command_line::{expect, xtask};
+use super::matrix::on_host;
+use super::suite::Suite;
+
+/// Some of everything: machines × CPUs of each.
+const SHAPES: [(u16, u32); 5] = [(1, 1), (1, 4), (2, 2), (3, 1), (4, 2)];
+
+/// Parts of `stress`, and how much of them: where every turn of a lock may cost messages.
+const STRESS: [(&str, &str); 9] = [
+    ("threads", "200"),
+    ("spawn", "100"),
+    ("mutex", "500"),
+    ("condvar", "100"),
+    ("barrier", "30"),
+    ("channel", "50"),
+    ("park", "50"),
+    ("sleep", "3"),
+    ("timeout", "20"),
+];
+
+/// All of them.
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (nodes, cpus) in SHAPES {
+        let name = move |app: &str| format!("system/{app}/{nodes}x{cpus}");
+        cases.push(Case::alone(name("mandelbrot"), move |suite| {
+            let args = ["--size", "96"];
+            let said = run(suite, nodes, cpus, &["mandelbrot"], &args)?;
+            same(&said, &on_host(suite, "mandelbrot", &args)?)
+        }));
+        if (nodes, cpus) == (1, 4) || (nodes, cpus) == (4, 2) {
+            continue;
+        }
+        cases.push(Case::alone(name("wordcount"), move |suite| {
+            let text = suite.set.root.join("LICENSE-APACHE").display().to_string();
+            let share = format!("{text}:/text");
+            let words = ["wordcount", "--file", &share];
+            let said = run(suite, nodes, cpus, &words, &["/text"])?;
+            same(&said, &on_host(suite, "wordcount", &[&text])?)
+        }));
+    }
+    for (nodes, cpus) in [(2, 2), (3, 1)] {
+        let name = format!("system/std-tour/{nodes}x{cpus}");
+        cases.push(Case::alone(name, move |suite| tour(suite, nodes, cpus)));
+    }
+    cases.push(Case::alone("system/stress/2x1", stress));
+    cases.push(Case::alone("system/status", status));
+    cases.push(Case::new("system/cut-off", cut_off));
+    cases
+}
+
+/// Runs a program, which has to end with 0; gives what it has printed.
+fn run(
+    suite: &Suite,
+    nodes: u16,
+    cpus: u32,
+    words: &[&str],
+    args: &[&str],
+) -> Result<String, Failure> {
+    let (nodes, cpus) = (nodes.to_string(), cpus.to_string());
+    let before = [
+        "cluster",
+        "--nodes",
+        &nodes,
+        "--smp",
+        &cpus,
+        "--timeout",
+        "150",
+    ];
+    let output = xtask(suite, &[&before, words, &["--"], args].concat())?;
+    expect(&output, 0, "booted in ")?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn same(said: &str, expected: &[u8]) -> Verdict {
+    match said.as_bytes() == expected {
+        true => Ok(()),
+        false => Err(format!(
+            "found:\n{said}\nexpected what it prints on Linux:\n{}",
+            String::from_utf8_lossy(expected)
+        ))?,
+    }
+}
+
+fn tour(suite: &Suite, nodes: u16, cpus: u32) -> Verdict {
+    let said = run(suite, nodes, cpus, &["std-tour"], &[])?;
+    match said.contains("all well") && !said.contains("FAILED") {
+        true => Ok(()),
+        false => Err(format!("found:\n{said}"))?,
+    }
+}
+
+fn stress(suite: &Suite) -> Verdict {
+    for (part, amount) in STRESS {
+        let said = run(suite, 2, 1, &["stress"], &[part, amount])?;
+        if !said.contains("all held") {
+            Err(format!("found:\n{said}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// The program's status is the command's, whichever node ends it.
+fn status(suite: &Suite) -> Verdict {
+    let of = |args: &[&str], status, said: &str| {
+        let words = ["cluster", "--nodes", "2", "--timeout", "60", "faults", "--"];
+        expect(&xtask(suite, &[&words, args].concat())?, status, said)
+    };
+    of(&["exit", "7"], 7, "")?;
+    of(&["exit-in-thread", "9"], 9, "")?;
+    of(&["panic"], 101, "panics.rs:")?;
+    // On the other node: the first thread that is started comes up there.
+    of(&["thread-panic"], 101, "[n1] ")?;
+    of(&["null"], 139, "null pointer dereference")
+}
+
+/// A node that cannot be reached any more is given up, and all end with a report.
+fn cut_off(suite: &Suite) -> Verdict {
+    let words = [
+        "cluster",
+        "--nodes",
+        "2",
+        "--timeout",
+        "120",
+        "--faults",
+        "down=1@12s..",
+        "faults",
+        "--",
+        "hang-idle",
+    ];
+    let output = xtask(suite, &words)?;
+    expect(&output, 75, "has not been heard of for 20 s")
+}
