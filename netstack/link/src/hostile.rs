@@ -97,15 +97,22 @@ fn greeted_with(say: impl FnOnce(&mut Caller)) -> Reason {
     }
 }
 
-fn met() -> (Session, Caller) {
+/// A link at whose other end is a node of the cluster.
+fn met_again() -> (Box<Link>, Caller) {
     let mut link = answering();
     let mut caller = Caller::new(&mut link);
     caller.say(Kind::Hello, 0, 0, &greeting::hello(&identity(1), CALLS));
     let peer = link.receive(&mut &caller.sealed[..], 0);
-    let peer = peer.expect("a node of the cluster").expect("all has come");
+    assert!(peer.is_ok_and(|peer| peer.is_some()));
     caller.sealed.clear();
-    let mut session = Session::new(&peer, Limits::default());
-    session.attach(Box::new(link), 0).ok().expect("the same");
+    (Box::new(link), caller)
+}
+
+fn met() -> (Session, Caller) {
+    let (link, caller) = met_again();
+    let peer = link.peer().expect("they have met");
+    let mut session = Session::new(peer, Limits::default());
+    session.attach(link, 0).ok().expect("the same");
     (session, caller)
 }
 
@@ -236,6 +243,26 @@ fn a_session_that_never_was_is_refused() {
     assert_eq!(reason, Reason::SessionLost);
     let reason = met_with(|caller| caller.say(Kind::Welcome, 0, 0, &[1, 2]));
     assert_eq!(reason, malformed(Part::Welcome));
+}
+
+#[test]
+fn what_was_never_received_was_not_acknowledged_before() {
+    let (mut session, mut caller) = met();
+    welcome(&mut caller);
+    caller.say(Kind::Data, 1, 0, &[0; 4]);
+    let message = session.next(&mut &caller.sealed[..]);
+    assert!(message.is_ok_and(|message| message.is_some()));
+    for (acknowledged, expected) in [(1, Ok(None)), (2, Err(Refusal::Here(Reason::SessionLost)))] {
+        let (link, mut caller) = met_again();
+        session.attach(link, 0).ok().expect("the same");
+        let theirs = Welcome {
+            session: session.id(),
+            received: 0,
+            acknowledged,
+        };
+        caller.say(Kind::Welcome, 0, 0, &theirs.encode());
+        assert_eq!(session.next(&mut &caller.sealed[..]), expected);
+    }
 }
 
 #[test]

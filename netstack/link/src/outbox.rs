@@ -61,9 +61,8 @@ pub struct Outbox {
     /// In order, without gaps; the first has the number `acknowledged + 1`.
     envelopes: VecDeque<Vec<u8>>,
     acknowledged: u64,
-    /// The last one sealed on any link: it is never changed any more.
-    sealed: u64,
-    /// The next one to be sealed on this link.
+    /// The next one to be sealed on this link. Those before it may have been received, so they are
+    /// not changed any more.
     next: u64,
     bytes: usize,
     limit: usize,
@@ -76,7 +75,6 @@ impl Outbox {
         Self {
             envelopes: VecDeque::new(),
             acknowledged: 0,
-            sealed: 0,
             next: 1,
             bytes: 0,
             limit,
@@ -119,7 +117,7 @@ impl Outbox {
     fn begin_piece(&mut self, missing: usize) -> usize {
         let whole = PIECE_BYTES + missing;
         let room = match self.envelopes.back() {
-            Some(last) if self.last() > self.sealed => ENVELOPE_BYTES - last.len(),
+            Some(last) if self.last() >= self.next => ENVELOPE_BYTES - last.len(),
             _ => 0,
         };
         let fits_alone = whole <= ENVELOPE_BYTES - HEADER_BYTES;
@@ -161,16 +159,15 @@ impl Outbox {
         let index = usize::try_from(number - self.acknowledged - 1).ok()?;
         let envelope = self.envelopes.get_mut(index)?;
         self.next += 1;
-        self.sealed = self.sealed.max(number);
         Some((number, envelope))
     }
 
     /// The other end has all up to `number`.
     pub fn acknowledge(&mut self, number: u64) -> Result<(), Reason> {
-        if !(self.acknowledged..=self.sealed).contains(&number) {
+        if !(self.acknowledged..self.next).contains(&number) {
             return Err(Reason::Acknowledged {
                 found: number,
-                sent: self.sealed,
+                sent: self.next - 1,
             });
         }
         while self.acknowledged < number
@@ -183,7 +180,6 @@ impl Outbox {
                 self.spare.push(envelope);
             }
         }
-        self.next = self.next.max(number + 1);
         Ok(())
     }
 

@@ -65,8 +65,6 @@ pub struct Session {
     inbox: Inbox,
     /// The number of the last envelope received.
     received: u64,
-    /// The last number that the other end was told.
-    told: u64,
     /// Bytes received that the other end was not told of.
     untold: usize,
 }
@@ -105,7 +103,6 @@ impl Session {
             outbox: Outbox::new(limits.kept),
             inbox: Inbox::default(),
             received: 0,
-            told: 0,
             untold: 0,
         }
     }
@@ -130,7 +127,6 @@ impl Session {
         }
         let welcome = self.welcome();
         link.seal_short(Kind::Welcome, 0, &welcome.encode(), now);
-        self.told = self.received;
         self.untold = 0;
         let state = State::Unwelcome;
         self.link = Some(Attached { link, state });
@@ -193,12 +189,10 @@ impl Session {
                 time: now,
             };
             link.seal(header, envelope);
-            self.told = self.received;
             self.untold = 0;
         }
         if self.untold >= ACKNOWLEDGE_AFTER {
             link.seal_short(Kind::Ack, self.received, &[], now);
-            self.told = self.received;
             self.untold = 0;
         }
     }
@@ -334,6 +328,10 @@ impl Session {
 /// For tests of what comes after decryption.
 #[cfg(test)]
 impl Session {
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
     pub(crate) fn last_received(&self) -> u64 {
         self.received
     }

@@ -184,6 +184,15 @@ fn other_programs_are_refused_by_the_first_two_bytes() {
 }
 
 #[test]
+fn who_has_not_been_called_is_told_nothing() {
+    let mut end = End::new(identity(0));
+    end.connect(Role::Answers, Seed::new([9; 32]), 0);
+    end.take(b"\x08\x00refused\x01", 1);
+    let refusal = Some(Refusal::Here(Reason::NotALink { found: 8 }));
+    assert_eq!(end.refusal, refusal);
+}
+
+#[test]
 fn who_says_nothing_is_refused_in_time() {
     for role in [CALLS, Role::Answers] {
         let me = identity(1);
