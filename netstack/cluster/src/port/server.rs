@@ -1,0 +1,177 @@
+//! The ports' end: what was asked of this node's ports.
+
+use super::{NoTicket, PortNotice, Ticket, Wire};
+use crate::config::Limits;
+use crate::ids::{Identity, Nanos};
+use crate::message::{Answer, Payload, PortId, PortMessage};
+use crate::mutants::mutated;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use darner_coherence::NodeId;
+
+/// Where a port is that was here once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Place {
+    Here,
+    At(NodeId),
+}
+
+/// The session with a node that asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Client {
+    /// The last request that has come.
+    seen: u64,
+    /// Requests that have no answer.
+    open: BTreeSet<u64>,
+    /// How many answers were given.
+    answered: u64,
+    /// The last of them, which may not have arrived.
+    answers: VecDeque<PortMessage>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Server {
+    limits: Limits,
+    ports: BTreeMap<PortId, Place>,
+    clients: BTreeMap<Identity, Client>,
+}
+
+/// What a request says.
+pub(super) struct Request {
+    pub(super) port: PortId,
+    pub(super) deadline: Option<Nanos>,
+    pub(super) payload: Payload,
+}
+
+impl Client {
+    fn answer(&mut self, to: Identity, sequence: u64, answer: Answer, wire: &mut Wire) {
+        self.answered += 1;
+        let message = PortMessage::Answer {
+            number: self.answered,
+            sequence,
+            answer,
+        };
+        self.answers.push_back(message);
+        wire.say(to, message);
+    }
+}
+
+impl Server {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            ports: BTreeMap::new(),
+            clients: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn open(&self) -> usize {
+        self.clients.values().map(|client| client.open.len()).sum()
+    }
+
+    pub(super) fn open_port(&mut self, port: PortId) {
+        self.ports.insert(port, Place::Here);
+    }
+
+    pub(super) fn close_port(&mut self, port: PortId) {
+        self.ports.remove(&port);
+    }
+
+    pub(super) fn port_moved(&mut self, port: PortId, to: NodeId) {
+        self.ports.insert(port, Place::At(to));
+    }
+
+    pub(super) fn request(
+        &mut self,
+        from: Identity,
+        sequence: u64,
+        request: Request,
+        wire: &mut Wire,
+    ) {
+        let client = self.clients.entry(from).or_default();
+        if sequence <= client.seen && !mutated!(RequestTakenTwice) {
+            return;
+        }
+        client.seen = sequence;
+        let full = client.open.len() >= self.limits.requests;
+        let answer = match self.ports.get(&request.port) {
+            None => Answer::NoPort,
+            Some(&Place::At(to)) => Answer::Moved { to },
+            Some(Place::Here) if full => Answer::Full,
+            Some(Place::Here) => {
+                client.open.insert(sequence);
+                return wire.notify(PortNotice::Requested {
+                    ticket: Ticket {
+                        client: from,
+                        sequence,
+                    },
+                    port: request.port,
+                    payload: request.payload,
+                    deadline: request.deadline,
+                });
+            }
+        };
+        client.answer(from, sequence, answer, wire);
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        ticket: Ticket,
+        answer: Answer,
+        wire: &mut Wire,
+    ) -> Result<(), NoTicket> {
+        let client = self.clients.get_mut(&ticket.client).ok_or(NoTicket)?;
+        if !client.open.remove(&ticket.sequence) {
+            return Err(NoTicket);
+        }
+        client.answer(ticket.client, ticket.sequence, answer, wire);
+        Ok(())
+    }
+
+    pub(super) fn cancel(&mut self, from: Identity, sequence: u64, wire: &mut Wire) {
+        let client = self.clients.get_mut(&from);
+        if client.is_some_and(|client| client.open.remove(&sequence)) {
+            let ticket = Ticket {
+                client: from,
+                sequence,
+            };
+            wire.notify(PortNotice::Cancelled { ticket });
+        }
+    }
+
+    /// So many answers have arrived.
+    pub(super) fn received(&mut self, from: Identity, received: u64) {
+        let Some(client) = self.clients.get_mut(&from) else {
+            return;
+        };
+        let kept = client.answered.saturating_sub(received);
+        while client.answers.len() as u64 > kept {
+            client.answers.pop_front();
+        }
+    }
+
+    /// So many answers have arrived, and no more will by themselves.
+    pub(super) fn resume(&mut self, from: Identity, received: u64, wire: &mut Wire) {
+        self.received(from, received);
+        let Some(client) = self.clients.get(&from) else {
+            return;
+        };
+        if mutated!(AnswersForgotten) {
+            return;
+        }
+        for &answer in &client.answers {
+            wire.say(from, answer);
+        }
+    }
+
+    /// Forgets all clients but these.
+    pub(super) fn keep(&mut self, members: &BTreeSet<Identity>, wire: &mut Wire) {
+        self.clients.retain(|&client, session| {
+            let stays = members.contains(&client);
+            for &sequence in session.open.iter().filter(|_| !stays) {
+                let ticket = Ticket { client, sequence };
+                wire.notify(PortNotice::Cancelled { ticket });
+            }
+            stays
+        });
+    }
+}
