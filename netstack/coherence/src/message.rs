@@ -335,28 +335,52 @@ impl Message {
         )
     }
 
+    /// What it carries of pages, if it is one that may.
+    fn content(&self) -> Option<Content> {
+        match *self {
+            Self::Grant(Grant { content, .. })
+            | Self::WriteBack { content, .. }
+            | Self::Recalled { content, .. }
+            | Self::Adopt { content, .. } => Some(content),
+            _ => None,
+        }
+    }
+
+    /// The pages whose bytes go with it: none but with [`Content::Bytes`].
+    pub fn carried(&self) -> impl Iterator<Item = PageIndex> + use<> {
+        let (page, mask) = match *self {
+            _ if self.content() != Some(Content::Bytes) => (PageIndex(0), 0),
+            Self::Grant(Grant { page, mask, .. }) => (page, mask),
+            Self::WriteBack { page, .. }
+            | Self::Recalled { page, .. }
+            | Self::Adopt { page, .. } => (page, 1),
+            _ => (PageIndex(0), 0),
+        };
+        (0..u64::from(LONGEST_RUN))
+            .filter(move |bit| mask >> bit & 1 == 1)
+            .map(move |bit| page.plus(bit))
+    }
+
     /// How many pages of bytes go with it.
     #[must_use]
     pub fn pages(&self) -> u32 {
-        match self {
-            Self::Grant(Grant {
-                content: Content::Bytes,
-                mask,
-                ..
-            }) => mask.count_ones(),
-            Self::WriteBack {
-                content: Content::Bytes,
-                ..
+        self.carried().count() as u32
+    }
+
+    /// The same message for pages that are all zeros, whose bytes need not go with it.
+    #[must_use]
+    pub fn of_zeros(mut self) -> Self {
+        match &mut self {
+            Self::Grant(Grant { content, .. })
+            | Self::WriteBack { content, .. }
+            | Self::Recalled { content, .. }
+            | Self::Adopt { content, .. }
+                if *content == Content::Bytes =>
+            {
+                *content = Content::Zero;
             }
-            | Self::Recalled {
-                content: Content::Bytes,
-                ..
-            }
-            | Self::Adopt {
-                content: Content::Bytes,
-                ..
-            } => 1,
-            _ => 0,
+            _ => {}
         }
+        self
     }
 }

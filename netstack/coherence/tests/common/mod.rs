@@ -11,8 +11,8 @@ pub mod threads;
 pub mod views;
 
 use darner_coherence::{
-    Access, Action, Content, Dirt, Event, Failure, Grant, Message, MoveRefusal, Node, NodeId,
-    Packet, PageIndex, Rights, Time, Token, View, Violation,
+    Access, Action, Dirt, Event, Failure, MoveRefusal, Node, NodeId, Packet, PageIndex, Rights,
+    Time, Token, View, Violation,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use threads::Thread;
@@ -172,48 +172,13 @@ impl World {
 
     fn send(&mut self, from: NodeId, to: NodeId, mut packet: Packet) {
         let frames = &self.machines[usize::from(from.0)].frames;
-        let pages: Vec<PageIndex> = match &packet.message {
-            Message::Grant(Grant {
-                page,
-                mask,
-                content: Content::Bytes,
-                ..
-            }) => (0..16)
-                .filter(|bit| mask >> bit & 1 == 1)
-                .map(|bit| page.plus(bit))
-                .collect(),
-            Message::WriteBack {
-                page,
-                content: Content::Bytes,
-            }
-            | Message::Recalled {
-                page,
-                content: Content::Bytes,
-            }
-            | Message::Adopt {
-                page,
-                content: Content::Bytes,
-                ..
-            } => vec![*page],
-            _ => Vec::new(),
-        };
-        let zero = pages.iter().all(|page| !frames.contains_key(page));
+        let pages: Vec<PageIndex> = packet.message.carried().collect();
         let bytes = pages
             .iter()
             .map(|&page| (page, frames.get(&page).copied().unwrap_or(0)))
             .collect();
-        if zero {
-            match &mut packet.message {
-                Message::Grant(Grant { content, .. })
-                | Message::WriteBack { content, .. }
-                | Message::Recalled { content, .. }
-                | Message::Adopt { content, .. }
-                    if *content == Content::Bytes =>
-                {
-                    *content = Content::Zero;
-                }
-                _ => {}
-            }
+        if pages.iter().all(|page| !frames.contains_key(page)) {
+            packet.message = packet.message.of_zeros();
         }
         let depth = self.machine(from).depth + u32::from(self.counting);
         if self.counting {
