@@ -12,6 +12,7 @@ mod host_load;
 pub mod lwkt;
 mod micro;
 mod net;
+mod sim;
 mod slab;
 mod table;
 
@@ -51,6 +52,11 @@ const GROUPS: &[Group] = &[
         name: "net",
         about: "TCP, UDP and HTTP beside a Linux guest on the same machine",
         measure: net::measure,
+    },
+    Group {
+        name: "sim",
+        about: "the cluster simulator's speed; messages and memory as a cluster grows",
+        measure: sim::measure,
     },
     Group {
         name: "founding",
