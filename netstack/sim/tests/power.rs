@@ -9,7 +9,7 @@ use std::time::Instant;
 
 /// Guards that only cost messages or time, and guards against races so rare that it takes more steps
 /// than this test has. The tests of the protocol itself notice them.
-const BEYOND: [Mutant; 7] = [
+const BEYOND: [Mutant; 8] = [
     Mutant::BusyPagesMayComeAlong,
     Mutant::CleanWrittenBackToo,
     Mutant::LossOnTheWayNotNoticed,
@@ -17,10 +17,11 @@ const BEYOND: [Mutant; 7] = [
     Mutant::NothingPinned,
     Mutant::OvertakingWriteBackRefused,
     Mutant::ParkedInSilence,
+    Mutant::StaleWriteBackRefused,
 ];
 
 /// How many steps it takes at most until a guard is missed.
-const STEPS: u64 = 2_000_000;
+const STEPS: u64 = 3_000_000;
 
 fn noticed() -> Option<Box<Failed>> {
     let campaign = Campaign {
