@@ -27,6 +27,11 @@ pub fn cases() -> Vec<Case> {
             let package = ["--package", "darner-coherence", "--profile", "checked"];
             cargo_test(suite, &[&package[..], &["--features", "mutants"]].concat())
         }),
+        // Ten million steps of simulated clusters, and what they notice when guards are taken out.
+        Case::build("host/sim", |suite| {
+            let package = ["--package", "darner-sim", "--profile", "checked"];
+            cargo_test(suite, &[&package[..], &["--features", "mutants"]].concat())
+        }),
         // Many orders of larger ones.
         Case::build("host/shuttle", |suite| {
             model(suite, "shuttle", &["darner-lwkt"], "shuttled")
