@@ -5,6 +5,7 @@ use crate::event::{Action, Event};
 use crate::ids::{Identity, Incarnation, Nanos};
 use crate::membership::Membership;
 use crate::message::{Answer, Message, Packet, Payload, PortId, Rest};
+use crate::mutants::mutated;
 use crate::outbox::Outbox;
 use crate::port::{NoTicket, Ports, RequestId, Ticket};
 use crate::transaction::{BeginError, Closed, Handle, Opening, Transactions};
@@ -196,11 +197,17 @@ impl Node {
             }
             Message::Transaction(message) => self.transactions.receive(now, from, message, out),
             // A member may be known here by its link before it is by a view.
-            Message::Port(message) if self.transactions.is_linked(from) => {
+            Message::Port(message) if self.transactions.is_linked(from) && !self.is_past(from) => {
                 self.ports.receive(now, from, message, out);
             }
             Message::Port(_) => {}
         }
+    }
+
+    /// Whether it was a member: what it had asked here is forgotten, and must not be taken for new.
+    fn is_past(&self, who: Identity) -> bool {
+        let view = self.membership.view();
+        view.is_none_or(|view| view.is_past(who)) && !mutated!(PastHeard)
     }
 
     /// There is another view, or none any more: what was under way with those who have gone ends.

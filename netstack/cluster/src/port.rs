@@ -291,7 +291,7 @@ impl Ports {
         self.members = members.map(|member| member.identity()).collect();
         self.run(now, out, |ports, wire| {
             ports.proxies.keep(&ports.members, wire);
-            ports.server.keep(&ports.members, wire);
+            ports.server.keep(view, wire);
         });
     }
 

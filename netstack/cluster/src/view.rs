@@ -153,6 +153,13 @@ impl View {
             .is_some_and(|member| member.incarnation == who.incarnation)
     }
 
+    /// Whether this life was a member, or a later one of the same node was, and is not any more.
+    #[must_use]
+    pub fn is_past(&self, who: Identity) -> bool {
+        let last = self.slot(who.node).map(|slot| slot.last);
+        !self.has(who) && last.is_some_and(|last| who.incarnation <= last)
+    }
+
     /// All members' slots.
     #[must_use]
     pub fn nodes(&self) -> SlotSet {

@@ -64,6 +64,11 @@ pub fn cases() -> Vec<Case> {
             ];
             cargo_test(suite, &package)
         }),
+        // Membership, transactions and ports: a model check, many schedules, and all mutants.
+        Case::build("host/cluster", |suite| {
+            let package = ["--package", "darner-cluster", "--profile", "checked"];
+            cargo_test(suite, &[&package[..], &["--features", "mutants"]].concat())
+        }),
         Case::build("host/apps", |suite| {
             let apps = crate::app::list(&suite.set.root)?;
             let packages: Vec<&str> = apps

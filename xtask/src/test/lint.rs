@@ -34,7 +34,8 @@ pub fn cases() -> Vec<Case> {
                 .args(["--target", "x86_64-unknown-none"])
                 .args(["--package", "darner-kernel", "--package", "darner-loader"])
                 .args(["--package", "darner-netstack"])
-                .args(["--package", "darner-coherence", "--package", "darner-wire"]);
+                .args(["--package", "darner-coherence", "--package", "darner-wire"])
+                .args(["--package", "darner-cluster"]);
             clippy(suite, &mut cargo, "kernel")
         }),
     ]

@@ -38,7 +38,7 @@ impl Acceptor {
 
 impl Inside {
     pub(super) fn prepare(&mut self, now: Nanos, ballot: Ballot, out: &mut Outbox) {
-        if self.refuses(ballot, out) {
+        if self.refuses(now, ballot, out) {
             return;
         }
         if self
@@ -67,7 +67,7 @@ impl Inside {
         out: &mut Outbox,
     ) {
         let follows = view.epoch.0 == self.view.epoch.0 + 1 && view.cluster == self.view.cluster;
-        if !follows || !view.is_sound() || self.refuses(ballot, out) {
+        if !follows || !view.is_sound() || self.refuses(now, ballot, out) {
             return;
         }
         let known = self
@@ -82,13 +82,17 @@ impl Inside {
     }
 
     /// Refuses what is below what was promised; or promises.
-    fn refuses(&mut self, ballot: Ballot, out: &mut Outbox) -> bool {
+    fn refuses(&mut self, now: Nanos, ballot: Ballot, out: &mut Outbox) -> bool {
         let promised = self.acceptor.promised;
         let low = ballot < promised && !mutated!(PromiseBroken);
         if low {
             let answer = MembershipMessage::Outbid { ballot, promised };
             self.say(ballot.node, answer, out);
         } else {
+            if ballot > promised && ballot.node != self.me.node {
+                // It gets the time that it needs: those who accept may have to wait for a lease.
+                self.reason_since = Some(now + self.times.lease);
+            }
             self.acceptor.promised = ballot;
             self.round = self.round.max(ballot.round);
         }

@@ -3,8 +3,6 @@ mutants! {
     AbortNotAnswered,
     /// A promise does not tell of what was accepted.
     AcceptedNotReported,
-    /// Answers are taken whatever their numbers.
-    AnswerTakenTwice,
     /// Answers are not said again on a new link.
     AnswersForgotten,
     /// Transactions do not end at their deadlines.
@@ -49,6 +47,8 @@ mutants! {
     OwnLeaseNotAwaited,
     /// Parts do not end with their parents.
     PartsOutlive,
+    /// A node that was left out may go on asking ports.
+    PastHeard,
     /// A member takes part in a ballot below one that it has promised.
     PromiseBroken,
     /// A request that is said again is begun again.

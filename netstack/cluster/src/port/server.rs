@@ -5,6 +5,7 @@ use crate::config::Limits;
 use crate::ids::{Identity, Nanos};
 use crate::message::{Answer, Payload, PortId, PortMessage};
 use crate::mutants::mutated;
+use crate::view::View;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use darner_coherence::NodeId;
 
@@ -163,10 +164,10 @@ impl Server {
         }
     }
 
-    /// Forgets all clients but these.
-    pub(super) fn keep(&mut self, members: &BTreeSet<Identity>, wire: &mut Wire) {
+    /// Forgets all clients that were members. One that is none may be in a view that is yet to come.
+    pub(super) fn keep(&mut self, view: Option<&View>, wire: &mut Wire) {
         self.clients.retain(|&client, session| {
-            let stays = members.contains(&client);
+            let stays = view.is_some_and(|view| !view.is_past(client));
             for &sequence in session.open.iter().filter(|_| !stays) {
                 let ticket = Ticket { client, sequence };
                 wire.notify(PortNotice::Cancelled { ticket });

@@ -3,6 +3,8 @@
 
 pub mod check;
 pub mod links;
+pub mod model;
+pub mod rows;
 pub mod schedule;
 pub mod users;
 pub mod world;

@@ -229,7 +229,7 @@ pub enum Use {
 }
 
 /// The ports of the test all began at node 0.
-fn port_id(port: u16) -> PortId {
+pub fn port_id(port: u16) -> PortId {
     PortId::new(NodeId(0), u64::from(port))
 }
 

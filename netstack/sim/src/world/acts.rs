@@ -35,7 +35,9 @@ impl World {
     fn act(&mut self, node: NodeId, action: Action, load: &Load, told_of_loss: bool) {
         self.remember_more(|| format!("{action:?}"));
         match action {
-            Action::Send { to, packet } | Action::Hint { to, packet } => self.send(node, to, packet),
+            Action::Send { to, packet } | Action::Hint { to, packet } => {
+                self.send(node, to, packet)
+            }
             Action::Store { page } => self.store(node, page, load),
             Action::Zero { page } | Action::Free { page } => self.free(node, page),
             Action::Map { page, rights } => self.map(node, page, rights),
