@@ -13,10 +13,13 @@ use crate::toolchain::Toolchain;
 /// All that it refers to is in the same image, so nothing needs the detour by
 /// the table of global offsets (`plt`, `direct-access-external-data`: there is no
 /// stable way to say that); before the kernel relocates itself that table is not
-/// even right.
+/// even right. The crates of cryptography are told to leave out their variants for vector
+/// registers, which the compiler cannot make for this target; `.cargo/config.toml` says the same for
+/// builds without xtask.
 const KERNEL_TARGET: &str = "x86_64-unknown-none";
 const KERNEL_FLAGS: &str = "-Ccode-model=small -Cforce-frame-pointers=yes -Crelocation-model=pie -Cpanic=abort \
-     -Zplt=yes -Zdirect-access-external-data=yes";
+     -Zplt=yes -Zdirect-access-external-data=yes --cfg=chacha20_force_soft \
+     --cfg=poly1305_force_soft --cfg=curve25519_dalek_backend=\"serial\"";
 /// The builtins are called by the program and have its calling convention. They
 /// are optimised for whatever profile: without it, clearing a page would take a
 /// call for every word of it.

@@ -36,13 +36,11 @@ pub fn cases() -> Vec<Case> {
         Case::build("host/shuttle", |suite| {
             model(suite, "shuttle", &["darner-lwkt"], "shuttled")
         }),
-        // The network with more bytes, connections and wrong frames than an unoptimised build
-        // has time for.
+        // The network and the links with more bytes, connections and wrong frames than an
+        // unoptimised build has time for.
         Case::build("host/netstack", |suite| {
-            cargo_test(
-                suite,
-                &["--package", "darner-netstack", "--profile", "checked"],
-            )
+            let packages = ["--package", "darner-netstack", "--package", "darner-link"];
+            cargo_test(suite, &[&packages[..], &["--profile", "checked"]].concat())
         }),
         // What nodes say as bytes: 10^7 inputs take seconds with optimisation.
         Case::build("host/wire", |suite| {

@@ -35,7 +35,7 @@ pub fn cases() -> Vec<Case> {
                 .args(["--package", "darner-kernel", "--package", "darner-loader"])
                 .args(["--package", "darner-netstack"])
                 .args(["--package", "darner-coherence", "--package", "darner-wire"])
-                .args(["--package", "darner-cluster"]);
+                .args(["--package", "darner-cluster", "--package", "darner-link"]);
             clippy(suite, &mut cargo, "kernel")
         }),
     ]
