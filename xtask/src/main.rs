@@ -20,6 +20,8 @@ mod bench;
 #[cfg(feature = "full")]
 mod build_set;
 #[cfg(feature = "full")]
+mod check;
+#[cfg(feature = "full")]
 mod cluster;
 #[cfg(feature = "full")]
 mod doctor;
@@ -35,6 +37,8 @@ mod loader;
 mod qemu;
 #[cfg(feature = "full")]
 mod run;
+#[cfg(feature = "full")]
+mod sim;
 #[cfg(feature = "full")]
 mod symbolize;
 #[cfg(feature = "full")]
@@ -99,6 +103,8 @@ fn full(command: &str, parser: lexopt::Parser) -> Result<u8> {
         "cluster" => cluster::run(parser),
         "test" => test::run(parser),
         "bench" => bench::run(parser),
+        "sim" => sim::run(parser),
+        "check" => check::run(parser),
         "doctor" => doctor::run(),
         other => Err(Error::usage(format!("found no command `{other}`\n{HELP}"))),
     }
@@ -150,6 +156,14 @@ cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program on N VMs t
     The status is 0, or that of the node that failed first.
 cargo xtask test [FILTER...] [--list]     run the tests whose names contain a filter (all)
 cargo xtask bench [GROUP] [--json]        measure a group of figures (none: list the groups)
+cargo xtask sim [OPTIONS]                 clusters in virtual time, checked after every step
+    --seed S            the first episode (1); each next one has the next seed
+    --steps K           how many steps in all (1000000)
+    --nodes N           how many nodes, 1 to 64 (drawn from the seed)
+    --faults LIST       all, none, or some of crash,pause,partition,cut,clock,pressure,move (drawn)
+    --plot FILE.svg     instead, draw messages per operation by number of nodes
+    --figures           instead, print figures
+cargo xtask check --deep [--steps K]      model checks and simulations that take an hour
 cargo xtask doctor                        what is there and what is missing
 cargo xtask build [OPTIONS]               make libhermit.a (the hook of the `hermit` crate)
     --arch x86_64  --profile dev|release  --target-dir DIR  --no-default-features  --features F

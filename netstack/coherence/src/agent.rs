@@ -73,9 +73,11 @@ struct Page {
     commands: VecDeque<Command>,
     /// Whether rights are being taken for the first command.
     protecting: bool,
-    /// A write-back is under way; it answers all that is asked meanwhile.
+    /// A write-back is under way; it answers all that its receiver asks meanwhile.
     leaving: bool,
-    /// A discard is under way; it answers all that is asked meanwhile.
+    /// The receiver of the last write-back.
+    left_to: NodeId,
+    /// A discard is under way; it answers all that its receiver asks meanwhile.
     discarding: Option<Discarding>,
     hold: Hold,
     /// It came before any thread wanted it, for this; and none has touched it since.
@@ -137,6 +139,8 @@ struct Waiter {
 struct Discarding {
     token: Token,
     sent: Option<RequestId>,
+    /// The home that was told, or none yet.
+    told: Option<NodeId>,
 }
 
 impl Copy {
@@ -181,7 +185,7 @@ impl Agent {
         Self {
             me,
             limits,
-            homes: HomeMap::new(slices, limits.moved),
+            homes: HomeMap::new(me, slices, limits.moved),
             pages: BTreeMap::new(),
             sent: BTreeMap::new(),
             discards: Vec::new(),
@@ -384,7 +388,7 @@ impl Agent {
 
     /// The node's bytes of a page are gone.
     fn free(&mut self, index: PageIndex, out: &mut Outbox) {
-        if self.homes.home(index) != self.me {
+        if !self.homes.is_here(index) {
             out.push(Action::Free { page: index });
         }
     }
@@ -395,7 +399,7 @@ impl Agent {
     fn newer(&self, index: PageIndex, backing: Backing, dirt: Dirt) -> Backing {
         let written = dirt == Dirt::Dirty && !mutated!(DirtNotNoticed);
         let inherited = backing == Backing::Older && !mutated!(InheritedDirtForgotten);
-        if (written || inherited) && self.homes.home(index) != self.me {
+        if (written || inherited) && !self.homes.is_here(index) {
             Backing::Older
         } else {
             Backing::Current
@@ -440,6 +444,9 @@ impl Agent {
 
     fn write_back(&mut self, index: PageIndex, out: &mut Outbox) {
         let home = self.homes.home(index);
+        if let Some(page) = self.pages.get_mut(&index) {
+            page.left_to = home;
+        }
         out.send(
             home,
             Message::WriteBack {
@@ -473,7 +480,10 @@ impl Agent {
             return out.refuse(from, Violation::Unasked);
         };
         match id {
-            None if page.leaving => self.write_back(index, out),
+            None if page.leaving => {
+                self.write_back(index, out);
+                self.advance(now, index, out);
+            }
             Some(id)
                 if page
                     .pending
@@ -508,7 +518,7 @@ impl Agent {
 
     /// A message sent to its own node: the node is not the page's home any more.
     pub(crate) fn home_left(&mut self, index: PageIndex, to: NodeId, out: &mut Outbox) {
-        self.homes.learn(index, to);
+        self.homes.left(index, to);
         if !self.has_bytes(index) {
             out.push(Action::Free { page: index });
         }
@@ -516,6 +526,6 @@ impl Agent {
 
     /// The node is the page's home now.
     pub(crate) fn home_came(&mut self, index: PageIndex) {
-        self.homes.learn(index, self.me);
+        self.homes.came(index);
     }
 }

@@ -157,6 +157,12 @@ impl Directory {
         self.capacity * (size_of::<PageIndex>() + size_of::<Run>())
     }
 
+    /// The bytes of the entries that are in use, less what the tree needs for its shape.
+    #[must_use]
+    pub fn bytes_in_use(&self) -> usize {
+        self.runs.len() * (size_of::<PageIndex>() + size_of::<Run>())
+    }
+
     /// What is known of a page.
     #[must_use]
     pub fn get(&self, page: PageIndex) -> Record {

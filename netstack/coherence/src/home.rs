@@ -17,7 +17,7 @@ use crate::directory::{Directory, Record, State};
 use crate::event::{Action, Violation};
 use crate::homes::Slices;
 use crate::ids::{Access, NodeId, PageIndex, RequestId, Serial};
-use crate::message::{LONGEST_RUN, LONGEST_SPAN, Message, Outcome};
+use crate::message::{LONGEST_RUN, LONGEST_SPAN, Message, Outcome, Purpose};
 use crate::mutants::{guard, mutated};
 use crate::outbox::Outbox;
 use crate::sharers::{Grouping, SharerSet};
@@ -359,7 +359,7 @@ impl Home {
             out.send(node, Message::Parked { page, id });
         }
         self.parked.push_back((page, request));
-        self.reclaim(out);
+        self.unpark(out);
         Admitted::Later
     }
 
@@ -590,7 +590,10 @@ impl Home {
                 );
                 self.settle(page, out);
             }
-            Some(Stage::Recalling { .. }) => self.recall_answered(from, page, out),
+            Some(Stage::Recalling { .. }) => {
+                self.returned(from, page, Purpose::Return);
+                self.recall_answered(from, page, out);
+            }
             // An owner that has dropped its copy is known of owners in any case.
             _ if self.directory.has_room(self.busy.len() + 1) => self.directory.set(
                 page,

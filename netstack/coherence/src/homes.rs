@@ -1,7 +1,7 @@
 //! Which node is a page's home.
 
 use crate::ids::{NodeId, PageIndex};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 /// The homes of the slices of cluster memory, the same on all nodes.
@@ -58,24 +58,40 @@ impl Slices {
 
 /// What an agent knows of where homes are: the slices, and pages that have moved.
 ///
-/// It may be out of date: a node that is asked in error names another.
+/// Of pages homed elsewhere it may be out of date: a node that is asked in error names another.
+/// Which pages are homed at its own node it knows exactly, for the bytes of those are the home's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct HomeMap {
+    me: NodeId,
     slices: Slices,
+    /// Pages of this node's slices that have left, and pages of others' that have come.
+    exceptions: BTreeSet<PageIndex>,
     moved: BTreeMap<PageIndex, NodeId>,
     capacity: usize,
 }
 
 impl HomeMap {
-    pub(crate) fn new(slices: Slices, capacity: usize) -> Self {
+    /// Remembers where `capacity` pages have moved to, and at least one: the one that is asked for.
+    pub(crate) fn new(me: NodeId, slices: Slices, capacity: usize) -> Self {
         Self {
+            me,
             slices,
+            exceptions: BTreeSet::new(),
             moved: BTreeMap::new(),
-            capacity,
+            capacity: capacity.max(1),
         }
     }
 
+    /// Whether the page's home is at this node.
+    pub(crate) fn is_here(&self, page: PageIndex) -> bool {
+        (self.slices.home(page) == self.me) != self.exceptions.contains(&page)
+    }
+
+    /// Whom to ask about a page.
     pub(crate) fn home(&self, page: PageIndex) -> NodeId {
+        if self.is_here(page) {
+            return self.me;
+        }
         self.moved
             .get(&page)
             .copied()
@@ -85,7 +101,7 @@ impl HomeMap {
     /// Notes where a page has moved to, and forgets some other page if the table is full.
     pub(crate) fn learn(&mut self, page: PageIndex, home: NodeId) {
         self.moved.remove(&page);
-        if self.slices.home(page) == home || self.capacity == 0 {
+        if self.slices.home(page) == home {
             return;
         }
         if self.moved.len() >= self.capacity {
@@ -94,8 +110,31 @@ impl HomeMap {
         self.moved.insert(page, home);
     }
 
+    /// The page's home is at this node now.
+    pub(crate) fn came(&mut self, page: PageIndex) {
+        if !self.is_here(page) {
+            self.toggle(page);
+        }
+        self.moved.remove(&page);
+    }
+
+    /// The page's home is not at this node any more, but there.
+    pub(crate) fn left(&mut self, page: PageIndex, to: NodeId) {
+        if self.is_here(page) {
+            self.toggle(page);
+        }
+        self.learn(page, to);
+    }
+
+    fn toggle(&mut self, page: PageIndex) {
+        if !self.exceptions.remove(&page) {
+            self.exceptions.insert(page);
+        }
+    }
+
     pub(crate) fn reset(&mut self, slices: Slices) {
         self.slices = slices;
+        self.exceptions.clear();
         self.moved.clear();
     }
 }
@@ -118,10 +157,35 @@ mod tests {
     #[test]
     fn a_full_map_falls_back_to_the_slices() {
         let slices = Slices::new(vec![(PageIndex(0), NodeId(0))]).unwrap();
-        let mut map = HomeMap::new(slices, 1);
+        let mut map = HomeMap::new(NodeId(1), slices, 1);
         map.learn(PageIndex(3), NodeId(2));
         map.learn(PageIndex(4), NodeId(2));
         assert_eq!(map.home(PageIndex(3)), NodeId(0));
         assert_eq!(map.home(PageIndex(4)), NodeId(2));
+    }
+
+    #[test]
+    fn a_map_without_room_still_knows_the_page_that_is_asked_for() {
+        let slices = Slices::new(vec![(PageIndex(0), NodeId(0))]).unwrap();
+        let mut map = HomeMap::new(NodeId(1), slices, 0);
+        map.learn(PageIndex(3), NodeId(2));
+        assert_eq!(map.home(PageIndex(3)), NodeId(2));
+    }
+
+    #[test]
+    fn which_pages_are_homed_here_is_never_forgotten() {
+        let slices =
+            Slices::new(vec![(PageIndex(0), NodeId(0)), (PageIndex(8), NodeId(1))]).unwrap();
+        let mut map = HomeMap::new(NodeId(1), slices, 1);
+        map.came(PageIndex(1));
+        map.left(PageIndex(9), NodeId(0));
+        map.left(PageIndex(8), NodeId(0));
+        map.learn(PageIndex(1), NodeId(2));
+        assert!(map.is_here(PageIndex(1)) && map.is_here(PageIndex(10)));
+        assert!(!map.is_here(PageIndex(8)) && !map.is_here(PageIndex(9)));
+        assert_eq!(map.home(PageIndex(1)), NodeId(1));
+        map.left(PageIndex(1), NodeId(2));
+        map.came(PageIndex(9));
+        assert!(!map.is_here(PageIndex(1)) && map.is_here(PageIndex(9)));
     }
 }

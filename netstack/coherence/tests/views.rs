@@ -3,10 +3,23 @@
 
 mod common;
 
+use common::World;
+use common::build::Plan;
 use common::schedule::{
     cases, config, crowd_with_deaths, explain, play, replicas_with_deaths, scenario_with_deaths,
 };
+use common::threads::{Op, Outcome, Variable};
+use darner_coherence::{NodeId, PageIndex, State};
 use proptest::prelude::*;
+
+const HOME: NodeId = NodeId(0);
+const HOLDER: NodeId = NodeId(1);
+const READER: NodeId = NodeId(2);
+const PAGE: PageIndex = PageIndex(5);
+const VARIABLE: Variable = Variable {
+    page: PAGE,
+    lane: 0,
+};
 
 proptest! {
     #![proptest_config(config(cases()))]
@@ -34,4 +47,67 @@ proptest! {
     fn a_death_in_a_crowd_loses_only_what_the_dead_had(scenario in crowd_with_deaths()) {
         prop_assert!(play(&scenario).is_ok(), "{}", explain(&scenario));
     }
+}
+
+/// A thread of a node does something, and everything comes to its end.
+fn does(world: &mut World, node: NodeId, op: Op) -> Option<Outcome> {
+    let thread = world.spawn(node, vec![op]);
+    while !world.all_done() {
+        if world.runnable().contains(&thread) {
+            world.execute(thread);
+        }
+        world.run();
+    }
+    assert_eq!(world.wrong, None);
+    world.threads[thread].outcomes.last().copied()
+}
+
+/// A node dies, and all others are told.
+fn dies(world: &mut World, node: NodeId) {
+    world.kill_and_tell(node);
+    while let Some(&node) = world.untold.keys().next() {
+        world.tell(node);
+    }
+}
+
+/// A page that lives in a view in which its home has no bytes of it, but two others have.
+fn owned_after_a_death() -> World {
+    let mut world = Plan {
+        nodes: 5,
+        hold: 0,
+        ..Plan::default()
+    }
+    .build();
+    does(&mut world, HOLDER, Op::Store(VARIABLE, 7));
+    dies(&mut world, NodeId(4));
+    world.run();
+    let loaded = does(&mut world, READER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(7)));
+    let record = world.nodes[0].home().record(PAGE);
+    assert!(matches!(record.state, State::Owned { holder, .. } if holder == HOLDER));
+    world
+}
+
+#[test]
+fn what_is_being_discarded_is_not_lost() {
+    let mut world = owned_after_a_death();
+    does(&mut world, HOME, Op::Discard(PAGE, 1));
+    let loaded = does(&mut world, READER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(0)));
+}
+
+#[test]
+fn what_is_half_discarded_when_the_view_changes_is_discarded_in_the_next() {
+    let mut world = owned_after_a_death();
+    let discard = world.spawn(HOME, vec![Op::Discard(PAGE, 1)]);
+    world.execute(discard);
+    world.deliver(HOME, HOLDER);
+    world.deliver(HOLDER, HOME);
+    world.check();
+    assert_eq!(world.nodes[0].home().record(PAGE).state, State::Lost);
+    dies(&mut world, NodeId(3));
+    world.run();
+    assert!(world.all_done());
+    let loaded = does(&mut world, HOLDER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(0)));
 }

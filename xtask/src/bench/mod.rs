@@ -13,6 +13,7 @@ mod host_load;
 pub mod lwkt;
 mod micro;
 mod net;
+mod sim;
 mod slab;
 mod table;
 
@@ -57,6 +58,11 @@ const GROUPS: &[Group] = &[
         name: "coherence",
         about: "messages of the cluster's memory: by operation, and by program beside a scope-consistency DSM",
         measure: coherence::measure,
+    },
+    Group {
+        name: "sim",
+        about: "the cluster simulator's speed; messages and memory as a cluster grows",
+        measure: sim::measure,
     },
     Group {
         name: "founding",

@@ -38,6 +38,20 @@ pub fn cases() -> Vec<Case> {
         Case::new("xtask/unknown-app", |suite| {
             expect(&xtask(suite, &["run", "no-such-app"])?, 2, "wordcount")
         }),
+        Case::new("xtask/sim", |suite| {
+            let output = xtask(suite, &["sim", "--seed", "7", "--steps", "20000"])?;
+            expect(&output, 0, "")?;
+            match String::from_utf8_lossy(&output.stdout).contains("0 violations") {
+                true => Ok(()),
+                false => Err("sim does not say that nothing is wrong")?,
+            }
+        }),
+        Case::new("xtask/sim-unknown-fault", |suite| {
+            expect(&xtask(suite, &["sim", "--faults", "flood"])?, 2, "`flood`")
+        }),
+        Case::new("xtask/check-not-deep", |suite| {
+            expect(&xtask(suite, &["check"])?, 2, "--deep")
+        }),
         Case::new("xtask/missing-host-file", |suite| {
             expect(
                 &xtask(suite, &["run", "hello", "--file", "/no/such/file:/x"])?,

@@ -101,7 +101,15 @@ impl Page {
                 | Command::Discard
                 | Command::Cancelled => false,
             };
-        granted && !mutated!(GrantOvertaken) || held && !mutated!(NoHold)
+        // Whether a write-back to another node is the answer is known when that has taken it, or not.
+        let leaves_elsewhere = self.leaving
+            && match *command {
+                Command::Forward(Forward { home, .. }) | Command::Recall { home, .. } => {
+                    home != self.left_to
+                }
+                _ => false,
+            };
+        granted && !mutated!(GrantOvertaken) || held && !mutated!(NoHold) || leaves_elsewhere
     }
 }
 
@@ -180,7 +188,12 @@ impl Agent {
         if let (Some((..)), Some(access)) = (command.granted(), page.ahead.take()) {
             self.streams.wasted(index, access);
         }
-        let answered = page.leaving && !mutated!(LeavingAnswersTwice) || page.discarding.is_some();
+        // What another home asks than the one that is told, it answers for itself: nothing is left.
+        let told = page
+            .discarding
+            .map(|discarding| discarding.told.unwrap_or(self.homes.home(index)));
+        let discards = told.is_some() && told == command.granted().map(|(home, _)| home);
+        let answered = page.leaving && !mutated!(LeavingAnswersTwice) || discards;
         match command {
             Command::Forward(_) | Command::Recall { .. } if answered => {}
             Command::Forward(forward) => self.serve(index, forward, dirt, out),

@@ -74,8 +74,11 @@ impl Agent {
         self.discards[position].piece = Piece::Dropping { run, left: run };
         let piece = (0..run).map(|distance| first.plus(distance.into()));
         for index in piece.clone() {
-            self.pages.entry(index).or_default().discarding =
-                Some(Discarding { token, sent: None });
+            self.pages.entry(index).or_default().discarding = Some(Discarding {
+                token,
+                sent: None,
+                told: None,
+            });
         }
         for index in piece {
             self.command(now, index, Command::Discard, out);
@@ -123,7 +126,8 @@ impl Agent {
         let first = op.first;
         if left == 1 {
             op.piece = Piece::Sent { run, left: run };
-            self.send_piece(first, run, out);
+            let token = op.token;
+            self.send_piece(token, first, run, out);
         }
     }
 
@@ -134,6 +138,7 @@ impl Agent {
             let page = self.pages.get_mut(&first.plus(distance.into()));
             if let Some(discarding) = page.and_then(|page| page.discarding.as_mut()) {
                 discarding.sent = Some(id);
+                discarding.told = Some(home);
             }
         }
         out.send(
@@ -191,16 +196,20 @@ impl Agent {
         }
     }
 
-    /// Tells homes of a piece what they have not been told in this view, as far as they can be asked.
-    fn send_piece(&mut self, first: PageIndex, run: u8, out: &mut Outbox) {
+    /// Tells homes of a piece of `token`'s what they have not been told in this view, as far as they
+    /// can be asked.
+    ///
+    /// Pages of the piece that are done may be another thread's to discard by now.
+    fn send_piece(&mut self, token: Token, first: PageIndex, run: u8, out: &mut Outbox) {
         let mut distance = 0;
         while distance < run {
             let start = first.plus(distance.into());
             let home = self.homes.home(start);
             let untold = |index: PageIndex| {
                 let discarding = self.pages.get(&index).and_then(|page| page.discarding);
-                discarding.is_some_and(|discarding| discarding.sent.is_none())
-                    && self.homes.home(index) == home
+                discarding.is_some_and(|discarding| {
+                    discarding.token == token && discarding.sent.is_none()
+                }) && self.homes.home(index) == home
                     && !self.rebuilding.contains(&home)
             };
             let together = (distance..run)
@@ -217,7 +226,7 @@ impl Agent {
     pub(super) fn resume_discards(&mut self, out: &mut Outbox) {
         for op in self.discards.clone() {
             if let Piece::Sent { run, .. } = op.piece {
-                self.send_piece(op.first, run, out);
+                self.send_piece(op.token, op.first, run, out);
             }
         }
     }

@@ -108,6 +108,7 @@ impl Agent {
         };
         if let Some(discarding) = &mut page.discarding {
             discarding.sent = None;
+            discarding.told = None;
         }
         let granted = page.pending.take().and_then(|pending| pending.granted);
         if let (Some(granted), Rights::None) = (granted, page.copy.rights()) {

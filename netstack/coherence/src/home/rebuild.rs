@@ -26,6 +26,8 @@ pub(super) struct Rebuild {
     asked: Option<Asked>,
     /// The slices before.
     before: Slices,
+    /// Who was a member before, and has not been ever since.
+    left: BTreeSet<NodeId>,
     /// What came early.
     early: Vec<(NodeId, Message)>,
 }
@@ -75,11 +77,21 @@ impl Home {
             self.take_in_early(&interrupted.early);
         }
         let slices = core::mem::replace(&mut self.slices, view.slices.clone());
-        let (before, unserved, asked) = match interrupted {
-            Some(interrupted) => (interrupted.before, interrupted.unserved, interrupted.asked),
-            None => (slices, Vec::new(), None),
+        let (before, mut left, unserved, asked) = match interrupted {
+            Some(interrupted) => (
+                interrupted.before,
+                interrupted.left,
+                interrupted.unserved,
+                interrupted.asked,
+            ),
+            None => (slices, BTreeSet::new(), Vec::new(), None),
         };
-        self.members = view.members.clone();
+        let members = core::mem::replace(&mut self.members, view.members.clone());
+        left.extend(
+            members
+                .iter()
+                .filter(|&member| !view.members.contains(member)),
+        );
         self.rebuild = Some(Rebuild {
             epoch: view.epoch,
             awaited: view.members.iter().copied().collect(),
@@ -88,6 +100,7 @@ impl Home {
             unserved,
             asked,
             before,
+            left,
             early: Vec::new(),
         });
     }
@@ -365,7 +378,7 @@ impl Home {
             .max(Serial(u64::from(rebuild.epoch.0) << 32));
         let old = core::mem::replace(&mut self.directory, Directory::new(self.limits.records));
         self.directory.reset(self.clock);
-        self.unreported(&old, &rebuild.before);
+        self.unreported(&old, &rebuild);
         self.died_on_the_way(&old, &rebuild);
         self.claimed(&rebuild, out);
         for (&page, reports) in &rebuild.reports {
@@ -388,7 +401,7 @@ impl Home {
     }
 
     /// What is to be thought of pages that nobody reports.
-    fn unreported(&mut self, old: &Directory, before: &Slices) {
+    fn unreported(&mut self, old: &Directory, rebuild: &Rebuild) {
         let lost = Record {
             state: State::Lost,
             serial: self.clock,
@@ -396,15 +409,18 @@ impl Home {
         };
         for (first, pages, record) in old.iter() {
             let gone = match record.state {
-                State::Exclusive { owner } => !self.members.contains(&owner),
-                State::Owned { .. } | State::Lost => true,
+                // One that lives and has no copy has written it back, or never wrote.
+                State::Exclusive { owner } | State::Owned { holder: owner, .. } => {
+                    rebuild.left.contains(&owner)
+                }
+                State::Lost => true,
                 State::Idle | State::Shared { .. } => false,
             };
             if gone && !mutated!(LossNotNoticed) {
                 self.directory.set_range(first, pages, lost);
             }
         }
-        for (first, pages) in self.slices.gained(self.me, before) {
+        for (first, pages) in self.slices.gained(self.me, &rebuild.before) {
             self.directory.set_range(first, pages, lost);
         }
         for (page, _) in core::mem::take(&mut self.away) {

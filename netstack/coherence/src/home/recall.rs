@@ -1,13 +1,22 @@
 //! Recalls: all copies of a page come back, or are dropped.
 
 use super::{Busy, Home, Request, Stage, Then};
-use crate::directory::State;
+use crate::directory::{Record, State};
 use crate::event::{Action, Violation};
 use crate::ids::{NodeId, PageIndex};
 use crate::message::{Content, Message, Purpose};
 use crate::mutants::mutated;
 use crate::outbox::Outbox;
 use alloc::vec::Vec;
+
+impl Then {
+    fn purpose(self) -> Purpose {
+        match self {
+            Self::Forget | Self::Move { .. } => Purpose::Return,
+            Self::Discard(_) => Purpose::Drop,
+        }
+    }
+}
 
 impl Home {
     /// Takes all copies of a page back.
@@ -31,10 +40,7 @@ impl Home {
                     && !self.has_discarded(node, page)
             })
             .collect();
-        let purpose = match then {
-            Then::Forget | Then::Move { .. } => Purpose::Return,
-            Then::Discard(_) => Purpose::Drop,
-        };
+        let purpose = then.purpose();
         for &node in &from {
             out.send(
                 node,
@@ -70,13 +76,34 @@ impl Home {
                 self.push(page, to, out);
                 self.settle(page, out);
             }
-            Some(Stage::Recalling { from: nodes, .. }) if nodes.contains(&from) => {
+            Some(Stage::Recalling { from: nodes, then }) if nodes.contains(&from) => {
+                let purpose = then.purpose();
                 if content != Content::Nothing {
                     out.push(Action::Store { page });
                 }
+                self.returned(from, page, purpose);
                 self.recall_answered(from, page, out);
             }
             _ => out.refuse(from, Violation::Unasked),
+        }
+    }
+
+    /// The holder has answered a recall: this home's bytes are current from now on, or they are
+    /// gone, even if the view changes before all others have answered.
+    pub(super) fn returned(&mut self, from: NodeId, page: PageIndex, purpose: Purpose) {
+        let record = self.directory.get(page);
+        if let State::Owned { sharers, holder } = record.state
+            && holder == from
+        {
+            let rest = State::Shared {
+                sharers: sharers.without(from, self.grouping),
+                writer: None,
+            };
+            let state = match purpose {
+                Purpose::Return | Purpose::Push => rest,
+                Purpose::Drop => State::Lost,
+            };
+            self.directory.set(page, Record { state, ..record });
         }
     }
 

@@ -98,6 +98,8 @@ impl World {
     }
 
     /// A page is lost only if nobody who lives had it when the view changed.
+    ///
+    /// What is lost is busy only while it is discarded: its holder has dropped it, others have not yet.
     pub fn what_lives_is_kept(&self) -> Result<(), String> {
         for vouch in &self.vouched {
             let loses = |node: &&darner_coherence::Node| {
@@ -105,6 +107,7 @@ impl World {
                     && node.epoch() == vouch.epoch
                     && node.home().is_quiet_about_views()
                     && node.home().owns(vouch.page)
+                    && !node.home().is_busy(vouch.page)
                     && node.home().record(vouch.page).state == State::Lost
             };
             if let Some(home) = self.nodes.iter().find(loses) {

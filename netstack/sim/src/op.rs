@@ -1,0 +1,229 @@
+//! What threads do: instructions that touch pages, and frees.
+
+use crate::chance::{Chance, Stream};
+use crate::plan::{Plan, Workload};
+use darner_coherence::{Access, PageIndex};
+use std::collections::VecDeque;
+use std::fmt;
+
+/// The most pages that one instruction touches.
+pub const MOST_TOUCHED: usize = 3;
+
+/// What a thread does at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// One instruction, which needs all of its pages at once.
+    Touch(Touch),
+    /// Frees a range.
+    Discard {
+        /// The first page.
+        first: PageIndex,
+        /// How many.
+        pages: u64,
+    },
+}
+
+/// An instruction's pages, in the order in which it touches them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Touch {
+    pages: [(PageIndex, Access); MOST_TOUCHED],
+    count: u8,
+}
+
+impl Touch {
+    /// An instruction that touches one page.
+    #[must_use]
+    pub fn one(page: PageIndex, access: Access) -> Self {
+        Self {
+            pages: [(page, access); MOST_TOUCHED],
+            count: 1,
+        }
+    }
+
+    /// The same instruction with a page more, if it does not touch it yet and there is room.
+    #[must_use]
+    pub fn and(mut self, page: PageIndex, access: Access) -> Self {
+        let room = usize::from(self.count) < MOST_TOUCHED;
+        if room && self.iter().all(|(touched, _)| touched != page) {
+            self.pages[usize::from(self.count)] = (page, access);
+            self.count += 1;
+        }
+        self
+    }
+
+    /// Its pages, and what it does to them.
+    pub fn iter(self) -> impl Iterator<Item = (PageIndex, Access)> {
+        self.pages.into_iter().take(usize::from(self.count))
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discard { first, pages } => write!(f, "free {pages} from page {}", first.0),
+            Self::Touch(touch) => {
+                for (place, (page, access)) in touch.iter().enumerate() {
+                    let and = if place > 0 { " and " } else { "" };
+                    let verb = match access {
+                        Access::Read => "read",
+                        Access::Write => "write",
+                    };
+                    write!(f, "{and}{verb} page {}", page.0)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Draws what a thread does.
+#[derive(Clone, Debug)]
+pub struct Habit {
+    chance: Chance,
+    node: u16,
+    /// What it has begun, and goes on with.
+    going_on: VecDeque<Op>,
+}
+
+impl Habit {
+    /// That of a thread of a node.
+    #[must_use]
+    pub fn new(plan: &Plan, thread: u32, node: u16) -> Self {
+        Self {
+            chance: Chance::new(plan.seed, Stream::Thread(thread)),
+            node,
+            going_on: VecDeque::new(),
+        }
+    }
+
+    /// What it does next, and how many nanoseconds it thinks before.
+    pub fn next(&mut self, plan: &Plan) -> (u64, Op) {
+        let thinks = self.chance.within(0..plan.workload.think + 1);
+        let op = match self.going_on.pop_front() {
+            Some(op) => op,
+            None => self.begin(plan),
+        };
+        (thinks, op)
+    }
+
+    /// What it does when told that a page is lost: nothing, or it frees it.
+    pub fn mourn(&mut self, page: PageIndex) {
+        if self.chance.percent(50) {
+            self.going_on.push_front(Op::Discard {
+                first: page,
+                pages: 1,
+            });
+        }
+    }
+
+    fn begin(&mut self, plan: &Plan) -> Op {
+        let Workload {
+            single,
+            several,
+            update,
+            stream,
+            discard,
+            ..
+        } = plan.workload;
+        let kinds = [
+            (single, Self::single as fn(&mut Self, &Plan) -> Op),
+            (several, Self::several),
+            (update, Self::update),
+            (stream, Self::stream),
+            (discard, Self::discard),
+        ];
+        self.chance.weighted(&kinds)(self, plan)
+    }
+
+    fn single(&mut self, plan: &Plan) -> Op {
+        let page = self.page(plan);
+        Op::Touch(Touch::one(page, self.access(plan)))
+    }
+
+    fn several(&mut self, plan: &Plan) -> Op {
+        let mut touch = Touch::one(self.page(plan), self.access(plan));
+        for _ in 0..self.chance.within(1..MOST_TOUCHED as u64) {
+            touch = touch.and(self.page(plan), self.access(plan));
+        }
+        Op::Touch(touch)
+    }
+
+    fn update(&mut self, plan: &Plan) -> Op {
+        let page = self.page(plan);
+        self.going_on
+            .push_back(Op::Touch(Touch::one(page, Access::Write)));
+        Op::Touch(Touch::one(page, Access::Read))
+    }
+
+    fn stream(&mut self, plan: &Plan) -> Op {
+        let first = self.page(plan).0;
+        let access = self.access(plan);
+        let end = (first + self.chance.within(2..20)).min(plan.pages);
+        let touch = |page| Op::Touch(Touch::one(PageIndex(page), access));
+        self.going_on.extend((first + 1..end).map(touch));
+        touch(first)
+    }
+
+    fn discard(&mut self, plan: &Plan) -> Op {
+        let first = self.page(plan);
+        let pages = self.chance.within(1..5).min(plan.pages - first.0);
+        Op::Discard { first, pages }
+    }
+
+    fn access(&mut self, plan: &Plan) -> Access {
+        match self.chance.percent(plan.workload.writes) {
+            true => Access::Write,
+            false => Access::Read,
+        }
+    }
+
+    /// A page: one of this node's own slice, one of its neighbours', one of the few that all
+    /// want, or any.
+    fn page(&mut self, plan: &Plan) -> PageIndex {
+        let Workload {
+            own,
+            neighbours,
+            hot,
+            any,
+            ..
+        } = plan.workload;
+        let kinds = [
+            (own, Where::Own),
+            (neighbours, Where::Neighbour),
+            (hot, Where::Hot),
+            (any, Where::Any),
+        ];
+        let range = match self.chance.weighted(&kinds) {
+            Where::Own => plan.slice_of(self.node),
+            Where::Neighbour => {
+                let step = self.chance.one_of(&[1, plan.nodes - 1]);
+                plan.slice_of((self.node + step) % plan.nodes)
+            }
+            Where::Hot => 0..plan.workload.hot_pages.min(plan.pages),
+            Where::Any => 0..plan.pages,
+        };
+        PageIndex(self.chance.within(range))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Where {
+    Own,
+    Neighbour,
+    Hot,
+    Any,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instruction_touches_a_page_once() {
+        let touch = Touch::one(PageIndex(1), Access::Read)
+            .and(PageIndex(1), Access::Write)
+            .and(PageIndex(2), Access::Write);
+        assert_eq!(touch.iter().count(), 2);
+        assert_eq!(Op::Touch(touch).to_string(), "read page 1 and write page 2");
+    }
+}
