@@ -505,15 +505,17 @@ impl Agent {
     }
 
     /// Pages have another home than was thought; but this node knows best which are homed here.
+    ///
+    /// The page that was asked for comes last, so that those around it do not make a small table forget it.
     fn learn_homes(&mut self, index: PageIndex, home: NodeId, mask: u64) {
         let (first, at) = index.in_span();
-        self.homes.learn(index, home);
         for bit in (0..64).filter(|&bit| bit != at && mask >> bit & 1 == 1) {
             let other = first.plus(bit.into());
             if self.homes.home(other) != self.me {
                 self.homes.learn(other, home);
             }
         }
+        self.homes.learn(index, home);
     }
 
     /// A message sent to its own node: the node is not the page's home any more.
@@ -527,5 +529,24 @@ impl Agent {
     /// The node is the page's home now.
     pub(crate) fn home_came(&mut self, index: PageIndex) {
         self.homes.came(index);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn a_redirect_of_many_pages_is_remembered_for_the_one_that_was_asked_for() {
+        let slices = Slices::new(vec![(PageIndex(0), NodeId(0))]).unwrap();
+        let limits = AgentLimits {
+            hold: 0,
+            run: 1,
+            moved: 1,
+        };
+        let mut agent = Agent::new(NodeId(1), slices, limits);
+        agent.learn_homes(PageIndex(3), NodeId(2), 0b1_1100);
+        assert_eq!(agent.home(PageIndex(3)), NodeId(2));
     }
 }
