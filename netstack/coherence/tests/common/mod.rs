@@ -79,6 +79,8 @@ pub struct World {
     pub expected: BTreeMap<PageIndex, Expected>,
     /// Discards under way, and whether the page was written meanwhile.
     pub discarding: BTreeMap<PageIndex, (u32, bool)>,
+    /// Threads that have waited for a page while it was discarded: they may be told late that it had no bytes.
+    pub raced_a_discard: BTreeSet<usize>,
     /// Pages that may be lost, or may have been: a thread may be told late.
     pub lost: BTreeSet<PageIndex>,
     pub shootdown: Shootdown,
@@ -109,6 +111,7 @@ impl World {
             threads: Vec::new(),
             expected: BTreeMap::new(),
             discarding: BTreeMap::new(),
+            raced_a_discard: BTreeSet::new(),
             lost: BTreeSet::new(),
             shootdown,
             counts: Counts::default(),

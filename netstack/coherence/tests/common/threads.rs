@@ -250,6 +250,9 @@ impl World {
             return self.complain(format!("{token:?} is woken, and did not wait"));
         }
         self.threads[index].at = At::Runs;
+        if result.is_ok() {
+            self.raced_a_discard.remove(&index);
+        }
         match (self.threads[index].ops.last().cloned(), result) {
             (Some(Op::Discard(first, pages)), _) => {
                 for distance in 0..pages {
@@ -269,7 +272,8 @@ impl World {
         let node = self.threads[index].node;
         let may_be =
             |page: &PageIndex| self.lost.contains(page) || self.discarding.contains_key(page);
-        if !op.touches().iter().any(|(page, _)| may_be(page)) {
+        let raced = self.raced_a_discard.remove(&index);
+        if !raced && !op.touches().iter().any(|(page, _)| may_be(page)) {
             self.complain(format!(
                 "{node:?} is told of a loss by {op:?}; there is none"
             ));
@@ -287,6 +291,13 @@ impl World {
         let written = *written;
         if *count == 0 {
             self.discarding.remove(&page);
+            let waits = |index: &usize| {
+                let thread = &self.threads[*index];
+                let touches = |op: &Op| op.touches().iter().any(|&(touched, _)| touched == page);
+                thread.at == At::Waits && thread.ops.last().is_some_and(touches)
+            };
+            let raced: Vec<usize> = (0..self.threads.len()).filter(waits).collect();
+            self.raced_a_discard.extend(raced);
             let after = match self.expect(page) {
                 Expected::Known(value) | Expected::ZeroOr(value) if written => {
                     Expected::ZeroOr(value)
