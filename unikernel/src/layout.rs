@@ -41,6 +41,15 @@ pub const fn slice(node: u16) -> Slice {
     }
 }
 
+/// The node in whose slice `address` is.
+pub const fn slice_at(address: u64) -> Option<u16> {
+    if SLICES_BASE <= address && address < SLICES_END {
+        Some(((address - SLICES_BASE) / SLICE_SIZE) as u16)
+    } else {
+        None
+    }
+}
+
 /// Physical memory, all of it, writable and never executable.
 pub const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
 /// Kernel stacks, each between two unmapped guard ranges.

@@ -95,11 +95,18 @@ impl Image {
     /// Where the program's variables are: start and end of whole pages. The kernel's own, which
     /// lie between them, are left out.
     pub fn variables(&self) -> impl Iterator<Item = (u64, u64)> {
-        let pages = (0..align_up(self.bytes(), PAGE)).step_by(PAGE as usize);
-        pages
-            .filter(|&offset| self.rights(offset) == Some(Rights::Data))
-            .map(|offset| (self.base + offset, self.base + offset + PAGE))
-            .filter(|&(start, end)| !user::is_kernels(start as usize, end as usize))
+        let end = self.base + align_up(self.bytes(), PAGE);
+        let is_variable = |page: u64| {
+            self.rights(page - self.base) == Some(Rights::Data)
+                && !user::is_kernels(page as usize, (page + PAGE) as usize)
+        };
+        let pages = move |from: u64| (from..end).step_by(PAGE as usize);
+        let mut at = self.base;
+        core::iter::from_fn(move || {
+            let start = pages(at).find(|&page| is_variable(page))?;
+            at = pages(start).find(|&page| !is_variable(page)).unwrap_or(end);
+            Some((start, at))
+        })
     }
 
     /// Where its code is: start and end (exclusive), relative to its first byte.

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use darner_coherence::NodeId;
 use spin::Once;
 
-use super::record::Kind;
+use super::record::{Kind, words};
 use super::{FIRST, Reply, Request, call, home_of, is_active, me};
 use crate::net;
 use crate::sched::{self, SpawnError, Tid};
@@ -56,16 +56,8 @@ pub fn spawn(
     if to.0 == me() {
         return sched::spawn(entry, arg, priority, stack_bytes, None);
     }
-    let words = [
-        entry as *const () as u64,
-        arg as u64,
-        priority.into(),
-        stack_bytes,
-        0,
-        0,
-        0,
-        0,
-    ];
+    let entry = entry as *const () as u64;
+    let words = words([entry, arg as u64, priority.into(), stack_bytes]);
     let kind = Kind::Spawn;
     match call(Request::Call { to, kind, words }) {
         Reply::Words([tid, ..]) if tid != 0 => Ok(tid as Tid),
@@ -82,7 +74,7 @@ pub fn join(tid: Tid) {
     call(Request::Call {
         to,
         kind: Kind::Join,
-        words: [tid.into(), 0, 0, 0, 0, 0, 0, 0],
+        words: words([tid.into()]),
     });
 }
 
@@ -94,7 +86,7 @@ pub extern "C" fn delegate(function: u64, arguments: &[u64; 6]) -> u64 {
     let answer = call(Request::Call {
         to: FIRST,
         kind: Kind::Delegate,
-        words: [function, a, b, c, d, e, f, 0],
+        words: words([function, a, b, c, d, e, f]),
     });
     let Reply::Words([result, errno, ..]) = answer else {
         unreachable!("a call is answered with words");

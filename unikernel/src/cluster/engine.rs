@@ -19,10 +19,10 @@ use darner_netstack::Stack;
 use super::config::ClusterConfig;
 use super::frames::{Frames, NoFrame};
 use super::links::{Came, Links, Progress};
-use super::record::{Kind, Record, Words};
+use super::record::{self, Kind, Record, Words, words};
 use super::timers::Timers;
 use super::{CPUS, FIRST, Reply, Request, Requested, futex, servers};
-use crate::layout::{PAGE, SLICE_SIZE, SLICES_BASE};
+use crate::layout::{self, PAGE};
 use crate::net::WaitPoint;
 use crate::sched::Kernel;
 use crate::time::monotonic_ns;
@@ -117,12 +117,16 @@ impl Engine {
     /// Does all that there is to do. Whether the stack has to look at what was done; and when this
     /// is to be called again at the latest (monotonic ns).
     pub fn step(&mut self, stack: &mut Stack<WaitPoint>, now: u64) -> (Progress, Option<u64>) {
-        let link_deadline = self.links.make(stack, now);
+        let mut link_deadline = None;
         if !self.is_formed {
-            if self.links.are_complete() {
+            if !self.links.missing().is_empty() {
+                link_deadline = Some(self.links.make(stack, now));
+            }
+            let missing = self.links.missing();
+            if missing.is_empty() {
                 self.form(now);
             } else if now > self.give_up {
-                not_formed(&self.links.missing());
+                not_formed(&missing);
             }
         }
         while let Ok(Some(Received::Message(message))) = self.requests.get() {
@@ -131,17 +135,9 @@ impl Engine {
         }
         self.receive(now);
         for (address, layout) in super::calls::take_freed() {
-            let words = [
-                address as u64,
-                layout.size() as u64,
-                layout.align() as u64,
-                0,
-                0,
-                0,
-                0,
-                0,
-            ];
-            self.send(super::home_of(address as u64), Kind::Free, 0, words);
+            let address = address as u64;
+            let words = words([address, layout.size() as u64, layout.align() as u64]);
+            self.send(super::home_of(address), Kind::Free, 0, words);
         }
         while let Some(page) = self.timers.take(time(now)) {
             self.happens(now, Event::TimeOver { page }, None);
@@ -171,7 +167,9 @@ impl Engine {
             for address in (start..end).step_by(PAGE as usize) {
                 self.frames.adopt(address);
             }
-            arch::tlb::shootdown_all();
+        }
+        arch::tlb::shootdown_all();
+        for &(start, end) in super::variables() {
             let mut actions = Vec::new();
             self.node
                 .replicate(PageIndex(start / PAGE), (end - start) / PAGE, &mut actions);
@@ -238,6 +236,10 @@ impl Engine {
         }
     }
 
+    fn answer<const COUNT: usize>(&mut self, to: NodeId, call: u64, results: [u64; COUNT]) {
+        self.send(to, Kind::Answer, call, words(results));
+    }
+
     fn send(&mut self, to: NodeId, kind: Kind, call: u64, words: Words) {
         self.links.send_record(to, &Record { kind, call, words });
     }
@@ -292,24 +294,18 @@ impl Engine {
             }
             Kind::FutexWait => {
                 futex::enlist(from, words);
-                self.send(from, Kind::Answer, call, Words::default());
+                self.answer(from, call, []);
             }
             Kind::FutexCancel => {
-                let words = [futex::strike(from, words).into(), 0, 0, 0, 0, 0, 0, 0];
-                self.send(from, Kind::Answer, call, words);
+                let struck = futex::strike(from, words);
+                self.answer(from, call, [struck.into()]);
             }
             Kind::FutexWake => {
                 let [address, count, ..] = words;
                 let woken = futex::wake_here(address as usize, count as usize, |node, ticket| {
-                    let words = [ticket, 0, 0, 0, 0, 0, 0, 0];
-                    self.send(node, Kind::FutexWoken, 0, words);
+                    self.send(node, Kind::FutexWoken, 0, record::words([ticket]));
                 });
-                self.send(
-                    from,
-                    Kind::Answer,
-                    call,
-                    [woken as u64, 0, 0, 0, 0, 0, 0, 0],
-                );
+                self.answer(from, call, [woken as u64]);
             }
             Kind::FutexWoken => futex::woken(words[0]),
             Kind::Heartbeat => {}
@@ -430,8 +426,8 @@ impl Payload<'_> {
 /// The homes of pages: the first node's slice begins at address 0, so it has the image, too.
 fn slices(members: &[NodeId]) -> Slices {
     let start = |node: NodeId| match node {
-        NodeId(0) => 0,
-        NodeId(node) => SLICES_BASE + u64::from(node) * SLICE_SIZE,
+        FIRST => 0,
+        NodeId(node) => layout::slice(node).heap,
     };
     let slices = members
         .iter()

@@ -78,8 +78,7 @@ impl Frames {
 
     /// As [`Self::store`], zeros.
     pub fn store_zeros(&mut self, page: PageIndex) -> Result<(), NoFrame> {
-        let physical = self.frame(page)?;
-        zero(physical);
+        zero(self.frame(page)?);
         Ok(())
     }
 
@@ -92,14 +91,10 @@ impl Frames {
 
     /// Lets the program have rights. Without a frame one of zeros is made.
     pub fn map(&mut self, page: PageIndex, rights: Rights) -> Result<(), NoFrame> {
-        let physical = match self.frames.get(&page) {
-            Some(frame) => frame.physical(),
-            None => {
-                let physical = self.frame(page)?;
-                zero(physical);
-                physical
-            }
-        };
+        if !self.frames.contains_key(&page) {
+            self.store_zeros(page)?;
+        }
+        let physical = self.frame(page)?;
         let rights = page_rights(rights);
         let address = page.0 * PAGE;
         if paging::protect_page(address, rights).is_ok() {

@@ -13,9 +13,9 @@ use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use darner_coherence::NodeId;
 
-use super::record::{Kind, Words};
+use super::record::{Kind, Words, words};
 use super::{FIRST, Reply, Request, call, me, tell};
-use crate::layout::{SLICE_SIZE, SLICES_BASE, SLICES_END};
+use crate::layout;
 use crate::sched::{self, FutexWait, ThreadRef, block_current, wake_thread};
 use crate::sync::Lock;
 
@@ -33,10 +33,7 @@ static LAST_TICKET: AtomicU64 = AtomicU64::new(0);
 
 /// The node that memory of the program is homed at.
 pub fn home_of(address: u64) -> NodeId {
-    match (SLICES_BASE..SLICES_END).contains(&address) {
-        true => NodeId(((address - SLICES_BASE) / SLICE_SIZE) as u16),
-        false => FIRST,
-    }
+    layout::slice_at(address).map_or(FIRST, NodeId)
 }
 
 /// Blocks while the word has the value `expected`, until a wake-up, or until `deadline`
@@ -49,7 +46,7 @@ pub fn futex_wait(word: &AtomicU32, expected: u32, deadline: Option<u64>) -> Fut
     }
     let ticket = LAST_TICKET.fetch_add(1, Ordering::Relaxed) + 1;
     WAITING.lock().insert(ticket, sched::current());
-    let words = [address as u64, ticket, 0, 0, 0, 0, 0, 0];
+    let words = words([address as u64, ticket]);
     call(Request::Call {
         to: home,
         kind: Kind::FutexWait,
@@ -91,14 +88,14 @@ pub fn futex_wake(address: usize, count: usize) -> usize {
             tell(Request::Tell {
                 to,
                 kind: Kind::FutexWoken,
-                words: [ticket, 0, 0, 0, 0, 0, 0, 0],
+                words: words([ticket]),
             });
         });
     }
     let answer = call(Request::Call {
         to: home,
         kind: Kind::FutexWake,
-        words: [address as u64, count as u64, 0, 0, 0, 0, 0, 0],
+        words: words([address as u64, count as u64]),
     });
     match answer {
         Reply::Words([woken, ..]) => woken as usize,

@@ -190,14 +190,6 @@ impl Links {
         }
     }
 
-    /// Whether all are there.
-    pub fn are_complete(&self) -> bool {
-        (0..)
-            .map(NodeId)
-            .zip(&self.peers)
-            .all(|(node, peer)| node == self.me || peer.is_linked())
-    }
-
     /// Nodes that are not linked.
     pub fn missing(&self) -> Vec<NodeId> {
         let nodes = (0..).map(NodeId).zip(&self.peers);
@@ -218,11 +210,8 @@ impl Links {
         cpus.collect()
     }
 
-    /// Goes on making links, if any are missing. When to be called again at the latest.
-    pub fn make(&mut self, stack: &mut Stack<WaitPoint>, now: u64) -> Option<u64> {
-        if self.are_complete() {
-            return None;
-        }
+    /// Goes on making links. When to be called again at the latest.
+    pub fn make(&mut self, stack: &mut Stack<WaitPoint>, now: u64) -> u64 {
         self.listen(stack, now);
         let accepted = self.listener.as_ref();
         while let Some(stream) = accepted.and_then(|listener| listener.state.accept()) {
@@ -235,7 +224,7 @@ impl Links {
             self.connect(stack, now);
             self.retry = now + RETRY;
         }
-        Some(self.retry)
+        self.retry
     }
 
     fn hello(&self, channel: Channel) -> Hello {

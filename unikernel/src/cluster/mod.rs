@@ -24,8 +24,7 @@ mod timers;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use darner_coherence::{Access, NodeId, PageIndex};
-use darner_lwkt::message::{Mailbox, Terms};
-use darner_lwkt::port::{Bounds, Port, QueuePort, Receiver, thread_port};
+use darner_lwkt::port::{Bounds, QueuePort, Receiver, thread_port};
 use spin::Once;
 
 pub use self::config::ClusterConfig;
@@ -33,10 +32,10 @@ pub use self::engine::Engine;
 pub use self::futex::{futex_wait, futex_wake, home_of};
 pub use self::links::Progress;
 use self::record::{Kind, Words};
-use crate::layout::{PAGE, SLICES_BASE, SLICES_END};
+use crate::layout::{self, PAGE};
 use crate::memory::{paging, program_heap, regions};
 use crate::net;
-use crate::sched::{self, Kernel, leave};
+use crate::sched::{self, Kernel};
 
 /// What threads ask of the engine.
 pub enum Request {
@@ -174,11 +173,11 @@ fn variables() -> &'static [(u64, u64)] {
 
 /// Whether an address is cluster memory. Any context.
 pub fn covers(address: u64) -> bool {
-    is_active()
-        && ((SLICES_BASE..SLICES_END).contains(&address)
-            || variables()
-                .iter()
-                .any(|&(start, end)| (start..end).contains(&address)))
+    let is_variable = || {
+        let mut variables = variables().iter();
+        variables.any(|&(start, end)| (start..end).contains(&address))
+    };
+    is_active() && (layout::slice_at(address).is_some() || is_variable())
 }
 
 /// Why an access cannot be had.
@@ -216,10 +215,7 @@ pub fn fault(address: u64, write: bool) -> Result<(), NoAccess> {
 /// Whether the program has memory there, as far as this node knows: of the others' slices it
 /// knows nothing.
 fn is_there(address: u64) -> bool {
-    if !(SLICES_BASE..SLICES_END).contains(&address) {
-        return true;
-    }
-    home_of(address) != NodeId(me())
+    layout::slice_at(address) != Some(me())
         || program_heap::may_be_committed(address)
         || regions::is_in_use(address)
 }
@@ -246,30 +242,15 @@ pub fn cpus() -> usize {
 
 /// Asks the engine, and waits. Thread context, no lock held.
 fn call(request: Request) -> Reply {
-    let mut mailbox = Mailbox::new(1);
-    // SAFETY: thread context, no lock held, as the caller says.
-    let leave = unsafe { leave() };
-    let port = PORT.get().expect("the engine is made before threads are");
-    if mailbox
-        .send_waiting(&leave, port, request, Terms::NONE)
-        .is_err()
-    {
-        unreachable!("the protocol thread does not end, and there is no deadline");
-    }
-    net::wake();
-    match mailbox.wait(&leave, None).map(|answer| answer.outcome) {
-        Ok(Ok(reply)) => reply,
-        Ok(Err(_)) | Err(_) => unreachable!("every request is answered"),
-    }
+    net::ask(port(), request)
 }
 
 /// Tells the engine what wants no answer. Thread context, no lock held.
 fn tell(request: Request) {
-    // SAFETY: thread context, no lock held, as the caller says.
-    let leave = unsafe { leave() };
-    let port = PORT.get().expect("the engine is made before threads are");
-    if port.tell_waiting(&leave, request, Terms::NONE).is_err() {
-        unreachable!("the protocol thread does not end, and there is no deadline");
-    }
+    net::leave_at(port(), request);
     net::wake();
+}
+
+fn port() -> &'static Requests {
+    PORT.get().expect("the engine is made before threads are")
 }

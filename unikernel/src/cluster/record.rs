@@ -6,6 +6,13 @@
 /// The operands of a call, or its results.
 pub type Words = [u64; 8];
 
+/// These, and zeros behind them.
+pub fn words<const COUNT: usize>(first: [u64; COUNT]) -> Words {
+    let mut words = Words::default();
+    words[..COUNT].copy_from_slice(&first);
+    words
+}
+
 /// Bytes of a record.
 pub const BYTES: usize = 88;
 

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use darner_coherence::NodeId;
 
-use super::record::{Kind, Record, Words};
+use super::record::{self, Kind, Record, Words};
 use super::{Request, tell};
 use crate::abi::process::NORMAL_PRIORITY;
 use crate::memory::program_heap;
@@ -86,10 +86,10 @@ extern "C" fn run(_: usize) {
     }
 }
 
-fn serve(record: &Record) -> Words {
-    let words = record.words;
-    match record.kind {
-        Kind::Spawn => [spawn(words).into(), 0, 0, 0, 0, 0, 0, 0],
+fn serve(asked: &Record) -> Words {
+    let words = asked.words;
+    match asked.kind {
+        Kind::Spawn => record::words([spawn(words).into()]),
         Kind::Join => {
             sched::join(words[0] as sched::Tid);
             Words::default()
@@ -134,14 +134,5 @@ fn call(words: Words) -> Words {
     let errno = &sched::current().kept.errno;
     errno.store(0, Ordering::Relaxed);
     let result = function(a, b, c, d, e, f);
-    [
-        result,
-        errno.load(Ordering::Relaxed) as u64,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-    ]
+    record::words([result, errno.load(Ordering::Relaxed) as u64])
 }

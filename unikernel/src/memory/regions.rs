@@ -151,15 +151,19 @@ pub fn unmap_all(regions: &[(u64, u64)]) -> Result<(), NotARegion> {
         }
     }
     if cluster::is_active() {
-        for (start, bytes) in regions() {
-            cluster::discard(start, bytes);
-        }
-        let mut table = TABLE.lock();
-        for (start, bytes) in regions() {
-            table.give(start - GUARD, bytes + 2 * GUARD);
-        }
-        return Ok(());
+        regions().for_each(|(start, bytes)| cluster::discard(start, bytes));
+    } else {
+        give_frames_back(regions);
     }
+    let mut table = TABLE.lock();
+    for (start, bytes) in regions() {
+        table.give(start - GUARD, bytes + 2 * GUARD);
+    }
+    Ok(())
+}
+
+/// Unmaps all pages of `regions`, given by start and bytes, and frees their frames.
+fn give_frames_back<I: ExactSizeIterator<Item = (u64, u64)>>(regions: impl Fn() -> I) {
     // Frames may be used again only when no CPU can reach them: unmap, shoot down,
     // free. Without memory for a list of them, a few at a time.
     let pages = regions().map(|(_, bytes)| bytes / PAGE).sum::<u64>() as usize;
@@ -183,11 +187,6 @@ pub fn unmap_all(regions: &[(u64, u64)]) -> Result<(), NotARegion> {
             unmap_in_batches(start, start + bytes);
         }
     }
-    let mut table = TABLE.lock();
-    for (start, bytes) in regions() {
-        table.give(start - GUARD, bytes + 2 * GUARD);
-    }
-    Ok(())
 }
 
 /// Takes the frame of the page at `at` out of the tables. Pages without rights are

@@ -89,22 +89,42 @@ pub fn wake() {
 /// # Errors
 /// What the stack says, and [`Error::NoMemory`] when there is none for the network.
 pub fn call(request: Request<WaitPoint>) -> Result<Reply<WaitPoint>, Error> {
+    match ask(&network()?.requests, request) {
+        Reply::Failed(error) => Err(error),
+        reply => Ok(reply),
+    }
+}
+
+/// Puts a request to a port that the protocol thread receives from, and waits for the answer.
+/// Thread context, no lock held.
+pub fn ask<Q, A>(port: &QueuePort<Kernel, Q, A>, request: Q) -> A {
     let mut mailbox = Mailbox::new(1);
     // SAFETY: thread context, no lock held, as the caller says.
     let leave = unsafe { leave() };
     if mailbox
-        .send_waiting(&leave, &network()?.requests, request, Terms::NONE)
+        .send_waiting(&leave, port, request, Terms::NONE)
         .is_err()
     {
-        unreachable!("the protocol thread does not end, and there is no deadline");
+        unreachable!("{NO_END}");
     }
     THREAD.ask();
     match mailbox.wait(&leave, None).map(|answer| answer.outcome) {
-        Ok(Ok(Reply::Failed(error))) => Err(error),
-        Ok(Ok(reply)) => Ok(reply),
+        Ok(Ok(reply)) => reply,
         Ok(Err(_)) | Err(_) => unreachable!("every request is answered"),
     }
 }
+
+/// Puts a request that wants no answer to a port that the protocol thread receives from, and does
+/// not have that look. Thread context, no lock held.
+pub fn leave_at<Q, A>(port: &QueuePort<Kernel, Q, A>, request: Q) {
+    // SAFETY: thread context, no lock held, as the caller says.
+    let leave = unsafe { leave() };
+    if port.tell_waiting(&leave, request, Terms::NONE).is_err() {
+        unreachable!("{NO_END}");
+    }
+}
+
+const NO_END: &str = "the protocol thread does not end, and there is no deadline";
 
 /// Tells the stack what wants no answer. Thread context, no lock held.
 pub fn tell(request: Request<WaitPoint>) {
@@ -136,15 +156,7 @@ pub fn idle() {
 fn put(request: Request<WaitPoint>) {
     // What is told is about a socket, so the network has been started.
     let Ok(network) = network() else { return };
-    // SAFETY: thread context, no lock held, as the caller says.
-    let leave = unsafe { leave() };
-    if network
-        .requests
-        .tell_waiting(&leave, request, Terms::NONE)
-        .is_err()
-    {
-        unreachable!("the protocol thread does not end, and there is no deadline");
-    }
+    leave_at(&network.requests, request);
 }
 
 /// How long the first use of an interface may wait for its address, in ns.

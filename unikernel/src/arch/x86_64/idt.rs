@@ -154,6 +154,53 @@ macro_rules! save_registers {
     };
 }
 
+/// Back to where [`save_registers`] was, with `rsp` at what that has saved.
+macro_rules! restore_registers {
+    () => {
+        "pop r15
+         pop r14
+         pop r13
+         pop r12
+         pop r11
+         pop r10
+         pop r9
+         pop r8
+         pop rbp
+         pop rdi
+         pop rsi
+         pop rdx
+         pop rcx
+         pop rbx
+         pop rax
+         add rsp, 16
+         iretq"
+    };
+}
+
+/// Goes on on the stack whose end is in `rdi`, with the 22 saved words moved from `rsp` to its top;
+/// `rbx` is where they are then.
+macro_rules! move_registers {
+    () => {
+        "sub rdi, {frame_bytes}
+         mov rsi, rsp
+         mov rsp, rdi
+         mov ecx, {frame_words}
+         rep movsq
+         mov rbx, rsp"
+    };
+}
+
+/// Saves the vector state below, 64-aligned; its size is known at boot.
+macro_rules! push_vector_state {
+    () => {
+        "call {vector_bytes}
+         sub rsp, rax
+         and rsp, -64
+         mov rdi, rsp
+         call {save_vector}"
+    };
+}
+
 /// Exceptions do not come back.
 #[unsafe(naked)]
 unsafe extern "C" fn exception_entry() {
@@ -178,24 +225,17 @@ unsafe extern "C" fn page_fault_entry() {
         "mov rbx, rsp",
         "and rsp, -16",
         "call {handler}",
-        // The saved words go to the thread's kernel stack; the fault stack is free then.
-        "lea rdi, [rax - {frame_bytes}]",
-        "mov rsi, rbx",
-        "mov rsp, rdi",
-        "mov ecx, {frame_words}",
-        "rep movsq",
-        "mov rbx, rsp",
+        "mov rsp, rbx",
+        // To the thread's kernel stack; the fault stack is free then.
+        "mov rdi, rax",
+        move_registers!(),
         "mov r12, rdx",
         "mov rdi, rbx",
         "call {is_in_kernel}",
         "mov r13d, eax",
         "test eax, eax",
         "jnz 3f",
-        "call {vector_bytes}",
-        "sub rsp, rax",
-        "and rsp, -64",
-        "mov rdi, rsp",
-        "call {save_vector}",
+        push_vector_state!(),
         "3:",
         "mov r14, rsp",
         "sti",
@@ -209,23 +249,7 @@ unsafe extern "C" fn page_fault_entry() {
         "call {load_vector}",
         "4:",
         "mov rsp, rbx",
-        "pop r15
-         pop r14
-         pop r13
-         pop r12
-         pop r11
-         pop r10
-         pop r9
-         pop r8
-         pop rbp
-         pop rdi
-         pop rsi
-         pop rdx
-         pop rcx
-         pop rbx
-         pop rax
-         add rsp, 16
-         iretq",
+        restore_registers!(),
         handler = sym page_fault,
         wait = sym faults::wait_for_page,
         is_in_kernel = sym is_in_kernel,
@@ -274,27 +298,18 @@ unsafe extern "C" fn interrupt_entry() {
         "mov rsp, rbx",
         "test eax, eax",
         "jz 2f",
-        // Move the 22 saved words to the stack that we were told, and go there.
-        "lea rdi, [rdx - {frame_bytes}]",
-        "mov rsi, rsp",
-        "mov rsp, rdi",
-        "mov ecx, {frame_words}",
-        "rep movsq",
-        "mov rbx, rsp",
+        // To the stack that we were told.
+        "mov rdi, rdx",
+        move_registers!(),
         // The interrupt stack is free for the next one.
         "3:",
         "cmp eax, {another_thread}",
         "je 4f",
         "call {interrupt_threads}",
         "jmp 5f",
-        // The vector state goes below, 64-aligned; its size is known at boot.
         "4:",
         "sti",
-        "call {vector_bytes}",
-        "sub rsp, rax",
-        "and rsp, -64",
-        "mov rdi, rsp",
-        "call {save_vector}",
+        push_vector_state!(),
         "mov r12, rsp",
         "call {preempt}",
         "mov rdi, r12",
@@ -307,23 +322,7 @@ unsafe extern "C" fn interrupt_entry() {
         "test eax, eax",
         "jnz 3b",
         "2:",
-        "pop r15
-         pop r14
-         pop r13
-         pop r12
-         pop r11
-         pop r10
-         pop r9
-         pop r8
-         pop rbp
-         pop rdi
-         pop rsi
-         pop rdx
-         pop rcx
-         pop rbx
-         pop rax
-         add rsp, 16
-         iretq",
+        restore_registers!(),
         handler = sym interrupt,
         and_now = sym and_now,
         another_thread = const Onward::AnotherThread as u64,
