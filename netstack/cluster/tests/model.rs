@@ -3,29 +3,8 @@
 mod common;
 
 use common::model::{Cluster, Heartbeats, Start};
+use darner_checking::explore_part;
 use darner_cluster::TieBreak;
-use stateright::{Checker, Model};
-use std::time::Instant;
-
-/// Explores a part of the model, and has all its properties hold.
-fn explore(name: &str, cluster: Cluster) -> usize {
-    let start = Instant::now();
-    let checker = cluster.checker().threads(1).spawn_dfs().join();
-    let states = checker.unique_state_count();
-    println!(
-        "{name}: {states} unique states, {:.1} s",
-        start.elapsed().as_secs_f64()
-    );
-    let failed = ["another view", "two serve"];
-    for (property, path) in checker.discoveries() {
-        assert!(
-            failed.contains(&property),
-            "{property}: {:?}",
-            path.into_actions()
-        );
-    }
-    states
-}
 
 const SMALL: Cluster = Cluster::small();
 
@@ -40,8 +19,8 @@ const APART: Cluster = Cluster {
 
 #[test]
 fn views_in_every_order() {
-    let states = explore("a death and a parting", Cluster { ticks: 4, ..SMALL })
-        + explore(
+    let states = explore_part("a death and a parting", Cluster { ticks: 4, ..SMALL })
+        + explore_part(
             "two partings",
             Cluster {
                 crashes: 0,
@@ -50,7 +29,7 @@ fn views_in_every_order() {
                 ..SMALL
             },
         )
-        + explore(
+        + explore_part(
             "a death, for longer",
             Cluster {
                 partings: 0,
@@ -58,7 +37,7 @@ fn views_in_every_order() {
                 ..SMALL
             },
         )
-        + explore(
+        + explore_part(
             "a death, no half decides",
             Cluster {
                 tie_break: TieBreak::Strict,
@@ -67,7 +46,7 @@ fn views_in_every_order() {
                 ..SMALL
             },
         )
-        + explore(
+        + explore_part(
             "a death and a restart",
             Cluster {
                 partings: 0,
@@ -76,7 +55,7 @@ fn views_in_every_order() {
                 ..SMALL
             },
         )
-        + explore(
+        + explore_part(
             "slow heartbeats",
             Cluster {
                 crashes: 0,
@@ -86,7 +65,7 @@ fn views_in_every_order() {
                 ..SMALL
             },
         )
-        + explore("two join", APART);
+        + explore_part("two join", APART);
     println!("all: {states} unique states");
     assert!(states >= 100_000, "{states} states");
 }
@@ -94,8 +73,8 @@ fn views_in_every_order() {
 #[test]
 #[ignore = "takes some minutes"]
 fn views_in_every_order_deep() {
-    let states = explore("a death and a parting", Cluster { ticks: 5, ..SMALL })
-        + explore(
+    let states = explore_part("a death and a parting", Cluster { ticks: 5, ..SMALL })
+        + explore_part(
             "a death, a restart and a parting",
             Cluster {
                 restarts: 1,
@@ -103,7 +82,7 @@ fn views_in_every_order_deep() {
                 ..SMALL
             },
         )
-        + explore(
+        + explore_part(
             "slow heartbeats and a death",
             Cluster {
                 partings: 0,
@@ -112,7 +91,7 @@ fn views_in_every_order_deep() {
                 ..SMALL
             },
         )
-        + explore(
+        + explore_part(
             "two join, one dies",
             Cluster {
                 crashes: 1,

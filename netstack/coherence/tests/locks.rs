@@ -1,13 +1,13 @@
 //! Range locks: what they cost, that they exclude, that they are fair, and that they end.
 
 mod locking;
+mod surroundings;
 
+use darner_checking::explore;
 use locking::model::Cluster;
 use locking::schedule::{explain, play, scenario, scenario_short_of_records, scenario_with_deaths};
 use locking::{fairness, rows};
 use proptest::prelude::*;
-use stateright::{Checker, Model};
-use std::time::Instant;
 
 macro_rules! each {
     ($($module:ident: $($name:ident),* $(,)?;)*) => {
@@ -44,8 +44,7 @@ each! {
 }
 
 fn cases() -> u32 {
-    let cases = std::env::var("COHERENCE_CASES").ok();
-    cases.and_then(|cases| cases.parse().ok()).unwrap_or(8_000)
+    darner_checking::cases("COHERENCE_CASES", 8_000)
 }
 
 proptest! {
@@ -73,18 +72,6 @@ proptest! {
             prop_assert!(node.home().records().len() <= node.home().records().capacity());
         }
     }
-}
-
-fn explore(name: &str, cluster: Cluster) -> usize {
-    let start = Instant::now();
-    let checker = cluster.checker().threads(1).spawn_dfs().join();
-    let states = checker.unique_state_count();
-    println!(
-        "{name}: {states} unique states, {:.1} s",
-        start.elapsed().as_secs_f64()
-    );
-    checker.assert_properties();
-    states
 }
 
 #[test]

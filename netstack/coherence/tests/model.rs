@@ -4,21 +4,7 @@ mod common;
 
 use common::Shootdown;
 use common::model::Cluster;
-use stateright::{Checker, Model};
-use std::time::Instant;
-
-/// Explores a part of the model, and has all its properties hold.
-fn explore(name: &str, cluster: Cluster) -> usize {
-    let start = Instant::now();
-    let checker = cluster.checker().threads(1).spawn_dfs().join();
-    let states = checker.unique_state_count();
-    println!(
-        "{name}: {states} unique states, {:.1} s",
-        start.elapsed().as_secs_f64()
-    );
-    checker.assert_properties();
-    states
-}
+use darner_checking::explore;
 
 /// With rights that are not gone at once when they are taken.
 fn slowly(cluster: Cluster) -> Cluster {

@@ -1,10 +1,10 @@
 //! Waiting places: what they cost, and that no wake-up is lost.
 
+mod surroundings;
 mod waiting;
 
+use darner_checking::explore;
 use proptest::prelude::*;
-use stateright::{Checker, Model};
-use std::time::Instant;
 use waiting::model::Cluster;
 use waiting::rows;
 use waiting::schedule::{explain, play, scenario};
@@ -34,8 +34,7 @@ each! {
 }
 
 fn cases() -> u32 {
-    let cases = std::env::var("COHERENCE_CASES").ok();
-    cases.and_then(|cases| cases.parse().ok()).unwrap_or(8_000)
+    darner_checking::cases("COHERENCE_CASES", 8_000)
 }
 
 proptest! {
@@ -50,18 +49,6 @@ proptest! {
     fn a_death_leaves_nobody_waiting_in_vain(scenario in scenario(2)) {
         prop_assert!(play(&scenario).is_ok(), "{}", explain(&scenario));
     }
-}
-
-fn explore(name: &str, cluster: Cluster) -> usize {
-    let start = Instant::now();
-    let checker = cluster.checker().threads(1).spawn_dfs().join();
-    let states = checker.unique_state_count();
-    println!(
-        "{name}: {states} unique states, {:.1} s",
-        start.elapsed().as_secs_f64()
-    );
-    checker.assert_properties();
-    states
 }
 
 #[test]

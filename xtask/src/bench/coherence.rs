@@ -7,7 +7,7 @@ use super::figure::{Figure, Goal};
 use super::guests::Guests;
 use crate::command;
 use crate::error::{Error, Result};
-use crate::workspace;
+use crate::{sim, workspace};
 
 /// The rows, and what is the least for each: messages, hops, copies of pages. Where there are sharers, there are three.
 /// Rows 13 to 16, which are of locks, barriers and ranges, are for those who count them.
@@ -57,7 +57,7 @@ fn tested(guests: &Guests<'_>) -> Result<String> {
     let mut cargo = set.toolchain.cargo(&set.root);
     cargo
         .args(["test", "--quiet", "--package", "darner-coherence"])
-        .args(["--profile", "checked", "--test", "rows", "--target-dir"])
+        .args(["--profile", sim::PROFILE, "--test", "rows", "--target-dir"])
         .arg(workspace::target_dir(&set.root))
         .args(["--", "--nocapture", "--test-threads", "1"]);
     command::output(&mut cargo)

@@ -19,7 +19,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use darner_switch::{Broken, Capture, Core, Counters, Event, PortId, Server};
-use options::{Kinship, Options, Policy};
+use options::{Options, Policy};
 use output::{Lines, Log, To};
 
 use crate::app::App;
@@ -166,7 +166,7 @@ impl Cluster<'_> {
             network: self.plugged(node, network, socket),
             ..common.config.clone()
         };
-        let is_one = self.options.kinship == Kinship::OneSystem;
+        let is_one = self.options.is_one_system();
         let mut env = match is_one {
             true => Vec::new(),
             false => self.environment(node),
@@ -211,7 +211,7 @@ impl Cluster<'_> {
         };
         network.nics.insert(0, first);
         network.hostname = Some(format!("n{node}"));
-        network.membership = (self.options.kinship == Kinship::OneSystem).then(|| Membership {
+        network.membership = self.options.is_one_system().then(|| Membership {
             node,
             addresses: (0..self.options.nodes)
                 .map(|node| self.options.subnet.of_node(node).address.into())
@@ -253,12 +253,13 @@ impl Cluster<'_> {
                     continue;
                 }
             };
-            let is_over = self.options.kinship == Kinship::OneSystem && node == 0;
-            if is_over {
-                // The program has ended, and with it all of the system.
-                self.stop.ask();
-            } else if self.stop.is_asked() && self.options.kinship == Kinship::OneSystem {
-                continue;
+            if self.options.is_one_system() {
+                if node == 0 {
+                    // The program has ended, and with it all of the system.
+                    self.stop.ask();
+                } else if self.stop.is_asked() {
+                    continue;
+                }
             }
             match outcome.and_then(|outcome| self.explained(node, &outcome, first_failure, logs)) {
                 Ok(0) => {}
@@ -293,9 +294,9 @@ impl Cluster<'_> {
         match (&outcome.end, first_failure) {
             (End::Stopped, Some((failed, _))) => {
                 text = format!("xtask: ended, because n{failed} has failed");
-                text += match self.options.kinship {
-                    Kinship::OneSystem => "\n",
-                    Kinship::Separate => " (--keep-going)\n",
+                text += match self.options.is_one_system() {
+                    true => "\n",
+                    false => " (--keep-going)\n",
                 };
             }
             // The others say nothing of a status that is not the command's.

@@ -78,6 +78,11 @@ struct Raw {
 }
 
 impl Options {
+    /// Whether the nodes are one system.
+    pub fn is_one_system(&self) -> bool {
+        self.kinship == Kinship::OneSystem
+    }
+
     /// Reads the command line after `cluster`.
     pub fn parse(parser: Parser) -> Result<Self> {
         let mut raw = Raw {

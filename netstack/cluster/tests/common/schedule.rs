@@ -7,10 +7,7 @@ use proptest::prelude::*;
 
 /// How many schedules to try.
 pub fn cases() -> u32 {
-    std::env::var("CLUSTER_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(3_000)
+    darner_checking::cases("CLUSTER_CASES", 3_000)
 }
 
 /// Short spans, so that much happens.

@@ -8,10 +8,7 @@ use proptest::prelude::*;
 
 /// How many schedules to try.
 pub fn cases() -> u32 {
-    std::env::var("COHERENCE_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(20_000)
+    darner_checking::cases("COHERENCE_CASES", 20_000)
 }
 
 /// So many schedules of a kind.

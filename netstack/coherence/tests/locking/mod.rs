@@ -10,8 +10,11 @@ use darner_coherence::locks::{
     Action, Config, Denial, Event, Lease, Limits, Locks, Message, Mode, Packet, Patience, Wants,
 };
 use darner_coherence::ranges::{ObjectId, Span};
-use darner_coherence::{Epoch, NodeId, PageIndex, Slices, Time, Token, View, Violation};
-use std::collections::{BTreeMap, VecDeque};
+use darner_coherence::{Epoch, NodeId, PageIndex, Slices, Token, View, Violation};
+use std::collections::VecDeque;
+
+pub use crate::surroundings::Step;
+use crate::surroundings::Surroundings;
 
 /// A lock that a thread takes and gives back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -52,27 +55,11 @@ pub struct Counts {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
     pub nodes: Vec<Locks>,
-    pub dead: Vec<bool>,
-    pub links: BTreeMap<(NodeId, NodeId), VecDeque<Packet>>,
+    pub around: Surroundings<Packet>,
     pub threads: Vec<Thread>,
-    pub timers: BTreeMap<NodeId, Time>,
-    pub now: Time,
     /// Since when messages are counted: all, and recalls.
     pub sent: Option<(u32, u32)>,
     pub wrong: Option<String>,
-    pub latest: View,
-    pub untold: BTreeMap<NodeId, VecDeque<View>>,
-}
-
-/// Something that can happen by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Step {
-    Deliver(NodeId, NodeId),
-    TimeOver(NodeId),
-    /// A thread locks, or unlocks.
-    Execute(usize),
-    /// A node is told of the next view.
-    Tell(NodeId),
 }
 
 pub const SIZES: Limits = Limits {
@@ -127,15 +114,10 @@ impl World {
         };
         Self {
             nodes: (0..nodes).map(make).collect(),
-            dead: vec![false; nodes.into()],
-            links: BTreeMap::new(),
+            around: Surroundings::new(nodes, view),
             threads: Vec::new(),
-            timers: BTreeMap::new(),
-            now: Time(0),
             sent: None,
             wrong: None,
-            latest: view,
-            untold: BTreeMap::new(),
         }
     }
 
@@ -159,16 +141,12 @@ impl World {
         &self.nodes[usize::from(node.0)]
     }
 
-    pub fn is_dead(&self, node: NodeId) -> bool {
-        self.dead[usize::from(node.0)]
-    }
-
     pub fn event(&mut self, node: NodeId, event: Event) {
-        if self.is_dead(node) {
+        if self.around.is_dead(node) {
             return;
         }
         let mut actions = Vec::new();
-        self.nodes[usize::from(node.0)].handle(self.now, event, &mut actions);
+        self.nodes[usize::from(node.0)].handle(self.around.now, event, &mut actions);
         for action in actions {
             self.act(node, action);
         }
@@ -180,15 +158,14 @@ impl World {
             Action::Granted { token } => self.granted(node, token),
             Action::Denied { token, why } => self.denied(node, token, why),
             Action::SetTimer { at } => {
-                self.timers.insert(node, at);
+                self.around.set_timer(node, at);
             }
             Action::Refused { from, why } => self.refused(node, from, why),
         }
     }
 
     fn refused(&mut self, node: NodeId, from: NodeId, why: Violation) {
-        // What a node said before it died may come late.
-        if why != Violation::Stranger || !self.is_dead(from) {
+        if !self.around.may_refuse(from, why) {
             self.complain(format!("{node:?} refused what {from:?} said: {why:?}"));
         }
     }
@@ -198,9 +175,7 @@ impl World {
             *messages += 1;
             *recalls += u32::from(matches!(packet.message, Message::Recall { .. }));
         }
-        if !self.is_dead(to) {
-            self.links.entry((from, to)).or_default().push_back(packet);
-        }
+        self.around.post(from, to, packet);
     }
 
     fn thread_of(&mut self, node: NodeId, token: Token) -> Option<&mut Thread> {
@@ -262,81 +237,49 @@ impl World {
     }
 
     pub fn deliver(&mut self, from: NodeId, to: NodeId) {
-        let Some(link) = self.links.get_mut(&(from, to)) else {
-            return;
-        };
-        let packet = link.pop_front();
-        if link.is_empty() {
-            self.links.remove(&(from, to));
-        }
-        if let Some(packet) = packet {
+        if let Some(packet) = self.around.take(from, to) {
             self.event(to, Event::Received { from, packet });
         }
     }
 
     /// The time of a node's timer comes.
     pub fn time_over(&mut self, node: NodeId) {
-        if let Some(at) = self.timers.remove(&node) {
-            self.now = self.now.max(at);
+        if self.around.time_comes(node) {
             self.event(node, Event::TimeOver);
         }
     }
 
     /// A node dies, and the others will be told.
     pub fn kill(&mut self, node: NodeId) {
-        let living = self.dead.iter().filter(|&&dead| !dead).count();
-        if self.is_dead(node) || living <= 2 {
+        if !self.around.kill(node) {
             return;
         }
-        self.dead[usize::from(node.0)] = true;
-        self.links.retain(|&(_, to), _| to != node);
-        self.timers.remove(&node);
-        self.untold.remove(&node);
         for thread in &mut self.threads {
             if thread.node == node {
                 thread.at = At::Done;
             }
         }
-        self.latest.members.retain(|&member| member != node);
-        self.announce();
+        self.around.announce();
     }
 
     /// A node joins, and all will be told.
     pub fn join(&mut self, node: NodeId) {
-        self.latest.members.push(node);
-        self.latest.members.sort_unstable();
-        self.announce();
-    }
-
-    fn announce(&mut self) {
-        self.latest.epoch.0 += 1;
-        for &member in &self.latest.members {
-            let views = self.untold.entry(member).or_default();
-            views.push_back(self.latest.clone());
-        }
+        self.around.latest.members.push(node);
+        self.around.latest.members.sort_unstable();
+        self.around.announce();
     }
 
     pub fn tell(&mut self, node: NodeId) {
-        let Some(views) = self.untold.get_mut(&node) else {
-            return;
-        };
-        let view = views.pop_front();
-        if views.is_empty() {
-            self.untold.remove(&node);
-        }
-        if let Some(view) = view {
+        if let Some(view) = self.around.next_view(node) {
             self.event(node, Event::View(view));
         }
     }
 
     /// All that can happen next.
     pub fn ready(&self) -> Vec<Step> {
-        let links = self.links.keys().map(|&(from, to)| Step::Deliver(from, to));
-        let timers = self.timers.keys().map(|&node| Step::TimeOver(node));
-        let untold = self.untold.keys().map(|&node| Step::Tell(node));
         let runs = |&thread: &usize| matches!(self.threads[thread].at, At::Runs | At::Holds);
         let threads = (0..self.threads.len()).filter(runs).map(Step::Execute);
-        links.chain(timers).chain(untold).chain(threads).collect()
+        self.around.steps().chain(threads).collect()
     }
 
     pub fn step(&mut self, step: Step) {
@@ -350,7 +293,7 @@ impl World {
 
     /// Delivers all that is on the way.
     pub fn settle(&mut self) {
-        while let Some(&(from, to)) = self.links.keys().next() {
+        while let Some(&(from, to)) = self.around.links.keys().next() {
             self.deliver(from, to);
             self.check();
         }
@@ -374,7 +317,10 @@ impl World {
     }
 
     fn leases(&self) -> impl Iterator<Item = (NodeId, Span, Lease)> {
-        let living = self.nodes.iter().filter(|node| !self.is_dead(node.id()));
+        let living = self
+            .nodes
+            .iter()
+            .filter(|node| !self.around.is_dead(node.id()));
         living.flat_map(|node| {
             let leases = node.agent().leases().iter();
             leases.map(|(span, lease)| (node.id(), span, lease))
@@ -405,7 +351,7 @@ impl World {
     /// Homes know of all leases, when nothing is under way.
     fn homes_know_leases(&self) -> Result<(), String> {
         for (node, span, lease) in self.leases() {
-            let home = span.object().home_among(&self.latest.members);
+            let home = span.object().home_among(&self.around.latest.members);
             let home = self.node(home.expect("somebody lives")).home();
             for offset in [span.start(), span.end() - 1] {
                 if !home.may_hold(node, span.object(), offset, lease.mode) {
@@ -422,7 +368,10 @@ impl World {
             let what = format!("a thread waits for ever: {thread:?}");
             self.complain(what);
         }
-        let living = self.nodes.iter().filter(|node| !self.is_dead(node.id()));
+        let living = self
+            .nodes
+            .iter()
+            .filter(|node| !self.around.is_dead(node.id()));
         let busy: Vec<NodeId> = living
             .filter(|node| !node.is_quiet())
             .map(Locks::id)

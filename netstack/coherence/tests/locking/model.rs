@@ -130,7 +130,7 @@ impl Model for Cluster {
         let threads = || world.threads.iter().enumerate();
         if state.begun < self.begun {
             let idle = threads()
-                .filter(|(_, thread)| thread.at == At::Done && !world.is_dead(thread.node));
+                .filter(|(_, thread)| thread.at == At::Done && !world.around.is_dead(thread.node));
             let ops = 0..self.ops.len();
             actions.extend(
                 idle.flat_map(|(thread, _)| ops.clone().map(move |op| Action::Begin(thread, op))),

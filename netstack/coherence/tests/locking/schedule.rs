@@ -190,7 +190,9 @@ fn play_logged(scenario: &Scenario, log: &mut Vec<String>) -> Result<World, Stri
 
 fn describe(world: &World, step: Step) -> String {
     match step {
-        Step::Deliver(from, to) => format!("{step:?} {:?}", world.links[&(from, to)][0].message),
+        Step::Deliver(from, to) => {
+            format!("{step:?} {:?}", world.around.links[&(from, to)][0].message)
+        }
         Step::Execute(thread) => format!("{step:?} {:?}", world.threads[thread]),
         _ => format!("{step:?}"),
     }

@@ -8,8 +8,11 @@ pub mod schedule;
 use darner_coherence::parking::{
     Action, Config, Ending, Event, Generation, Limits, Packet, Parking, Place, Reason,
 };
-use darner_coherence::{Epoch, NodeId, PageIndex, Slices, Time, Token, View, Violation};
+use darner_coherence::{Epoch, NodeId, PageIndex, Slices, Time, Token, View};
 use std::collections::{BTreeMap, VecDeque};
+
+pub use crate::surroundings::Step;
+use crate::surroundings::Surroundings;
 
 /// What a thread does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,27 +64,13 @@ pub struct Thread {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
     pub nodes: Vec<Parking>,
-    pub dead: Vec<bool>,
-    pub links: BTreeMap<(NodeId, NodeId), VecDeque<Packet>>,
+    pub around: Surroundings<Packet>,
     pub threads: Vec<Thread>,
     /// Cluster memory.
     pub words: BTreeMap<Place, u64>,
-    pub timers: BTreeMap<NodeId, Time>,
-    pub now: Time,
     /// Messages since they are counted.
     pub sent: Option<u32>,
     pub wrong: Option<String>,
-    pub latest: View,
-    pub untold: BTreeMap<NodeId, VecDeque<View>>,
-}
-
-/// Something that can happen by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Step {
-    Deliver(NodeId, NodeId),
-    TimeOver(NodeId),
-    Execute(usize),
-    Tell(NodeId),
 }
 
 pub const SIZES: Limits = Limits {
@@ -122,16 +111,11 @@ impl World {
         };
         Self {
             nodes: (0..nodes).map(make).collect(),
-            dead: vec![false; nodes.into()],
-            links: BTreeMap::new(),
+            around: Surroundings::new(nodes, view),
             threads: Vec::new(),
             words: BTreeMap::new(),
-            timers: BTreeMap::new(),
-            now: Time(0),
             sent: None,
             wrong: None,
-            latest: view,
-            untold: BTreeMap::new(),
         }
     }
 
@@ -151,16 +135,12 @@ impl World {
         self.wrong.get_or_insert(what);
     }
 
-    pub fn is_dead(&self, node: NodeId) -> bool {
-        self.dead[usize::from(node.0)]
-    }
-
     pub fn event(&mut self, node: NodeId, event: Event) {
-        if self.is_dead(node) {
+        if self.around.is_dead(node) {
             return;
         }
         let mut actions = Vec::new();
-        self.nodes[usize::from(node.0)].handle(self.now, event, &mut actions);
+        self.nodes[usize::from(node.0)].handle(self.around.now, event, &mut actions);
         for action in actions {
             self.act(node, action);
         }
@@ -172,9 +152,7 @@ impl World {
                 if let Some(sent) = &mut self.sent {
                     *sent += 1;
                 }
-                if !self.is_dead(to) {
-                    self.links.entry((node, to)).or_default().push_back(packet);
-                }
+                self.around.post(node, to, packet);
             }
             Action::Recheck { token } => match self.waiting(token) {
                 Some(thread) => thread.at = At::Rechecks,
@@ -186,11 +164,10 @@ impl World {
             },
             Action::Woke { .. } => {}
             Action::SetTimer { at } => {
-                self.timers.insert(node, at);
+                self.around.set_timer(node, at);
             }
             Action::Refused { from, why } => {
-                // What a node said before it died may come late.
-                if why != Violation::Stranger || !self.is_dead(from) {
+                if !self.around.may_refuse(from, why) {
                     self.complain(format!("{node:?} refused what {from:?} said: {why:?}"));
                 }
             }
@@ -302,69 +279,42 @@ impl World {
     }
 
     pub fn deliver(&mut self, from: NodeId, to: NodeId) {
-        let Some(link) = self.links.get_mut(&(from, to)) else {
-            return;
-        };
-        let packet = link.pop_front();
-        if link.is_empty() {
-            self.links.remove(&(from, to));
-        }
-        if let Some(packet) = packet {
+        if let Some(packet) = self.around.take(from, to) {
             self.event(to, Event::Received { from, packet });
         }
     }
 
     pub fn time_over(&mut self, node: NodeId) {
-        if let Some(at) = self.timers.remove(&node) {
-            self.now = self.now.max(at);
+        if self.around.time_comes(node) {
             self.event(node, Event::TimeOver);
         }
     }
 
     /// A node dies, and the others will be told.
     pub fn kill(&mut self, node: NodeId) {
-        let living = self.dead.iter().filter(|&&dead| !dead).count();
-        if self.is_dead(node) || living <= 2 {
+        if !self.around.kill(node) {
             return;
         }
-        self.dead[usize::from(node.0)] = true;
-        self.links.retain(|&(_, to), _| to != node);
-        self.timers.remove(&node);
-        self.untold.remove(&node);
         for thread in &mut self.threads {
             if thread.node == node {
                 thread.at = At::Done;
             }
         }
-        self.latest.epoch.0 += 1;
-        self.latest.members.retain(|&member| member != node);
-        self.latest.slices = slices(&self.latest.members, self.nodes.len() as u16);
-        for &member in &self.latest.members {
-            let views = self.untold.entry(member).or_default();
-            views.push_back(self.latest.clone());
-        }
+        let latest = &mut self.around.latest;
+        latest.slices = slices(&latest.members, self.nodes.len() as u16);
+        self.around.announce();
     }
 
     pub fn tell(&mut self, node: NodeId) {
-        let Some(views) = self.untold.get_mut(&node) else {
-            return;
-        };
-        let view = views.pop_front();
-        if views.is_empty() {
-            self.untold.remove(&node);
-        }
-        if let Some(view) = view {
+        if let Some(view) = self.around.next_view(node) {
             self.event(node, Event::View(view));
         }
     }
 
     pub fn ready(&self) -> Vec<Step> {
-        let links = self.links.keys().map(|&(from, to)| Step::Deliver(from, to));
-        let timers = self.timers.keys().map(|&node| Step::TimeOver(node));
-        let untold = self.untold.keys().map(|&node| Step::Tell(node));
         let runs = |&thread: &usize| !matches!(self.threads[thread].at, At::Waits | At::Done);
         let threads = (0..self.threads.len()).filter(runs).map(Step::Execute);
-        links.chain(timers).chain(untold).chain(threads).collect()
+        self.around.steps().chain(threads).collect()
     }
 
     pub fn step(&mut self, step: Step) {
