@@ -49,21 +49,15 @@ const KERNEL_FEATURES: [&str; 40] = [
     "write-pcap-file",
 ];
 
-/// What of the repository the kernel library is made of.
-const SOURCES: [&str; 14] = [
+/// What of the repository the kernel library is made of. Whole folders: cargo knows which of their
+/// crates the kernel depends on, and builds again only what has changed.
+const SOURCES: [&str; 7] = [
+    ".cargo/config.toml",
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
-    "unikernel/Cargo.toml",
-    "unikernel/kernel.ld",
-    "unikernel/src",
-    "unikernel/lwkt/Cargo.toml",
-    "unikernel/lwkt/src",
-    "unikernel/frames/Cargo.toml",
-    "unikernel/frames/src",
-    "unikernel/ramfs/Cargo.toml",
-    "unikernel/ramfs/src",
-    "unikernel/builtins",
+    "unikernel",
+    "netstack",
     "xtask/src/kernel",
 ];
 
