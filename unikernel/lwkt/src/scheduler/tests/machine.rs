@@ -155,15 +155,20 @@ unsafe impl Hardware for Host {
             "switched in more than one section"
         );
         let me = context();
+        let load = core::ptr::with_exposed_provenance::<Context>(load);
+        // Counted: as soon as it has the CPU it may run, end and be given back, while this
+        // thread is still on its way out of `give`.
         // SAFETY: the caller's promise; the address is that of the thread's context,
-        // or of the idle one, which live as long as they can be switched to.
+        // or of the idle one, which lives as long as it can be switched to, in an `Arc`.
         let next = unsafe {
             *save = Arc::as_ptr(&me).addr();
-            &*core::ptr::with_exposed_provenance::<Context>(load)
+            Arc::increment_strong_count(load);
+            Arc::from_raw(load)
         };
         Arc::as_ptr(&me).expose_provenance();
         me.save();
         next.give(cpu_number());
+        drop(next);
         resume(&me);
     }
 
