@@ -114,6 +114,9 @@ fn of_two_the_higher_ends() {
 /// A host that stood still with all of its nodes.
 fn who_stood_still_listens_first() {
     let mut world = together(2, TieBreak::Lowest);
+    while let Some(&next) = world.deliverable().first() {
+        world.deliver(next);
+    }
     let until = world.now + 3 * TIMES.suspect.0;
     for host in &mut world.hosts {
         host.paused_until = until;
