@@ -13,7 +13,10 @@ use darner_cluster::{
 pub const ROWS: &[(&str, fn())] = &[
     ("of two the lower one goes on", of_two_the_lower_goes_on),
     ("of two the higher one ends", of_two_the_higher_ends),
-    ("who stood still listens first", who_stood_still_listens_first),
+    (
+        "who stood still listens first",
+        who_stood_still_listens_first,
+    ),
     (
         "of two strict ones neither goes on",
         of_two_strict_neither_goes_on,
