@@ -7,6 +7,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
 
 use darner_cluster::Incarnation;
 use darner_coherence::NodeId;
@@ -239,9 +240,10 @@ impl Links {
     /// Goes on making links. When to be called again at the latest, if any are to be made from here.
     pub fn make(&mut self, stack: &mut Stack<WaitPoint>, now: u64) -> Option<u64> {
         for connection in self.closing.drain(..) {
+            // Nobody is there who would say that it has all come.
             let close = Request::Close {
                 socket: connection.stream.state.id,
-                linger: None,
+                linger: Some(Duration::ZERO),
             };
             let _ = stack.request(close, now);
         }

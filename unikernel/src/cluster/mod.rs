@@ -18,6 +18,7 @@ mod engine;
 mod frames;
 mod futex;
 mod links;
+pub mod lost;
 mod members;
 pub mod nodes;
 mod record;
