@@ -4,11 +4,13 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use darner_coherence::NodeId;
+use darner_link::{BadKey, ClusterKey};
 
 /// The most nodes of a cluster: as many as there are slices.
 const MOST: u16 = 64;
 
-/// What the command line says: `cluster=I/N`, and `cluster.address=IP` for each node in order.
+/// What the command line says: `cluster=I/N`, `cluster.address=IP` for each node in order, and
+/// `cluster.key=HEX`, which is nobody else's business: it is not logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterConfig {
     /// This node.
@@ -17,6 +19,8 @@ pub struct ClusterConfig {
     pub nodes: u16,
     /// Where each of them is.
     pub addresses: Vec<IpAddr>,
+    /// What all of them have, and nobody else.
+    pub key: Option<Result<ClusterKey, BadKey>>,
 }
 
 impl ClusterConfig {
@@ -28,6 +32,7 @@ impl ClusterConfig {
             me: NodeId(me),
             nodes,
             addresses: Vec::new(),
+            key: None,
         })
     }
 
@@ -40,6 +45,11 @@ impl ClusterConfig {
             }
             Err(_) => false,
         }
+    }
+
+    /// Takes the key.
+    pub fn take_key(&mut self, value: &str) {
+        self.key = Some(ClusterKey::from_hex(value));
     }
 
     /// Whether each node has its address.

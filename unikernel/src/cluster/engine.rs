@@ -6,15 +6,18 @@
 //! Nothing here waits.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use darner_coherence::{
     Action, AgentLimits, Config, Dirt, Epoch, Event, Failure, HomeLimits, Message, Node, NodeId,
     Packet, PageIndex, Slices, Time, Token, View,
 };
+use darner_link::{ClusterKey, Identity, Refusal};
 use darner_lwkt::message::ReplyTo;
 use darner_lwkt::port::Received;
 use darner_netstack::Stack;
+use darner_wire::Header;
 
 use super::config::ClusterConfig;
 use super::frames::{Frames, NoFrame};
@@ -44,6 +47,8 @@ const BEAT: u64 = 500_000_000;
 /// How long a node that says nothing is waited for, in ns. A machine that has to share its host
 /// with many may stand still for seconds.
 const SILENCE: u64 = 20_000_000_000;
+/// How long the end of the program may wait for the other nodes to be told, in ns.
+const FAREWELL: u64 = 1_000_000_000;
 
 type Answer = ReplyTo<Kernel, Reply>;
 
@@ -71,10 +76,18 @@ pub struct Engine {
     is_formed: bool,
     /// Until when they may be on their way (monotonic ns).
     give_up: u64,
+    /// Who waits for the others to be told that the program has ended, and until when.
+    leaving: Option<(Answer, u64)>,
 }
 
 impl Engine {
-    pub(super) fn new(config: &ClusterConfig, requests: Requested) -> Self {
+    /// `identity` and `key`: what this node says of itself to the others, and what proves it.
+    pub(super) fn new(
+        config: &ClusterConfig,
+        key: ClusterKey,
+        identity: Identity,
+        requests: Requested,
+    ) -> Self {
         let members: Vec<NodeId> = (0..config.nodes).map(NodeId).collect();
         let view = View {
             epoch: Epoch(1),
@@ -95,12 +108,11 @@ impl Engine {
                 moved: MOVED,
             },
         });
-        let cpus = arch::percpu::online() as u16;
         Self {
             requests,
             node,
             frames: Frames::default(),
-            links: Links::new(config, cpus),
+            links: Links::new(config, key, identity),
             packet: Vec::new(),
             timers: Timers::default(),
             waiting: BTreeMap::new(),
@@ -111,22 +123,22 @@ impl Engine {
             waiting_formed: Vec::new(),
             is_formed: false,
             give_up: monotonic_ns() + FORMATION,
+            leaving: None,
         }
     }
 
     /// Does all that there is to do. Whether the stack has to look at what was done; and when this
     /// is to be called again at the latest (monotonic ns).
     pub fn step(&mut self, stack: &mut Stack<WaitPoint>, now: u64) -> (Progress, Option<u64>) {
-        let mut link_deadline = None;
+        let mut link_deadline = self.links.make(stack, now);
         if !self.is_formed {
-            if !self.links.missing().is_empty() {
-                link_deadline = Some(self.links.make(stack, now));
-            }
             let missing = self.links.missing();
             if missing.is_empty() {
                 self.form(now);
             } else if now > self.give_up {
-                not_formed(&missing);
+                not_formed(&missing, &self.links);
+            } else {
+                link_deadline = link_deadline.into_iter().chain([self.give_up]).min();
             }
         }
         while let Ok(Some(Received::Message(message))) = self.requests.get() {
@@ -134,11 +146,7 @@ impl Engine {
             self.request(request, reply_to, now);
         }
         self.receive(now);
-        for (address, layout) in super::calls::take_freed() {
-            let address = address as u64;
-            let words = words([address, layout.size() as u64, layout.align() as u64]);
-            self.send(super::home_of(address), Kind::Free, 0, words);
-        }
+        self.give_back();
         while let Some(page) = self.timers.take(time(now)) {
             self.happens(now, Event::TimeOver { page }, None);
         }
@@ -146,6 +154,7 @@ impl Engine {
             self.beat(now);
         }
         let progress = self.links.flush(stack, now);
+        self.leave_when_all_is_said(now);
         let timer = self.timers.next().map(|at| at.0.saturating_mul(1000));
         let beat = self.is_formed.then_some(self.next_beat);
         let deadlines = link_deadline.into_iter().chain(timer).chain(beat);
@@ -176,6 +185,31 @@ impl Engine {
             self.carry_out(now, actions, None);
         }
         for answer in self.waiting_formed.drain(..) {
+            let _ = answer.reply(Reply::Done);
+        }
+    }
+
+    /// Gives back what the program has freed and other nodes have allocated, as far as they take
+    /// it now.
+    fn give_back(&mut self) {
+        let mut left = Vec::new();
+        for (address, layout) in super::calls::take_freed() {
+            let home = super::home_of(address as u64);
+            if !self.links.has_room(home, Kind::Free) {
+                left.push((address, layout));
+                continue;
+            }
+            let words = [address, layout.size(), layout.align()].map(|word| word as u64);
+            self.send(home, Kind::Free, 0, record::words(words));
+        }
+        super::calls::put_back(left);
+    }
+
+    /// Lets the program end once the other nodes will hear of it, or cannot be told.
+    fn leave_when_all_is_said(&mut self, now: u64) {
+        let is_said = self.links.is_quiet();
+        let leaving = self.leaving.take_if(|(_, until)| is_said || now >= *until);
+        if let Some((answer, _)) = leaving {
             let _ = answer.reply(Reply::Done);
         }
     }
@@ -229,6 +263,10 @@ impl Engine {
             }
             Request::Tell { to, kind, words } => self.send(to, kind, 0, words),
             Request::Answer { to, call, words } => self.send(to, Kind::Answer, call, words),
+            Request::Leave => {
+                self.links.leave();
+                self.leaving = Some((reply_to, now + FAREWELL));
+            }
             Request::Formed if self.is_formed => {
                 let _ = reply_to.reply(Reply::Done);
             }
@@ -247,18 +285,26 @@ impl Engine {
     /// Takes all that has come by the links.
     fn receive(&mut self, now: u64) {
         let mut packet = core::mem::take(&mut self.packet);
-        while let Some((from, came)) = self.links.next(&mut packet) {
+        while let Some((from, came)) = self.links.next(&mut packet, now) {
             // What has come may have put the clock forward.
             self.heard[usize::from(from.0)] = monotonic_ns().max(now);
             match came {
                 Came::Packet => self.packet(from, &packet, now),
                 Came::Record(record) => self.record(from, record),
-                // It closes its links when the program has ended, which was said there.
+                // The program has ended, which was said there.
                 Came::Gone if from == FIRST => {
                     panic::claim_last_words();
                     panic::end(0);
                 }
-                Came::Gone => gone(from, "has closed its links"),
+                Came::Gone => gone(from, "has ended"),
+                Came::Overrun => gone(from, "does not take what is sent to it"),
+                Came::Refused(refusal) if self.is_formed => {
+                    gone(
+                        from,
+                        &alloc::format!("and this one do not know each other any more: {refusal}"),
+                    );
+                }
+                Came::Refused(refusal) => refused(from, &refusal),
                 Came::Garbage => gone(from, "sends what makes no sense"),
             }
         }
@@ -351,9 +397,8 @@ impl Engine {
 
     fn act(&mut self, action: Action, came: Option<&Payload<'_>>) {
         match action {
-            Action::Send { to, packet } | Action::Hint { to, packet } => {
-                self.send_packet(to, packet);
-            }
+            Action::Send { to, packet } => self.send_packet(to, packet),
+            Action::Hint { to, packet } => self.send_hint(to, packet),
             Action::Store { page } => {
                 let stored = match came.and_then(|came| came.page(page)) {
                     Some(bytes) => self.frames.store(page, bytes),
@@ -391,20 +436,30 @@ impl Engine {
     }
 
     fn send_packet(&mut self, to: NodeId, packet: Packet) {
-        let header = match darner_wire::encode(&packet) {
-            Ok(header) => header,
-            Err(refusal) => {
-                log::error!("cannot say {packet:?}: {refusal}");
-                return;
-            }
+        let Some(header) = encode(&packet) else {
+            return;
         };
-        self.links.send(to, header.framed());
-        for page in packet.message.carried() {
-            match self.frames.bytes(page) {
-                Some(bytes) => self.links.send_more(to, bytes),
-                // Never written, so all zeros.
-                None => self.links.send_more(to, &[0; PAGE as usize]),
-            }
+        // Never written, so all zeros.
+        const ZEROS: &[u8; PAGE as usize] = &[0; PAGE as usize];
+        let carried = packet.message.carried();
+        let pages = carried.map(|page| &self.frames.bytes(page).unwrap_or(ZEROS)[..]);
+        let pieces: Vec<&[u8]> = [header.bytes()].into_iter().chain(pages).collect();
+        self.links.send(to, pieces.into_iter());
+    }
+
+    fn send_hint(&mut self, to: NodeId, packet: Packet) {
+        if let Some(header) = encode(&packet) {
+            self.links.send_hint(to, [header.bytes()].into_iter());
+        }
+    }
+}
+
+fn encode(packet: &Packet) -> Option<Header> {
+    match darner_wire::encode(packet) {
+        Ok(header) => Some(header),
+        Err(refusal) => {
+            log::error!("cannot say {packet:?}: {refusal}");
+            None
         }
     }
 }
@@ -450,11 +505,21 @@ fn gone(node: NodeId, why: &str) -> ! {
 }
 
 /// Ends this node: others have not come.
-fn not_formed(missing: &[NodeId]) -> ! {
+fn not_formed(missing: &[NodeId], links: &Links) -> ! {
+    let refusal = missing.iter().find_map(|&node| links.refusal(node));
     let missing: Vec<u16> = missing.iter().map(|node| node.0).collect();
+    let why = refusal.map_or(String::new(), |refusal| alloc::format!("; {refusal}"));
     panic::refuse(format_args!(
         "found no link to nodes {missing:?} of the cluster for 90 s; start all nodes, with the same addresses \
-         (cluster.address=IP) and the same program"
+         (cluster.address=IP), the same key (cluster.key=HEX) and the same program{why}"
+    ))
+}
+
+/// Ends this node: it cannot be one of those.
+fn refused(node: NodeId, refusal: &Refusal) -> ! {
+    panic::refuse(format_args!(
+        "this node and node {} cannot be of one cluster: {refusal}",
+        node.0
     ))
 }
 
