@@ -1,7 +1,7 @@
 //! The command line of `xtask cluster`.
 
 use std::net::Ipv6Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use darner_switch::Plan;
 use lexopt::Parser;
@@ -11,7 +11,7 @@ use super::subnet::Subnet;
 use crate::error::{Context, Error, Result};
 use crate::run::network_options::{NetworkOptions, mtu};
 use crate::run::options::{Options as Common, number};
-use crate::vm::network::Addressing;
+use crate::vm::network::{Addressing, Key};
 
 /// How many nodes there may be.
 const MAX_NODES: u16 = 64;
@@ -41,6 +41,8 @@ pub struct Options {
     pub policy: Policy,
     /// What the nodes are to each other.
     pub kinship: Kinship,
+    /// What proves to nodes of one system that they are; a new one when `None`.
+    pub key: Option<Key>,
 }
 
 /// What the nodes are to each other.
@@ -73,6 +75,7 @@ struct Raw {
     log_dir: Option<PathBuf>,
     policy: Policy,
     kinship: Kinship,
+    key: Option<Key>,
     /// Whether a `--net` has come, after which options are about its card.
     is_past_switch: bool,
 }
@@ -96,6 +99,7 @@ impl Options {
             log_dir: None,
             policy: Policy::EndAll,
             kinship: Kinship::OneSystem,
+            key: None,
             is_past_switch: false,
         };
         let network = NetworkOptions::beside_a_switch();
@@ -115,6 +119,7 @@ impl Raw {
             "--seed" => self.seed = number(option, &value()?)?,
             "--pcap" => self.pcap = Some(value()?.into()),
             "--log-dir" => self.log_dir = Some(value()?.into()),
+            "--key" => self.key = Some(Key::read(Path::new(&value()?))?),
             "--separate" => self.kinship = Kinship::Separate,
             "--keep-going" => self.policy = Policy::KeepGoing,
             "--mtu" if !self.is_past_switch => self.mtu = Some(mtu(&value()?)?),
@@ -154,6 +159,11 @@ impl Raw {
                 "found --keep-going: one system ends as a whole, so it goes with --separate only",
             ));
         }
+        if self.kinship == Kinship::Separate && self.key.is_some() {
+            return Err(Error::usage(
+                "found --key with --separate: only nodes of one system are linked by the kernel",
+            ));
+        }
         if common.config.gdb && nodes > 1 {
             return Err(Error::usage(
                 "--gdb waits at one port for one machine: found several nodes, expected --nodes 1",
@@ -171,6 +181,7 @@ impl Raw {
             log_dir: self.log_dir,
             policy: self.policy,
             kinship: self.kinship,
+            key: self.key,
         })
     }
 }
