@@ -399,7 +399,7 @@ impl Links {
         if let Some(told) = self.told.pop_front() {
             return Some(told);
         }
-        if !self.is_complete {
+        if !self.is_complete || self.is_leaving {
             return None;
         }
         for (node, peer) in (0..).map(NodeId).zip(&mut self.peers) {
