@@ -7,6 +7,7 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use darner_coherence::{
@@ -16,7 +17,8 @@ use darner_coherence::{
 use darner_link::{ClusterKey, Identity, Refusal};
 use darner_lwkt::message::ReplyTo;
 use darner_lwkt::port::Received;
-use darner_netstack::Stack;
+use darner_netstack::socket::Farewell;
+use darner_netstack::{Request as StackRequest, Stack};
 use darner_wire::Header;
 
 use super::config::ClusterConfig;
@@ -78,6 +80,18 @@ pub struct Engine {
     give_up: u64,
     /// Who waits for the others to be told that the program has ended, and until when.
     leaving: Option<(Answer, u64)>,
+    /// The program has ended on the first node, and this one ends.
+    ending: Ending,
+}
+
+/// How far the end of a node is whose program has ended elsewhere.
+enum Ending {
+    /// It has not.
+    No,
+    /// It has. What has come for this node's links is to be confirmed yet.
+    Due,
+    /// That is under way, but does not hold up the end for longer than until then (monotonic ns).
+    Parting(Arc<Farewell<WaitPoint>>, u64),
 }
 
 impl Engine {
@@ -124,6 +138,7 @@ impl Engine {
             is_formed: false,
             give_up: monotonic_ns() + FORMATION,
             leaving: None,
+            ending: Ending::No,
         }
     }
 
@@ -155,9 +170,14 @@ impl Engine {
         }
         let progress = self.links.flush(stack, now);
         self.leave_when_all_is_said(now);
+        let end = self.end_when_all_is_confirmed(stack, now);
         let timer = self.timers.next().map(|at| at.0.saturating_mul(1000));
         let beat = self.is_formed.then_some(self.next_beat);
-        let deadlines = link_deadline.into_iter().chain(timer).chain(beat);
+        let deadlines = link_deadline
+            .into_iter()
+            .chain(timer)
+            .chain(beat)
+            .chain(end);
         (progress, deadlines.min())
     }
 
@@ -212,6 +232,25 @@ impl Engine {
         if let Some((answer, _)) = leaving {
             let _ = answer.reply(Reply::Done);
         }
+    }
+
+    /// Ends this node once the program has ended. Its connections end first: the first node waits for
+    /// that, as for those of any other. When to look again at the latest.
+    fn end_when_all_is_confirmed(&mut self, stack: &mut Stack<WaitPoint>, now: u64) -> Option<u64> {
+        if matches!(self.ending, Ending::Due) {
+            self.links.stop();
+            let farewell = Arc::new(Farewell::new());
+            let _ = stack.request(StackRequest::Finish(farewell.clone()), now);
+            self.ending = Ending::Parting(farewell, now + FAREWELL);
+        }
+        let Ending::Parting(farewell, until) = &self.ending else {
+            return None;
+        };
+        if farewell.is_over() || now >= *until {
+            panic::claim_last_words();
+            panic::end(0);
+        }
+        Some((now + FAREWELL / 100).min(*until))
     }
 
     /// Says that this node is there, and looks whether the others are.
@@ -292,10 +331,9 @@ impl Engine {
                 Came::Packet => self.packet(from, &packet, now),
                 Came::Record(record) => self.record(from, record),
                 // The program has ended, which was said there.
-                Came::Gone if from == FIRST => {
-                    panic::claim_last_words();
-                    panic::end(0);
-                }
+                Came::Gone if from == FIRST => self.ending = Ending::Due,
+                // Others end as this one does.
+                Came::Gone if !matches!(self.ending, Ending::No) => {}
                 Came::Gone => gone(from, "has ended"),
                 Came::Overrun => gone(from, "does not take what is sent to it"),
                 Came::Refused(refusal) if self.is_formed => {

@@ -449,9 +449,14 @@ impl Links {
 
     /// Says to all nodes that this one has ended, behind all that was said.
     pub fn leave(&mut self) {
-        self.is_leaving = true;
+        self.stop();
         let lines = self.peers.iter_mut().flat_map(|peer| &mut peer.lines);
         lines.for_each(Line::leave);
+    }
+
+    /// Makes no more links, and listens to nobody.
+    pub fn stop(&mut self) {
+        self.is_leaving = true;
     }
 
     /// Whether all that was said has been handed over to the stack.
