@@ -399,7 +399,11 @@ impl Links {
         if let Some(told) = self.told.pop_front() {
             return Some(told);
         }
-        if !self.is_complete || self.is_leaving {
+        if self.is_leaving {
+            self.ignore(now);
+            return None;
+        }
+        if !self.is_complete {
             return None;
         }
         for (node, peer) in (0..).map(NodeId).zip(&mut self.peers) {
@@ -433,6 +437,18 @@ impl Links {
         None
     }
 
+    /// Takes what still comes, and forgets it: a connection with something unread would be broken
+    /// off, and what this node has said lost.
+    fn ignore(&mut self, now: u64) {
+        for line in self.peers.iter_mut().flat_map(|peer| &mut peer.lines) {
+            let Some(wire) = &mut line.wire else { continue };
+            wire.discard(now);
+            if wire.is_over() {
+                self.parted.extend(line.part());
+            }
+        }
+    }
+
     /// Hands over to the stack what there is to be sent. Whether there was anything that it has
     /// to look at.
     pub fn flush(&mut self, stack: &mut Stack<WaitPoint>, now: u64) -> Progress {
@@ -459,10 +475,10 @@ impl Links {
         self.is_leaving = true;
     }
 
-    /// Whether all that was said has been handed over to the stack.
-    pub fn is_quiet(&self) -> bool {
+    /// Whether no connection is left: who is told that this node has ended ends its own.
+    pub fn is_parted(&self) -> bool {
         let mut lines = self.peers.iter().flat_map(|peer| &peer.lines);
-        lines.all(Line::is_quiet)
+        lines.all(|line| line.wire.is_none())
     }
 }
 
