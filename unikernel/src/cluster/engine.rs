@@ -47,6 +47,8 @@ const RECORDS: usize = 1 << 16;
 
 /// How long the end of the program may wait for the other nodes to be told, in ns.
 const FAREWELL: u64 = 1_000_000_000;
+/// How long a card may take to send what it was given, in ns.
+const LAST_FRAMES: u64 = 10_000_000;
 
 type Answer = ReplyTo<Kernel, Reply>;
 
@@ -91,6 +93,8 @@ enum Ending {
     Due,
     /// That is under way, but does not hold up the end for longer than until then (monotonic ns).
     Parting(Arc<Farewell<WaitPoint>>, u64),
+    /// It is confirmed. The card sends what it was given, until then.
+    Sending(u64),
 }
 
 /// See [`Engine::put_off`].
@@ -147,11 +151,15 @@ impl Engine {
             self.not_formed();
         }
         let progress = self.links.flush(stack, now);
-        self.leave_when_all_is_said(now);
+        let leave = self.leave_when_all_know(now);
         let end = self.end_when_all_is_confirmed(stack, now);
         let timer = self.timers.next().filter(|_| self.is_ready());
         let timer = timer.map(|at| at.0.saturating_mul(1000));
-        let deadlines = link_deadline.into_iter().chain(timer).chain(end);
+        let deadlines = link_deadline
+            .into_iter()
+            .chain(timer)
+            .chain(leave)
+            .chain(end);
         (progress, deadlines.chain(self.members.deadline()).min())
     }
 
@@ -206,13 +214,15 @@ impl Engine {
         super::calls::put_back(left);
     }
 
-    /// Lets the program end once the other nodes will hear of it, or cannot be told.
-    fn leave_when_all_is_said(&mut self, now: u64) {
-        let is_said = self.links.is_quiet();
-        let leaving = self.leaving.take_if(|(_, until)| is_said || now >= *until);
+    /// Lets the program end once the other nodes have heard of it, or cannot be told. When to look
+    /// again at the latest.
+    fn leave_when_all_know(&mut self, now: u64) -> Option<u64> {
+        let is_known = self.links.is_parted();
+        let leaving = self.leaving.take_if(|(_, until)| is_known || now >= *until);
         if let Some((answer, _)) = leaving {
             let _ = answer.reply(Reply::Done);
         }
+        self.leaving.as_ref().map(|&(_, until)| until)
     }
 
     /// Ends this node once the program has ended. Its connections end first: the first node waits for
@@ -224,14 +234,21 @@ impl Engine {
             let _ = stack.request(StackRequest::Finish(farewell.clone()), now);
             self.ending = Ending::Parting(farewell, now + FAREWELL);
         }
-        let Ending::Parting(farewell, until) = &self.ending else {
-            return None;
+        let until = match &self.ending {
+            Ending::No | Ending::Due => return None,
+            // What was given to the card last is lost when the machine is switched off at once.
+            Ending::Parting(farewell, until) if farewell.is_over() => {
+                let until = (*until).min(now + LAST_FRAMES);
+                self.ending = Ending::Sending(until);
+                until
+            }
+            Ending::Parting(_, until) | Ending::Sending(until) => *until,
         };
-        if farewell.is_over() || now >= *until {
+        if now >= until {
             panic::claim_last_words();
             panic::end(0);
         }
-        Some((now + FAREWELL / 100).min(*until))
+        Some((now + LAST_FRAMES).min(until))
     }
 
     /// Takes all that has come by the links.

@@ -171,12 +171,6 @@ impl Line {
             session.refuse(Reason::Leaving);
         }
     }
-
-    /// Whether all is handed over that can be.
-    pub fn is_quiet(&self) -> bool {
-        let session = self.session.as_ref();
-        self.wire.is_none() || session.is_none_or(|session| session.output().is_empty())
-    }
 }
 
 /// Moves what a session has to say to the connection, as far as there is room.

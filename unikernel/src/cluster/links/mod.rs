@@ -165,9 +165,8 @@ impl Links {
     pub fn close(&mut self, node: NodeId) {
         let peer = &mut self.peers[usize::from(node.0)];
         peer.is_over = true;
-        for line in &mut peer.lines {
-            self.parted.extend(line.end());
-        }
+        let wires = peer.lines.iter_mut().filter_map(Line::end);
+        self.parted.extend(wires.map(Wire::to_nobody));
     }
 
     /// Why a node and this one have refused each other last, if they have.
@@ -410,6 +409,7 @@ impl Links {
             return Some(told);
         }
         if self.is_leaving {
+            self.ignore(now);
             return None;
         }
         for (node, peer) in (0..).map(NodeId).zip(&mut self.peers) {
@@ -443,6 +443,18 @@ impl Links {
         None
     }
 
+    /// Takes what still comes, and forgets it: a connection with something unread would be broken
+    /// off, and what this node has said lost.
+    fn ignore(&mut self, now: u64) {
+        for line in self.peers.iter_mut().flat_map(|peer| &mut peer.lines) {
+            let Some(wire) = &mut line.wire else { continue };
+            wire.discard(now);
+            if wire.is_over() {
+                self.parted.extend(line.part());
+            }
+        }
+    }
+
     /// Hands over to the stack what there is to be sent. Whether there was anything that it has
     /// to look at.
     pub fn flush(&mut self, stack: &mut Stack<WaitPoint>, now: u64) -> Progress {
@@ -469,10 +481,10 @@ impl Links {
         self.is_leaving = true;
     }
 
-    /// Whether all that was said has been handed over to the stack.
-    pub fn is_quiet(&self) -> bool {
+    /// Whether no connection is left: who is told that this node has ended ends its own.
+    pub fn is_parted(&self) -> bool {
         let mut lines = self.peers.iter().flat_map(|peer| &peer.lines);
-        lines.all(Line::is_quiet)
+        lines.all(|line| line.wire.is_none())
     }
 }
 
