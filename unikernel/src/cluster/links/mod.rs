@@ -166,7 +166,7 @@ impl Links {
         let peer = &mut self.peers[usize::from(node.0)];
         peer.is_over = true;
         let wires = peer.lines.iter_mut().filter_map(Line::end);
-        self.parted.extend(wires.map(Wire::to_nobody));
+        self.parted.extend(wires.map(Wire::abandoned));
     }
 
     /// Why a node and this one have refused each other last, if they have.

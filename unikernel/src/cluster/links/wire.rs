@@ -118,7 +118,7 @@ impl Wire {
     }
 
     /// Nobody is at the other end any more.
-    pub fn to_nobody(mut self) -> Self {
+    pub fn abandoned(mut self) -> Self {
         self.is_to_nobody = true;
         self
     }
