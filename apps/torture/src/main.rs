@@ -16,6 +16,7 @@ use hermit as _;
 
 mod bank;
 mod book;
+mod notify;
 mod queue;
 
 use parallel::Arguments;
@@ -54,10 +55,14 @@ impl Load {
 /// What a part found: a line about what held, or what did not.
 type Outcome = Result<String, String>;
 
-/// The parts, by name.
-const PARTS: [(&str, fn(Load) -> Outcome); 3] = [
+/// A part's name, and what it does.
+type Part = (&'static str, fn(Load) -> Outcome);
+
+/// All parts.
+const PARTS: [Part; 4] = [
     ("mutex", bank::run),
     ("condvar", queue::run),
+    ("notify", notify::run),
     ("rwlock", book::run),
 ];
 
