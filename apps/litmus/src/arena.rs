@@ -10,9 +10,9 @@ const PAGE: usize = 4096;
 /// Words of a cache line, which is what moves between CPUs: each variable has its own.
 const LINE: usize = 8;
 /// Runs that have a page in common: few, so that pages have to move.
-const ON_PAGE: usize = 4;
+const ON_PAGE: usize = 8;
 /// Runs of which the variables are there at the same time.
-pub const RUNS: usize = 32;
+pub const RUNS: usize = 128;
 /// Enough pages for each place.
 const PAGES: usize = RUNS / ON_PAGE * VARIABLES;
 
