@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use darner_coherence::NodeId;
 use spin::Once;
 
+use super::placement::Placement;
 use super::record::{Kind, words};
 use super::{FIRST, Reply, Request, call, home_of, is_active, me};
 use crate::net;
@@ -21,6 +22,14 @@ static PLACED: AtomicUsize = AtomicUsize::new(0);
 /// Says how many CPUs each node has. The protocol thread, once.
 pub(super) fn set_cpus(cpus: &[u16]) {
     NODE_CPUS.call_once(|| cpus.to_vec());
+}
+
+/// CPUs of a node; 0 if there is no such node, or not all are linked yet. Any context.
+pub fn cpus_of(node: NodeId) -> u16 {
+    let cpus = NODE_CPUS
+        .get()
+        .and_then(|cpus| cpus.get(usize::from(node.0)));
+    cpus.copied().unwrap_or(0)
 }
 
 /// Where the next thread goes: all CPUs of all nodes in turn, this node's last.
@@ -52,7 +61,11 @@ pub fn spawn(
     priority: u8,
     stack_bytes: u64,
 ) -> Result<Tid, SpawnError> {
-    let to = next_place();
+    let to = match sched::current().kept.placement.get() {
+        Placement::Anywhere => next_place(),
+        Placement::Near => NodeId(me()),
+        Placement::On(node) => node,
+    };
     if to.0 == me() {
         return sched::spawn(entry, arg, priority, stack_bytes, None);
     }

@@ -8,6 +8,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
+use darner_abi::Direction;
 use darner_coherence::{
     Action, AgentLimits, Config, Dirt, Epoch, Event, Failure, HomeLimits, Message, Node, NodeId,
     Packet, PageIndex, Slices, Time, Token, View,
@@ -20,8 +21,10 @@ use super::config::ClusterConfig;
 use super::frames::{Frames, NoFrame};
 use super::links::{Came, Links, Progress};
 use super::record::{self, Kind, Record, Words, words};
+use super::retirement::Retirement;
+use super::statistics::{Fault, Now, Served, Statistics};
 use super::timers::Timers;
-use super::{CPUS, FIRST, Reply, Request, Requested, futex, servers};
+use super::{CPUS, FIRST, Reply, Request, Requested, futex, home_of, servers};
 use crate::layout::{self, PAGE};
 use crate::net::WaitPoint;
 use crate::sched::Kernel;
@@ -57,7 +60,11 @@ pub struct Engine {
     packet: Vec<u8>,
     timers: Timers,
     /// Threads that wait for a page or a discard.
-    waiting: BTreeMap<Token, Answer>,
+    waiting: BTreeMap<Token, (Answer, Option<Fault>)>,
+    /// The thread whose fault is told to the protocol now.
+    faulting: Option<Token>,
+    statistics: Statistics,
+    retirement: Retirement,
     /// Calls that other nodes have not answered.
     calls: BTreeMap<u64, Answer>,
     last_call: u64,
@@ -104,6 +111,9 @@ impl Engine {
             packet: Vec::new(),
             timers: Timers::default(),
             waiting: BTreeMap::new(),
+            faulting: None,
+            statistics: Statistics::default(),
+            retirement: Retirement::default(),
             calls: BTreeMap::new(),
             last_call: 0,
             heard: members.iter().map(|_| 0).collect(),
@@ -139,14 +149,16 @@ impl Engine {
             let words = words([address, layout.size() as u64, layout.align() as u64]);
             self.send(super::home_of(address), Kind::Free, 0, words);
         }
-        while let Some(page) = self.timers.take(time(now)) {
+        let over = self.time(now);
+        while let Some(page) = self.timers.take(over) {
             self.happens(now, Event::TimeOver { page }, None);
         }
         if self.is_formed && now >= self.next_beat {
             self.beat(now);
         }
         let progress = self.links.flush(stack, now);
-        let timer = self.timers.next().map(|at| at.0.saturating_mul(1000));
+        let timer = self.timers.next();
+        let timer = timer.map(|at| self.retirement.deadline(at, now));
         let beat = self.is_formed.then_some(self.next_beat);
         let deadlines = link_deadline.into_iter().chain(timer).chain(beat);
         (progress, deadlines.min())
@@ -202,23 +214,53 @@ impl Engine {
 
     fn request(&mut self, request: Request, reply_to: Answer, now: u64) {
         match request {
-            Request::Fault { tid, page, access } => {
-                let token = Token(tid.into());
-                self.waiting.insert(token, reply_to);
+            Request::Fault {
+                thread,
+                page,
+                access,
+                since,
+                progress,
+            } => {
+                let token = Token(thread.kept.tid.into());
+                self.retirement.waits(token);
+                let fault = Fault {
+                    page,
+                    access,
+                    before: self.node.agent().mapped(page),
+                    since,
+                    thread,
+                };
+                self.statistics.faulted(progress);
+                self.waiting.insert(token, (reply_to, Some(fault)));
+                self.faulting = Some(token);
                 let event = Event::Fault {
                     token,
                     page,
                     access,
                 };
                 self.happens(now, event, None);
+                self.faulting = None;
             }
             Request::Discard { tid, first, pages } => {
                 let token = Token(tid.into());
-                self.waiting.insert(token, reply_to);
+                self.statistics.discarded();
+                self.waiting.insert(token, (reply_to, None));
                 let event = Event::Discard {
                     token,
                     first,
                     pages,
+                };
+                self.happens(now, event, None);
+            }
+            Request::Prefetch {
+                first,
+                pages,
+                access,
+            } => {
+                let event = Event::Prefetch {
+                    first,
+                    pages,
+                    access,
                 };
                 self.happens(now, event, None);
             }
@@ -229,6 +271,14 @@ impl Engine {
             }
             Request::Tell { to, kind, words } => self.send(to, kind, 0, words),
             Request::Answer { to, call, words } => self.send(to, Kind::Answer, call, words),
+            Request::Statistics { of, first } if of == self.node.id() => {
+                let _ = reply_to.reply(Reply::Words(self.counted(first)));
+            }
+            Request::Statistics { of, first } => {
+                self.last_call += 1;
+                self.calls.insert(self.last_call, reply_to);
+                self.send(of, Kind::Statistics, self.last_call, words([first]));
+            }
             Request::Formed if self.is_formed => {
                 let _ = reply_to.reply(Reply::Done);
             }
@@ -236,11 +286,24 @@ impl Engine {
         }
     }
 
+    /// The numbers at `first` and behind it; what is of a moment is of that when the first was asked for.
+    fn counted(&mut self, first: u64) -> Words {
+        if first == 0 {
+            let mut now = Now::default();
+            self.frames
+                .pages()
+                .for_each(|page| now.add(page, is_own(page)));
+            self.statistics.set_now(now);
+        }
+        self.statistics.part(first)
+    }
+
     fn answer<const COUNT: usize>(&mut self, to: NodeId, call: u64, results: [u64; COUNT]) {
         self.send(to, Kind::Answer, call, words(results));
     }
 
     fn send(&mut self, to: NodeId, kind: Kind, call: u64, words: Words) {
+        self.statistics.call(Direction::Sent, kind);
         self.links.send_record(to, &Record { kind, call, words });
     }
 
@@ -281,11 +344,15 @@ impl Engine {
             bytes: parsed.pages,
         };
         let packet = parsed.packet;
+        let header_bytes = bytes.len() - came.bytes.len();
+        self.statistics
+            .packet(Direction::Received, &packet.message, header_bytes);
         self.happens(now, Event::Received { from, packet }, Some(&came));
     }
 
     fn record(&mut self, from: NodeId, record: Record) {
         let Record { kind, call, words } = record;
+        self.statistics.call(Direction::Received, kind);
         match kind {
             Kind::Answer => {
                 if let Some(answer) = self.calls.remove(&call) {
@@ -309,16 +376,26 @@ impl Engine {
             }
             Kind::FutexWoken => futex::woken(words[0]),
             Kind::Heartbeat => {}
+            Kind::Statistics => {
+                let numbers = self.counted(words[0]);
+                self.answer(from, call, numbers);
+            }
             Kind::Spawn | Kind::Join | Kind::Delegate | Kind::Free => {
                 servers::give(servers::Work::Asked { from, record });
             }
         }
     }
 
+    /// The protocol's time.
+    fn time(&mut self, now: u64) -> Time {
+        self.retirement.time(now, HOLD)
+    }
+
     /// Tells the protocol what happens, and does what it wants done.
     fn happens(&mut self, now: u64, event: Event, came: Option<&Payload<'_>>) {
         let mut actions = Vec::new();
-        self.node.handle(time(now), event, &mut actions);
+        let time = self.time(now);
+        self.node.handle(time, event, &mut actions);
         self.carry_out(now, actions, came);
     }
 
@@ -328,7 +405,8 @@ impl Engine {
         while let Some((page, dirt)) = protected.pop_front() {
             let mut actions = Vec::new();
             let event = Event::Protected { page, dirt };
-            self.node.handle(time(now), event, &mut actions);
+            let time = self.time(now);
+            self.node.handle(time, event, &mut actions);
             self.act_all(actions, came, &mut protected);
         }
     }
@@ -342,7 +420,9 @@ impl Engine {
         for action in actions {
             match action {
                 Action::Protect { page, rights } => {
-                    protected.push_back((page, self.frames.protect(page, rights)));
+                    let dirt = self.frames.protect(page, rights);
+                    self.statistics.protected(dirt, is_own(page));
+                    protected.push_back((page, dirt));
                 }
                 action => self.act(action, came),
             }
@@ -365,19 +445,32 @@ impl Engine {
             Action::Map { page, rights } => {
                 let mapped = self.frames.map(page, rights);
                 mapped.unwrap_or_else(|NoFrame| no_memory());
+                self.statistics.mapped(page, rights);
             }
             Action::Protect { .. } => unreachable!("the caller does these"),
             Action::Free { page } => self.frames.free(page),
             Action::Wake { token, result } => {
-                if let Some(answer) = self.waiting.remove(&token) {
+                if let Some((answer, fault)) = self.waiting.remove(&token) {
                     let reply = match result {
                         Ok(()) => Reply::Done,
                         Err(Failure::Lost) => Reply::Lost,
                     };
+                    if let Some(fault) = fault {
+                        let served = match self.faulting == Some(token) {
+                            true => Served::Here,
+                            false => Served::Away,
+                        };
+                        self.statistics
+                            .served(&fault, served, result, is_own(fault.page));
+                        self.retirement.resumes(token, fault.thread, monotonic_ns());
+                    }
                     let _ = answer.reply(reply);
                 }
             }
-            Action::SetTimer { page, at } => self.timers.set(page, at),
+            Action::SetTimer { page, at } => {
+                self.statistics.held();
+                self.timers.set(page, at);
+            }
             Action::Refused { from, why } => {
                 log::warn!(
                     "node {} says what the protocol does not allow: {why:?}",
@@ -398,6 +491,8 @@ impl Engine {
                 return;
             }
         };
+        self.statistics
+            .packet(Direction::Sent, &packet.message, header.bytes().len());
         self.links.send(to, header.framed());
         for page in packet.message.carried() {
             match self.frames.bytes(page) {
@@ -435,9 +530,9 @@ fn slices(members: &[NodeId]) -> Slices {
     Slices::new(slices.collect()).expect("slices are in order, and the first begins at 0")
 }
 
-/// Protocol time.
-fn time(now: u64) -> Time {
-    Time(now / 1000)
+/// Whether this node is the home of a page, as its slice says.
+fn is_own(page: PageIndex) -> bool {
+    home_of(page.0 * PAGE).0 == super::me()
 }
 
 /// Ends this node: the program cannot go on without one of its nodes, whose memory and threads
