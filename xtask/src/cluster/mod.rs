@@ -12,6 +12,7 @@
 //! The exit status is 0 when all nodes end with 0, else that of the node that failed
 //! first in time; the statuses are those of `run`.
 
+mod counted;
 mod options;
 mod output;
 mod subnet;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use counted::Counted;
 use darner_switch::{Broken, Capture, Core, Counters, Event, PortId, Server};
 use options::{Options, Policy};
 use output::{Lines, Log, To};
@@ -67,10 +69,11 @@ pub fn run(parser: lexopt::Parser) -> Result<u8> {
         key,
         stop: Stop::default(),
     };
-    let status = cluster.run(networks, &switch, logs.path())?;
+    let (status, counted) = cluster.run(networks, &switch, logs.path())?;
     let events: Vec<Event> = switch.events().collect();
     let counters = switch.stop();
     tell(&events, counters.filter(|_| options.common.verbose));
+    counted::tell(&counted, options.stats_json.as_deref())?;
     if status != 0 {
         eprintln!("xtask: what each node said: {}", logs.keep().display());
     }
@@ -147,8 +150,8 @@ struct Cluster<'a> {
 }
 
 impl Cluster<'_> {
-    /// Runs all nodes to their ends; gives the status of the first that failed, or 0.
-    fn run(&self, networks: Vec<Network>, switch: &Server, logs: &Path) -> Result<u8> {
+    /// Runs all nodes to their ends; gives the status of the first that failed, or 0, and what they counted.
+    fn run(&self, networks: Vec<Network>, switch: &Server, logs: &Path) -> Result<(u8, Counted)> {
         let logs = (0..self.options.nodes)
             .map(|node| Log::create(logs, node))
             .collect::<Result<Vec<_>>>()?;
@@ -163,7 +166,9 @@ impl Cluster<'_> {
                 });
             }
             drop(sender);
-            self.wait(&ends, &logs)
+            let mut counted = Counted::new();
+            let status = self.wait(&ends, &logs, &mut counted)?;
+            Ok((status, counted))
         })
     }
 
@@ -250,7 +255,7 @@ impl Cluster<'_> {
     }
 
     /// Waits until all have ended, and ends those that must not go on.
-    fn wait(&self, ends: &Receiver<Ended>, logs: &[Log]) -> Result<u8> {
+    fn wait(&self, ends: &Receiver<Ended>, logs: &[Log], counted: &mut Counted) -> Result<u8> {
         let mut first_failure: Option<(u16, u8)> = None;
         let mut error = None;
         let mut deadline: Option<Instant> = None;
@@ -260,7 +265,7 @@ impl Cluster<'_> {
                 Some(left) => ends.recv_timeout(left),
                 None => ends.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
-            let (node, outcome) = match end {
+            let (node, mut outcome) = match end {
                 Ok(end) => end,
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
@@ -279,6 +284,13 @@ impl Cluster<'_> {
                 } else {
                     is_lost = outcome.as_ref().is_ok_and(is_lost_node);
                 }
+            }
+            if let Ok(outcome) = &mut outcome
+                && self.options.is_one_system()
+            {
+                // What is told of the one system takes the place of what each machine tells of itself.
+                outcome.report.stats = None;
+                counted.append(&mut outcome.report.cluster);
             }
             match outcome.and_then(|outcome| self.explained(node, &outcome, first_failure, logs)) {
                 Ok(0) => {}

@@ -45,6 +45,8 @@ pub struct Options {
     pub seed: u64,
     /// A file for everything that they send.
     pub pcap: Option<PathBuf>,
+    /// A file for what they have counted.
+    pub stats_json: Option<PathBuf>,
     /// A folder for what each prints.
     pub log_dir: Option<PathBuf>,
     /// What happens to the others when one fails.
@@ -86,6 +88,7 @@ struct Raw {
     faults: Option<String>,
     seed: u64,
     pcap: Option<PathBuf>,
+    stats_json: Option<PathBuf>,
     log_dir: Option<PathBuf>,
     policy: Policy,
     kinship: Kinship,
@@ -112,6 +115,7 @@ impl Options {
             faults: None,
             seed: 1,
             pcap: None,
+            stats_json: None,
             log_dir: None,
             policy: Policy::EndAll,
             kinship: Kinship::OneSystem,
@@ -136,6 +140,7 @@ impl Raw {
             "--faults" => self.faults = Some(value()?),
             "--seed" => self.seed = number(option, &value()?)?,
             "--pcap" => self.pcap = Some(value()?.into()),
+            "--stats-json" => self.stats_json = Some(value()?.into()),
             "--log-dir" => self.log_dir = Some(value()?.into()),
             "--key" => self.key = Some(Key::read(Path::new(&value()?))?),
             "--separate" => self.kinship = Kinship::Separate,
@@ -164,7 +169,7 @@ impl Raw {
         Ok(true)
     }
 
-    fn finish(self, common: Common) -> Result<Options> {
+    fn finish(self, mut common: Common) -> Result<Options> {
         let nodes = self.nodes.ok_or_else(|| {
             Error::usage("found no --nodes, expected `cargo xtask cluster --nodes N APP`")
         })?;
@@ -208,6 +213,14 @@ impl Raw {
                 "--gdb waits at one port for one machine: found several nodes, expected --nodes 1",
             ));
         }
+        if self.stats_json.is_some() {
+            if self.kinship == Kinship::Separate {
+                return Err(Error::usage(
+                    "found --stats-json with --separate: only one system counts what its nodes have in common",
+                ));
+            }
+            common.config.stats = true;
+        }
         Ok(Options {
             plan: plan(self.faults.as_deref(), nodes)?,
             common,
@@ -217,6 +230,7 @@ impl Raw {
             mtu: self.mtu,
             seed: self.seed,
             pcap: self.pcap,
+            stats_json: self.stats_json,
             log_dir: self.log_dir,
             policy: self.policy,
             kinship: self.kinship,
