@@ -12,11 +12,15 @@
 //!   program's for it) is left to [`servers`].
 
 pub mod calls;
+pub mod census;
 pub mod config;
 mod engine;
 mod frames;
 mod futex;
 mod links;
+pub mod lost;
+mod members;
+pub mod nodes;
 pub mod placement;
 mod record;
 pub mod retirement;
@@ -24,7 +28,7 @@ mod servers;
 pub mod statistics;
 mod timers;
 
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use darner_coherence::{Access, NodeId, PageIndex};
 use darner_lwkt::port::{Bounds, QueuePort, Receiver, thread_port};
@@ -32,7 +36,7 @@ use spin::Once;
 
 pub use self::config::ClusterConfig;
 pub use self::engine::Engine;
-pub use self::futex::{futex_wait, futex_wake, home_of};
+pub use self::futex::{futex_wait, futex_wake};
 pub use self::links::Progress;
 use self::record::{Kind, Words};
 use self::retirement::Progress as Retired;
@@ -41,7 +45,7 @@ use crate::layout::{self, PAGE};
 use crate::memory::{paging, program_heap, regions};
 use crate::net;
 use crate::sched::{self, Kernel, ThreadRef};
-use crate::time::monotonic_ns;
+use crate::time::uptime_ns;
 
 /// What threads ask of the engine.
 pub enum Request {
@@ -53,7 +57,7 @@ pub enum Request {
         page: PageIndex,
         /// For what.
         access: Access,
-        /// When (monotonic ns).
+        /// When ([`uptime_ns`]).
         since: u64,
         /// What it had done since it last faulted.
         progress: Retired,
@@ -110,8 +114,8 @@ pub enum Request {
         /// The place of the first of eight numbers.
         first: u64,
     },
-    /// Wants to know when all nodes are linked.
-    Formed,
+    /// Wants to know when the node is one of the cluster, and serves.
+    Ready,
 }
 
 /// What the engine answers.
@@ -122,6 +126,8 @@ pub enum Reply {
     Lost,
     /// What the other node answered.
     Words(Words),
+    /// The other node is gone; nobody knows whether it has done what it was asked for.
+    Gone,
 }
 
 type Requests = QueuePort<Kernel, Request, Reply>;
@@ -134,10 +140,9 @@ const UNDER_WAY: usize = 1 << 16;
 
 static CONFIG: Once<&'static ClusterConfig> = Once::new();
 static PORT: Once<Requests> = Once::new();
-/// CPUs of all nodes, once they are known.
-static CPUS: AtomicUsize = AtomicUsize::new(0);
-/// Not 0 on nodes that have others do the program's calls. Read by the ABI's entry.
-pub static IS_GUEST: AtomicU32 = AtomicU32::new(0);
+/// Not 0 where the program's calls take a detour: on all nodes but the first, which does them; and there while it
+/// does not serve, until it does. Read by the ABI's entry.
+pub static DETOUR: AtomicU32 = AtomicU32::new(0);
 /// The program's variables: start and end, whole pages, of each part of the image that has some.
 static VARIABLES: Once<alloc::vec::Vec<(u64, u64)>> = Once::new();
 
@@ -147,7 +152,7 @@ pub const FIRST: NodeId = NodeId(0);
 /// Says that this node is one of a cluster. Boot, before the program's heap is made.
 pub fn set_config(config: &'static ClusterConfig) {
     CONFIG.call_once(|| config);
-    IS_GUEST.store(u32::from(config.me != FIRST), Ordering::Relaxed);
+    DETOUR.store(u32::from(config.me != FIRST), Ordering::Relaxed);
 }
 
 /// What the command line says about the cluster, if this node is in one. Any context.
@@ -169,7 +174,7 @@ pub fn is_active() -> bool {
 
 /// Whether the program's calls are done by the first node. Any context.
 pub fn is_guest() -> bool {
-    IS_GUEST.load(Ordering::Relaxed) != 0
+    is_active() && me() != FIRST.0
 }
 
 /// Makes the engine, for the protocol thread to run. Boot, before the network is started.
@@ -218,7 +223,7 @@ pub enum NoAccess {
 /// Waits until the calling thread may access the page at `address`, which [`covers`] found to be
 /// cluster memory, as it has tried; `frame` is what it goes on with. Thread context, no lock held.
 pub fn fault(address: u64, write: bool, frame: &mut TrapFrame) -> Result<(), NoAccess> {
-    let since = monotonic_ns();
+    let since = uptime_ns();
     if paging::allows(address, write) {
         // Another thread has waited for it.
         return Ok(());
@@ -285,14 +290,27 @@ pub fn prefetch(start: u64, bytes: u64, access: Access) -> u64 {
     pages
 }
 
-/// Waits until all nodes are linked. Thread context, no lock held.
+/// Waits until all nodes are there that the program waits for. Thread context, no lock held.
 pub fn wait_formed() {
-    call(Request::Formed);
+    call(Request::Ready);
 }
 
 /// CPUs of all nodes. Any context.
 pub fn cpus() -> usize {
-    CPUS.load(Ordering::Relaxed)
+    nodes::cpus().map(|(_, cpus)| cpus).sum()
+}
+
+/// The program has ended on this node with that status: says so to the first one, which ends
+/// it everywhere. Thread context, no lock held.
+pub fn announce_end(status: i32) {
+    if is_guest() {
+        tell(Request::Tell {
+            to: FIRST,
+            kind: Kind::Over,
+            words: record::words([status as u64]),
+        });
+        net::finish();
+    }
 }
 
 /// Asks the engine, and waits. Thread context, no lock held.

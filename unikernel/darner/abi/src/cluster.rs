@@ -339,10 +339,7 @@ mod tests {
             of(counted.by_kind(Direction::Sent).collect()),
             ["get", "dropped"]
         );
-        assert_eq!(
-            of(counted.calls(Direction::Received).collect()),
-            ["heartbeat"]
-        );
+        assert_eq!(of(counted.calls(Direction::Received).collect()), ["began"]);
         assert_eq!(counted.latency().total(), 1);
     }
 
