@@ -21,6 +21,8 @@ mod threads;
 type Stop = (&'static str, fn() -> Result<(), String>);
 
 const STOPS: [Stop; 8] = [
+    // The first: what is freed later has been other nodes', too.
+    ("memory of one's own costs no message", memory::private),
     ("each node has a number and CPUs", threads::numbered),
     ("main begins on the first node", threads::begins),
     ("a thread comes up where it is told", threads::spawned),
@@ -28,7 +30,6 @@ const STOPS: [Stop; 8] = [
     ("anywhere is everywhere in turn", threads::anywhere),
     ("pages of one's own", memory::own_pages),
     ("what is prefetched is not waited for", memory::prefetched),
-    ("memory of one's own costs no message", memory::private),
 ];
 
 fn main() -> ExitCode {

@@ -40,7 +40,9 @@ pub struct Statistics {
 /// Where there is no cluster, all is 0.
 pub fn statistics() -> Statistics {
     Statistics {
-        nodes: nodes().map(statistics_of).collect(),
+        nodes: (0..nodes().next_back().map_or(0, |last| last.number() + 1))
+            .map(|number| statistics_of(Node::of(number as u16)))
+            .collect(),
     }
 }
 
@@ -50,7 +52,7 @@ pub fn statistics_of(node: Node) -> NodeStatistics {
 }
 
 impl Statistics {
-    /// The nodes' numbers, in order.
+    /// What each node has counted, by their numbers. Of one that is gone it is nothing.
     pub fn nodes(&self) -> &[NodeStatistics] {
         &self.nodes
     }

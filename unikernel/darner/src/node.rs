@@ -19,7 +19,7 @@ impl Node {
         self.0.into()
     }
 
-    /// How many CPUs it has.
+    /// How many CPUs it has. None, if it is gone.
     pub fn cpus(self) -> usize {
         kernel::cpus(self.0)
     }
@@ -41,8 +41,14 @@ impl std::fmt::Display for Node {
 }
 
 /// The machines that run the program, in the order of their numbers. One, if there is no cluster.
+///
+/// They are those of this moment: machines may come later, or be lost. A number is never used for another machine.
 pub fn nodes() -> impl ExactSizeIterator<Item = Node> + DoubleEndedIterator {
-    (0..kernel::nodes()).map(Node)
+    let nodes: Vec<Node> = (0..kernel::nodes())
+        .map(Node)
+        .filter(|node| node.cpus() > 0)
+        .collect();
+    nodes.into_iter()
 }
 
 /// The machine that the calling thread runs on. A thread stays where it was started.

@@ -44,7 +44,7 @@ impl Placement {
         match kernel::place(number) {
             Some(NEAR) => Self::Near,
             Some(node @ 0..) => Self::On(Node::of(node as u16)),
-            // A `Node` is one that there is.
+            // Any `Node` is a place, so it is known what was before.
             _ => Self::Anywhere,
         }
     }
@@ -75,7 +75,7 @@ impl Placement {
 /// ```
 ///
 /// # Panics
-/// If the node cannot start one: it has no memory for its stack. Use [`Placement::during`] with
+/// If the node cannot start one: it is gone, or has no memory for its stack. Use [`Placement::during`] with
 /// [`std::thread::Builder`] to have that as an error.
 pub fn spawn_on<F, T>(node: Node, work: F) -> JoinHandle<T>
 where

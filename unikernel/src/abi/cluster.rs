@@ -11,7 +11,7 @@ use crate::cluster::{self, nodes, statistics};
 use crate::layout::PAGE;
 use crate::sched;
 
-/// How many nodes run the program. They are numbered from 0.
+/// How many nodes there may be. They are numbered from 0; those that are there have CPUs.
 pub extern "C" fn sys_darner_nodes() -> u32 {
     cluster::config().map_or(1, |config| config.nodes.into())
 }
@@ -43,7 +43,7 @@ fn place(number: i32) -> Result<i32, Errno> {
 
 /// Says where threads come up that the calling thread starts from now on: a node's number, -1 for all CPUs of
 /// all nodes in turn, -2 for its own node. What it was before is stored at `before`. EINVAL: there is no
-/// such node.
+/// node of that number. One that is not there is found out when a thread is started.
 pub extern "C" fn sys_darner_place(number: i32, before: *mut i32) -> i32 {
     answer(place(number).and_then(|was| {
         super::user::write(before, was)?;
@@ -89,7 +89,8 @@ fn count(node: u32, into: *mut u64, words: usize) -> Result<i32, Errno> {
 }
 
 /// Stores what a node has counted of the cluster's memory at `into`, which has room for so many
-/// numbers. Returns how many were stored: none if there is no cluster. EINVAL: there is no such node.
+/// numbers. Returns how many were stored: none if there is no cluster, or the node is not there. EINVAL: there is
+/// no node of that number.
 /// EFAULT: this is no memory of the program.
 pub extern "C" fn sys_darner_count(node: u32, into: *mut u64, words: usize) -> i32 {
     answer(count(node, into, words))

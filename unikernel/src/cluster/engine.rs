@@ -36,7 +36,7 @@ use super::{DETOUR, FIRST, Reply, Request, Requested, census, futex, nodes, serv
 use crate::layout::{self, PAGE};
 use crate::net::WaitPoint;
 use crate::sched::{self, Kernel};
-use crate::time::{monotonic_ns, uptime_ns};
+use crate::time::uptime_ns;
 use crate::{arch, panic};
 
 /// How long a page that has just arrived stays, in microseconds.
@@ -200,7 +200,7 @@ impl Engine {
             }
         }
         self.give_back();
-        let over = self.time(now);
+        let over = self.retirement.time(now, HOLD);
         while let Some(page) = self.timers.take(over) {
             self.happens(now, Event::TimeOver { page }, None);
         }
@@ -628,11 +628,6 @@ impl Engine {
         }
     }
 
-    /// The protocol's time.
-    fn time(&mut self, now: u64) -> Time {
-        self.retirement.time(now, HOLD)
-    }
-
     /// Tells the protocol what happens, and does what it wants done.
     fn happens(&mut self, now: u64, event: Event, came: Option<&Payload<'_>>) {
         let Some(node) = &mut self.node else { return };
@@ -706,7 +701,7 @@ impl Engine {
                         };
                         self.statistics
                             .served(&fault, served, result, is_own(fault.page));
-                        self.retirement.resumes(token, fault.thread, monotonic_ns());
+                        self.retirement.resumes(token, fault.thread);
                     }
                     let _ = answer.reply(reply);
                 }

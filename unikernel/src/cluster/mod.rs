@@ -46,7 +46,7 @@ use crate::layout::{self, PAGE};
 use crate::memory::{paging, program_heap, regions};
 use crate::net;
 use crate::sched::{self, Kernel, ThreadRef};
-use crate::time::monotonic_ns;
+use crate::time::uptime_ns;
 
 /// What threads ask of the engine.
 pub enum Request {
@@ -58,7 +58,7 @@ pub enum Request {
         page: PageIndex,
         /// For what.
         access: Access,
-        /// When (monotonic ns).
+        /// When ([`uptime_ns`]).
         since: u64,
         /// What it had done since it last faulted.
         progress: Retired,
@@ -239,7 +239,7 @@ pub enum NoAccess {
 /// Waits until the calling thread may access the page at `address`, which [`covers`] found to be
 /// cluster memory, as it has tried; `frame` is what it goes on with. Thread context, no lock held.
 pub fn fault(address: u64, write: bool, frame: &mut TrapFrame) -> Result<(), NoAccess> {
-    let since = monotonic_ns();
+    let since = uptime_ns();
     if paging::allows(address, write) {
         // Another thread has waited for it.
         return Ok(());

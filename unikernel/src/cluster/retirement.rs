@@ -16,6 +16,7 @@ use darner_coherence::{Time, Token};
 
 use crate::arch::idt::TrapFrame;
 use crate::sched::ThreadRef;
+use crate::time::uptime_ns;
 
 /// The flag of RFLAGS that has the CPU trap behind the next instruction.
 const TRAP: u64 = 1 << 8;
@@ -105,7 +106,7 @@ struct Resumed {
     thread: ThreadRef,
     /// When, by the protocol's clock.
     at: Time,
-    /// When (monotonic ns).
+    /// When ([`uptime_ns`]: the other clock may be put forward).
     since: u64,
 }
 
@@ -120,12 +121,12 @@ pub struct Retirement {
 
 impl Retirement {
     /// A thread may go on, with a page that it has waited for.
-    pub fn resumes(&mut self, token: Token, thread: ThreadRef, now: u64) {
+    pub fn resumes(&mut self, token: Token, thread: ThreadRef) {
         self.resumed.push(Resumed {
             token,
             thread,
             at: self.time,
-            since: now,
+            since: uptime_ns(),
         });
     }
 
@@ -137,8 +138,9 @@ impl Retirement {
     /// The protocol's time: it does not come to the end of a hold of `hold` µs before the thread that
     /// is held for is done.
     pub fn time(&mut self, now: u64, hold: u64) -> Time {
+        let uptime = uptime_ns();
         self.resumed.retain(|resumed| {
-            let is_late = now.saturating_sub(resumed.since) > PATIENCE;
+            let is_late = uptime.saturating_sub(resumed.since) > PATIENCE;
             !is_late && !resumed.thread.kept.given.is_done()
         });
         let real = now / 1000;

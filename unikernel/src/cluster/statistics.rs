@@ -10,13 +10,13 @@ use darner_wire::kind_of;
 
 use super::record::{Kind, Words};
 use super::retirement::Progress;
-use super::{Reply, Request, call, config};
+use super::{Reply, Request, call, config, nodes};
 use crate::control;
 use crate::layout::PAGE;
 use crate::memory::paging;
 use crate::params;
 use crate::sched::ThreadRef;
-use crate::time::monotonic_ns;
+use crate::time::uptime_ns;
 
 /// A fault that a thread waits for.
 pub struct Fault {
@@ -28,7 +28,7 @@ pub struct Fault {
     pub access: Access,
     /// What the page could be used for before.
     pub before: Rights,
-    /// When the thread faulted (monotonic ns).
+    /// When the thread faulted ([`uptime_ns`]).
     pub since: u64,
 }
 
@@ -83,8 +83,7 @@ impl Statistics {
         if served == Served::Here {
             return;
         }
-        self.counted
-            .waited(monotonic_ns().saturating_sub(fault.since));
+        self.counted.waited(uptime_ns().saturating_sub(fault.since));
         if fault.access == Access::Write
             && self.mapped.take_if(|page| *page == fault.page).is_some()
         {
@@ -181,9 +180,11 @@ impl Now {
 }
 
 /// Has `take` take all numbers of a node, a part of them at a time, with the place of the first. Nothing
-/// is taken if there is no such node. Thread context, no lock held.
+/// is taken if there is no such node, or it is gone. Thread context, no lock held.
 pub fn gather(node: u16, mut take: impl FnMut(usize, &[u64])) {
-    if config().is_none_or(|config| node >= config.nodes) {
+    let Some(config) = config() else { return };
+    // Nobody answers for a node that is not there. One that is gone before it has answered is noticed.
+    if NodeId(node) != config.me && nodes::cpus_of(NodeId(node)) == 0 {
         return;
     }
     for first in (0..WORDS).step_by(Words::default().len()) {
