@@ -15,7 +15,7 @@ use darner_abi::Direction;
 use darner_cluster::{FirstSlot, Incarnation, MembershipNotice, View};
 use darner_coherence::{
     Action, AgentLimits, Config, Dirt, Event, Failure, HomeLimits, Message, Node, NodeId, Packet,
-    PageIndex, Rights, Time, Token,
+    PageIndex, Rights, Token,
 };
 use darner_link::{ClusterKey, Identity, Refusal};
 use darner_lwkt::message::ReplyTo;
