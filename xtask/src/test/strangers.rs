@@ -23,8 +23,10 @@ use crate::vm::network::free_port;
 const LINKS: u16 = 7_447;
 /// How long anything may take that is to happen at once.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Connections that nothing is said on: more than are kept.
-const IDLE: usize = 24;
+/// Connections that nothing is said on: more than a node keeps, which are 8.
+const IDLE: usize = 12;
+/// How soon those have to go that are too many: before the node loses its patience with all.
+const SOON: Duration = Duration::from_secs(8);
 /// Connections with garbage, in the test that everybody runs.
 const GARBAGE: u64 = 300;
 
@@ -134,6 +136,7 @@ impl System {
         let mut session = Session::new(&peer, Limits::default());
         let attached = session.attach(link, 0);
         attached.map_err(|_| "the session is with that node")?;
+        stream.write_all(session.output())?;
         loop {
             let count = read(&mut stream, &mut bytes)?;
             if let Err(refusal) = session.next(&mut &bytes[..count]) {
@@ -242,8 +245,13 @@ fn strangers(suite: &Suite, count: u64) -> Verdict {
 /// Of connections on which nothing is said, few are kept: the first ones have to go at once.
 fn idle(system: &System) -> Verdict {
     let silent = (0..IDLE).map(|_| system.connect());
-    let mut silent = silent.collect::<io::Result<Vec<_>>>()?;
-    silent.drain(..IDLE / 2).try_for_each(closes)
+    let silent = silent.collect::<io::Result<Vec<_>>>()?;
+    let begin = Instant::now();
+    silent.into_iter().take(IDLE - 8).try_for_each(closes)?;
+    match begin.elapsed() < SOON {
+        true => Ok(()),
+        false => Err("more silent connections are kept than few")?,
+    }
 }
 
 /// Whoever has the key is told what is wrong; whoever has not is told nothing else.
