@@ -14,6 +14,7 @@ mod libtest;
 mod lint;
 mod matrix;
 mod memory;
+mod misfits;
 mod network_flags;
 mod runner;
 mod scenario;
@@ -81,6 +82,7 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(cluster::cases());
     cases.extend(system::cases());
     cases.extend(strangers::cases());
+    cases.extend(misfits::cases());
     cases.extend(bench::cases());
     cases.extend(libtest::crates()?);
     let (guests, mut cases): (Vec<_>, Vec<_>) = cases
