@@ -148,7 +148,7 @@ cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program on N VMs t
     --net user          a second card; node i then has the port HOST+i of each -p and --diag
     --pcap FILE         all that the nodes send, an interface for each
     --faults SPEC       what is wrong with the network: loss=1%,delay=5ms±2ms,reorder=2%,dup=1%,
-                        corrupt=1%,rate=100Mbit,queue=256KiB (n2.loss=1% for one node),
+                        corrupt=1%,reset=1%,rate=100Mbit,queue=256KiB (n2.loss=1% for one node),
                         partition=0,1|2@10s..20s, down=2@5s..; or a file FILE.toml with the same
     --seed S            which frames these hit (1)
     --key FILE          64 hexadecimal digits that the nodes prove to each other that they have

@@ -14,10 +14,12 @@ mod libtest;
 mod lint;
 mod matrix;
 mod memory;
+mod misfits;
 mod network_flags;
 mod runner;
 mod scenario;
 mod serving;
+mod strangers;
 mod stress;
 mod suite;
 mod system;
@@ -79,6 +81,8 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(serving::cases());
     cases.extend(cluster::cases());
     cases.extend(system::cases());
+    cases.extend(strangers::cases());
+    cases.extend(misfits::cases());
     cases.extend(bench::cases());
     cases.extend(libtest::crates()?);
     let (guests, mut cases): (Vec<_>, Vec<_>) = cases
