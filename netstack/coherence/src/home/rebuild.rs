@@ -257,6 +257,8 @@ impl Home {
             .as_ref()
             .and_then(|rebuild| rebuild.asked.as_ref());
         let waits = |page| asked.is_some_and(|asked| asked.ungranted.contains(&(page, self.me)));
+        let rebuild = self.rebuild.as_ref();
+        let left = |node| rebuild.is_some_and(|rebuild| rebuild.left.contains(&node));
         let inherited = |page: PageIndex| match self.directory.get(page).state {
             State::Idle | State::Shared { .. } => Inherited::Current(self.clock),
             State::Exclusive { owner } if owner == self.me => {
@@ -265,6 +267,10 @@ impl Home {
                 } else {
                     Inherited::Old
                 }
+            }
+            // It may have written what died with it, even if it is a member again by now.
+            State::Exclusive { owner } if left(owner) && !mutated!(ClaimOfTheDeadsPage) => {
+                Inherited::Old
             }
             State::Exclusive { owner } => Inherited::Claimed {
                 owner,
@@ -310,12 +316,17 @@ impl Home {
         parked.chain(queued).collect()
     }
 
-    /// Pages that were given to other homes, which have them if they live.
+    /// Pages that were given to other homes, which have them if they live and have not been away.
     fn given(&self) -> Vec<PageIndex> {
+        let stayed = |node: &NodeId| {
+            let rebuild = self.rebuild.as_ref();
+            rebuild.is_none_or(|rebuild| !rebuild.left.contains(node))
+        };
+        let stayed: Vec<NodeId> = self.members.iter().copied().filter(stayed).collect();
         self.busy
             .keys()
             .copied()
-            .filter(|&page| self.owns(page) && !self.keeps(page, &self.members))
+            .filter(|&page| self.owns(page) && !self.keeps(page, &stayed))
             .collect()
     }
 
@@ -465,10 +476,9 @@ impl Home {
                 (unserved.page, unserved.node, unserved.asked) == (page, owner, by)
                     && unserved.id.at_or_before(granted)
             };
-            let died = !self.members.contains(&owner) && !mutated!(ClaimOfTheDeadsPage)
-                || rebuild.unserved.iter().any(waits) && !mutated!(ClaimOfWhatIsOnTheWay);
+            let on_the_way = rebuild.unserved.iter().any(waits) && !mutated!(ClaimOfWhatIsOnTheWay);
             let lost = self.directory.get(page).state == State::Lost;
-            if lost && !rebuild.reports.contains_key(&page) && !died {
+            if lost && !rebuild.reports.contains_key(&page) && !on_the_way {
                 out.send(by, Message::Keep { page, serial });
                 let state = State::Owned {
                     sharers: SharerSet::of(by, self.grouping),

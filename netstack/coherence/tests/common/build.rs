@@ -56,25 +56,28 @@ impl Plan {
         }
     }
 
-    pub fn build(&self) -> World {
-        let nodes = (0..self.nodes).map(|me| {
-            let mut node = Node::new(Config {
-                me: NodeId(me),
-                nodes: self.numbers.max(self.nodes),
-                view: self.view(),
-                home: HomeLimits {
-                    records: self.records,
-                    moved: 256,
-                },
-                agent: AgentLimits {
-                    hold: self.hold,
-                    run: self.run,
-                    moved: 256,
-                },
-            });
-            node.set_adaptation(self.adaptation);
-            node
+    /// A node that knows nothing, and takes itself to be in this view.
+    pub fn node(&self, me: NodeId, view: View) -> Node {
+        let mut node = Node::new(Config {
+            me,
+            nodes: self.numbers.max(self.nodes),
+            view,
+            home: HomeLimits {
+                records: self.records,
+                moved: 256,
+            },
+            agent: AgentLimits {
+                hold: self.hold,
+                run: self.run,
+                moved: 256,
+            },
         });
+        node.set_adaptation(self.adaptation);
+        node
+    }
+
+    pub fn build(&self) -> World {
+        let nodes = (0..self.nodes).map(|me| self.node(NodeId(me), self.view()));
         let mut world = World::from_nodes(nodes.collect(), self.shootdown);
         world.latest = Some(self.view());
         for page in (0..self.replicated).map(PageIndex) {
