@@ -30,6 +30,8 @@ pub(super) struct Rebuild {
     left: BTreeSet<NodeId>,
     /// What came early.
     early: Vec<(NodeId, Message)>,
+    /// Whether the view had changed before this home had rebuilt its directory for another one.
+    again: bool,
 }
 
 /// What had been asked in the view in which this home last served requests.
@@ -76,6 +78,7 @@ impl Home {
         if let Some(interrupted) = &interrupted {
             self.take_in_early(&interrupted.early);
         }
+        let again = interrupted.is_some();
         let slices = core::mem::replace(&mut self.slices, view.slices.clone());
         let (before, mut left, unserved, asked) = match interrupted {
             Some(interrupted) => (
@@ -102,6 +105,7 @@ impl Home {
             before,
             left,
             early: Vec::new(),
+            again,
         });
     }
 
@@ -258,7 +262,14 @@ impl Home {
             .and_then(|rebuild| rebuild.asked.as_ref());
         let waits = |page| asked.is_some_and(|asked| asked.ungranted.contains(&(page, self.me)));
         let rebuild = self.rebuild.as_ref();
-        let left = |node| rebuild.is_some_and(|rebuild| rebuild.left.contains(&node));
+        // An owner that was away may have written what died with it. And what one that was not had to say
+        // against a claim, it may have said in a view that came to nothing.
+        let silent = |owner| {
+            rebuild.is_some_and(|rebuild| {
+                let left = rebuild.left.contains(&owner) && !mutated!(ClaimOfTheDeadsPage);
+                left || rebuild.again
+            })
+        };
         let inherited = |page: PageIndex| match self.directory.get(page).state {
             State::Idle | State::Shared { .. } => Inherited::Current(self.clock),
             State::Exclusive { owner } if owner == self.me => {
@@ -268,10 +279,7 @@ impl Home {
                     Inherited::Old
                 }
             }
-            // It may have written what died with it, even if it is a member again by now.
-            State::Exclusive { owner } if left(owner) && !mutated!(ClaimOfTheDeadsPage) => {
-                Inherited::Old
-            }
+            State::Exclusive { owner } if silent(owner) => Inherited::Old,
             State::Exclusive { owner } => Inherited::Claimed {
                 owner,
                 granted: granted.get(&page).copied().unwrap_or_default(),
@@ -473,8 +481,9 @@ impl Home {
         let serial = self.clock;
         for (&page, &Claim { by, owner, granted }) in &rebuild.claims {
             let waits = |unserved: &Unserved| {
-                (unserved.page, unserved.node, unserved.asked) == (page, owner, by)
-                    && unserved.id.at_or_before(granted)
+                let get = unserved.asked == by && unserved.id.at_or_before(granted);
+                let write_back = unserved.asked == owner;
+                (unserved.page, unserved.node) == (page, owner) && (get || write_back)
             };
             let on_the_way = rebuild.unserved.iter().any(waits) && !mutated!(ClaimOfWhatIsOnTheWay);
             let lost = self.directory.get(page).state == State::Lost;

@@ -71,6 +71,8 @@ mutants! {
         SharerNotInvalidated,
         /// A write-back is taken even if the page was given to another node since.
         StaleWriteBackRefused,
+        /// Nobody is told of a write-back that got no answer when the view changes.
+        VainWriteBackNotTold,
     }
     /// Of range records and range locks.
     LOCKS {

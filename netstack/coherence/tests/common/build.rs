@@ -20,6 +20,8 @@ pub struct Plan {
     /// Pages from the first on of which all nodes have the same bytes to begin with.
     pub replicated: u64,
     pub adaptation: Adaptation,
+    /// Of how many pages whose homes have moved each agent remembers where they are.
+    pub known: usize,
 }
 
 /// What replicated pages hold.
@@ -37,6 +39,7 @@ impl Default for Plan {
             hold: 1,
             replicated: 0,
             adaptation: Adaptation::Off,
+            known: 256,
         }
     }
 }
@@ -69,7 +72,7 @@ impl Plan {
             agent: AgentLimits {
                 hold: self.hold,
                 run: self.run,
-                moved: 256,
+                moved: self.known,
             },
         });
         node.set_adaptation(self.adaptation);

@@ -173,11 +173,14 @@ impl World {
         }
         match home.record(page).state {
             State::Idle | State::Shared { .. } => Some(BTreeSet::from([node])),
-            // It has dropped its copy in silence, or will say that it has one.
+            // It has dropped its copy in silence, or will say that it has one. What it writes back may die on
+            // the way.
             State::Exclusive { owner } => {
+                let agent = self.nodes[usize::from(owner.0)].agent();
                 let settled = view.members.contains(&owner)
                     && !home.is_busy(page)
-                    && !self.nodes[usize::from(owner.0)].agent().awaits(page);
+                    && !agent.awaits(page)
+                    && !agent.is_leaving(page);
                 settled.then(|| BTreeSet::from([node, owner]))
             }
             State::Owned { .. } | State::Lost => None,

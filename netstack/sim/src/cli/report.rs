@@ -17,11 +17,12 @@ pub fn summary(counts: Counts, time: Duration) -> String {
         faults,
         views,
         lost,
+        extinct,
     } = counts;
     let speed = steps as f64 / time.as_secs_f64();
     format!(
         "{steps} steps ({speed:.0} a second), {ops} operations, {messages} messages with {pages} \
-         pages, {faults} faults, {views} changes of view, {lost} times a page was lost"
+         pages, {faults} faults, {views} changes of view, {lost} times a page was lost, {extinct} times all nodes"
     )
 }
 
