@@ -117,12 +117,11 @@ fn what_is_half_discarded_when_the_view_changes_is_discarded_in_the_next() {
     assert_eq!(loaded, Some(Outcome::Loaded(0)));
 }
 
-/// A page and the next, whose home has moved from [`HOME`] to [`HOLDER`]. Agents remember where one of them is.
+/// A page whose home has moved from [`HOME`] to [`HOLDER`].
 fn moved() -> (Plan, World) {
     let plan = Plan {
         nodes: 4,
         hold: 0,
-        known: 0,
         ..Plan::default()
     };
     let mut world = plan.build();
@@ -130,7 +129,7 @@ fn moved() -> (Plan, World) {
         HOME,
         Event::MoveHome {
             first: PAGE,
-            pages: 2,
+            pages: 1,
             to: HOLDER,
         },
     );
@@ -173,21 +172,4 @@ fn what_was_to_move_to_a_node_that_died_stays_even_if_it_is_back_at_once() {
     world.run();
     let loaded = does(&mut world, READER, Op::Load(VARIABLE));
     assert_eq!(loaded, Some(Outcome::Loaded(7)));
-}
-
-#[test]
-fn what_was_written_back_by_way_of_a_home_that_died_is_lost() {
-    let (_, mut world) = moved();
-    does(&mut world, READER, Op::Store(VARIABLE, 7));
-    let next = Variable {
-        page: PAGE.plus(1),
-        lane: 0,
-    };
-    does(&mut world, READER, Op::Load(next));
-    world.event(READER, Event::Evict { page: PAGE });
-    assert!(world.nodes[2].agent().is_leaving(PAGE));
-    dies(&mut world, HOME);
-    world.run();
-    let loaded = does(&mut world, NodeId(3), Op::Load(VARIABLE));
-    assert_eq!(loaded, Some(Outcome::Lost));
 }

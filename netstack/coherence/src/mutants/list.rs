@@ -113,6 +113,8 @@ mutants! {
     }
     /// Of waiting places.
     PARKING {
+        /// Who had come to a barrier and died is told that it opens, if it is back.
+        DeadKeepPlacesAtBarriers,
         /// A thread that may have missed a wake-up is not told to look again.
         GenerationNotCompared,
         /// Nobody looks again when the view has changed.

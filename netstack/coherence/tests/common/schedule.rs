@@ -87,9 +87,8 @@ fn plan() -> impl Strategy<Value = Plan> {
     let numbers = prop_oneof![Just(0_u16), Just(200)];
     let shootdown = prop_oneof![Just(Shootdown::AtOnce), Just(Shootdown::Later)];
     let run = prop_oneof![Just(1_u8), Just(4)];
-    let known = prop_oneof![3 => Just(256_usize), 1 => Just(0)];
-    (2..5_u16, run, records, numbers, shootdown, known).prop_map(
-        |(nodes, run, records, numbers, shootdown, known)| Plan {
+    (2..5_u16, run, records, numbers, shootdown).prop_map(
+        |(nodes, run, records, numbers, shootdown)| Plan {
             nodes,
             slice: PAGES / 2,
             records,
@@ -99,7 +98,7 @@ fn plan() -> impl Strategy<Value = Plan> {
             hold: 1,
             replicated: 0,
             adaptation: Adaptation::Off,
-            known,
+            known: if numbers == 0 { 256 } else { 0 },
         },
     )
 }
