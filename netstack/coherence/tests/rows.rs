@@ -88,3 +88,8 @@ fn race_a_moved_page_that_its_owner_has_dropped_outlives_another_node() {
 fn race_a_moved_page_is_lost_with_the_node_that_gave_it_away() {
     rows::race_a_moved_page_is_lost_with_the_node_that_gave_it_away();
 }
+
+#[test]
+fn race_a_write_back_is_lost_with_the_home_that_it_went_by_way_of() {
+    rows::race_a_write_back_is_lost_with_the_home_that_it_went_by_way_of();
+}

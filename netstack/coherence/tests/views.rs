@@ -9,7 +9,7 @@ use common::schedule::{
     cases, config, crowd_with_deaths, explain, play, replicas_with_deaths, scenario_with_deaths,
 };
 use common::threads::{Op, Outcome, Variable};
-use darner_coherence::{NodeId, PageIndex, State};
+use darner_coherence::{Event, NodeId, PageIndex, State};
 use proptest::prelude::*;
 
 const HOME: NodeId = NodeId(0);
@@ -65,6 +65,11 @@ fn does(world: &mut World, node: NodeId, op: Op) -> Option<Outcome> {
 /// A node dies, and all others are told.
 fn dies(world: &mut World, node: NodeId) {
     world.kill_and_tell(node);
+    tell_all(world);
+}
+
+/// All are told of all views, before anything else happens.
+fn tell_all(world: &mut World) {
     while let Some(&node) = world.untold.keys().next() {
         world.tell(node);
     }
@@ -110,4 +115,61 @@ fn what_is_half_discarded_when_the_view_changes_is_discarded_in_the_next() {
     assert!(world.all_done());
     let loaded = does(&mut world, HOLDER, Op::Load(VARIABLE));
     assert_eq!(loaded, Some(Outcome::Loaded(0)));
+}
+
+/// A page whose home has moved from [`HOME`] to [`HOLDER`].
+fn moved() -> (Plan, World) {
+    let plan = Plan {
+        nodes: 4,
+        hold: 0,
+        ..Plan::default()
+    };
+    let mut world = plan.build();
+    world.event(
+        HOME,
+        Event::MoveHome {
+            first: PAGE,
+            pages: 1,
+            to: HOLDER,
+        },
+    );
+    world.run();
+    assert!(world.nodes[1].home().owns(PAGE));
+    (plan, world)
+}
+
+#[test]
+fn what_the_owner_of_a_moved_page_had_written_is_lost_with_it_even_if_it_is_back_at_once() {
+    let (plan, mut world) = moved();
+    does(&mut world, READER, Op::Store(VARIABLE, 7));
+    world.kill_and_tell(READER);
+    world.comes_back(&plan, READER);
+    tell_all(&mut world);
+    world.run();
+    let loaded = does(&mut world, HOME, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Lost));
+}
+
+#[test]
+fn what_was_to_move_to_a_node_that_died_stays_even_if_it_is_back_at_once() {
+    let plan = Plan {
+        nodes: 4,
+        hold: 0,
+        ..Plan::default()
+    };
+    let mut world = plan.build();
+    does(&mut world, HOME, Op::Store(VARIABLE, 7));
+    let moves = Event::MoveHome {
+        first: PAGE,
+        pages: 1,
+        to: HOLDER,
+    };
+    world.event(HOME, moves);
+    assert!(world.nodes[0].home().is_moving(PAGE));
+    world.kill_and_tell(HOLDER);
+    world.comes_back(&plan, HOLDER);
+    tell_all(&mut world);
+    world.run();
+    let loaded = does(&mut world, READER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(7)));
 }

@@ -40,6 +40,8 @@ pub struct Counts {
     pub views: u64,
     /// Threads that were told that a page is lost.
     pub lost: u64,
+    /// Episodes that ended early, as no majority of the last view was left.
+    pub extinct: u64,
 }
 
 impl Counts {
@@ -54,6 +56,7 @@ impl Counts {
             faults: self.faults + other.faults,
             views: self.views + other.views,
             lost: self.lost + other.lost,
+            extinct: self.extinct + other.extinct,
         }
     }
 }
@@ -152,6 +155,8 @@ struct Log {
 
 /// After how many steps it is looked whether all is done, where that is not plain from the queue.
 const DONE_EVERY: u64 = 64;
+/// After how many steps it is looked whether there still is a cluster.
+const EXTINCT_EVERY: u64 = 1024;
 /// What is still to be done when nothing is begun any more takes less steps than this.
 const LAST_STEPS: u64 = 400_000;
 
@@ -267,7 +272,7 @@ impl World {
 
     /// Has so many of the last steps remembered, which costs time.
     pub fn remember(&mut self, steps: usize) {
-        self.log = Some(Log {
+        self.log = (steps > 0).then(|| Log {
             steps,
             last: VecDeque::new(),
         });
@@ -371,6 +376,10 @@ impl World {
             && self.council_is_done()
         {
             return self.next_phase();
+        }
+        if self.counts.steps.is_multiple_of(EXTINCT_EVERY) && self.is_extinct() {
+            self.counts.extinct += 1;
+            return false;
         }
         if self.counts.steps > self.plan.steps.saturating_add(LAST_STEPS) {
             self.complain(Wrong::NeverQuiet, || "it does not come to an end".into());

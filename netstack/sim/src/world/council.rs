@@ -548,6 +548,16 @@ impl World {
         self.counsel(node, Event::Started);
     }
 
+    /// Whether the cluster is gone for good: all nodes want to join one, and none is in any. A view may leave
+    /// out a node that lives while one that is in it dies: then no majority of it is left, and all give up.
+    pub(super) fn is_extinct(&self) -> bool {
+        let Some(council) = &self.council else {
+            return false;
+        };
+        let mut all = council.councillors.iter();
+        council.formed.is_some() && all.all(|one| one.node.membership().view().is_none())
+    }
+
     /// Whether everybody is there, and nothing is under way.
     pub(super) fn council_is_done(&self) -> bool {
         let Some(council) = &self.council else {
