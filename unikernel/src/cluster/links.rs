@@ -7,7 +7,9 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
 
+use darner_cluster::Incarnation;
 use darner_coherence::NodeId;
 use darner_netstack::request::StreamOptions;
 use darner_netstack::socket::Phase;
@@ -21,7 +23,7 @@ use crate::net::WaitPoint;
 use crate::time::{catch_up, monotonic_ns};
 
 /// Where nodes listen for each other.
-const PORT: u16 = 7_447;
+pub const PORT: u16 = 7_447;
 /// Bytes that a connection keeps in each direction.
 const BUFFER: usize = 256 << 10;
 /// When to try again to connect to a node that was not there, in ns.
@@ -39,7 +41,7 @@ pub enum Channel {
 
 /// The first bytes on a connection, from both ends.
 const HELLO: [u8; 8] = *b"darner\x01\x00";
-const HELLO_BYTES: usize = 24;
+const HELLO_BYTES: usize = 32;
 /// Before each packet is when it was sent, by the sender's monotonic clock in ns.
 const TIME_BYTES: usize = 8;
 
@@ -49,6 +51,8 @@ struct Hello {
     node: u16,
     channel: u8,
     cpus: u16,
+    /// Which life of the node it is.
+    incarnation: u64,
     /// When, by its monotonic clock, in ns.
     time: u64,
 }
@@ -60,16 +64,19 @@ impl Hello {
         bytes[8..10].copy_from_slice(&self.node.to_le_bytes());
         bytes[10] = self.channel;
         bytes[12..14].copy_from_slice(&self.cpus.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.time.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.incarnation.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.time.to_le_bytes());
         bytes
     }
 
     fn decode(bytes: &[u8; HELLO_BYTES]) -> Option<Self> {
-        let (_, time) = bytes.split_last_chunk()?;
+        let (rest, time) = bytes.split_last_chunk()?;
+        let (_, incarnation) = rest.split_last_chunk()?;
         (bytes[..8] == HELLO).then(|| Self {
             node: u16::from_le_bytes([bytes[8], bytes[9]]),
             channel: bytes[10],
             cpus: u16::from_le_bytes([bytes[12], bytes[13]]),
+            incarnation: u64::from_le_bytes(*incarnation),
             time: u64::from_le_bytes(*time),
         })
     }
@@ -140,6 +147,12 @@ impl Connection {
 #[derive(Default)]
 struct Peer {
     connections: [Option<Connection>; 2],
+    /// What was sent before there were connections.
+    early: [Vec<u8>; 2],
+    /// Which life of the node they are to.
+    incarnation: u64,
+    /// The node is gone, for good.
+    is_closed: bool,
     deframer: Deframer,
     /// When the packet that comes now was sent, as far as that has come.
     time: Vec<u8>,
@@ -165,53 +178,75 @@ pub enum Came {
 pub struct Links {
     me: NodeId,
     cpus: u16,
+    incarnation: u64,
     addresses: Vec<core::net::IpAddr>,
     peers: Vec<Peer>,
     /// Connections of which it is not known yet who calls.
     unknown: Vec<Connection>,
     /// Connections that this node has begun.
     outgoing: Vec<(NodeId, Channel, Connection)>,
+    /// Connections to nodes that are gone, to be closed.
+    closing: Vec<Connection>,
     listener: Option<Listener<WaitPoint>>,
     retry: u64,
 }
 
 impl Links {
     /// None yet.
-    pub fn new(config: &ClusterConfig, cpus: u16) -> Self {
+    pub fn new(config: &ClusterConfig, cpus: u16, incarnation: Incarnation) -> Self {
         Self {
             me: config.me,
             cpus,
+            incarnation: incarnation.0,
             addresses: config.addresses.clone(),
             peers: (0..config.nodes).map(|_| Peer::default()).collect(),
             unknown: Vec::new(),
             outgoing: Vec::new(),
+            closing: Vec::new(),
             listener: None,
             retry: 0,
         }
     }
 
-    /// Nodes that are not linked.
-    pub fn missing(&self) -> Vec<NodeId> {
-        let nodes = (0..).map(NodeId).zip(&self.peers);
-        nodes
-            .filter(|&(node, peer)| node != self.me && !peer.is_linked())
-            .map(|(node, _)| node)
-            .collect()
+    /// Which life of a node there is a link to. `None`: there is none.
+    pub fn incarnation(&self, node: NodeId) -> Option<Incarnation> {
+        let peer = self.peers.get(usize::from(node.0))?;
+        peer.is_linked().then_some(Incarnation(peer.incarnation))
     }
 
-    /// CPUs of each node, this one's included.
-    pub fn cpus(&self) -> Vec<u16> {
-        let cpus = (0..)
-            .zip(&self.peers)
-            .map(|(node, peer)| match node == self.me.0 {
-                true => self.cpus,
-                false => peer.cpus,
-            });
-        cpus.collect()
+    /// Whether nothing is to be waited for: the node is linked, or will not be any more.
+    pub fn is_settled(&self, node: NodeId) -> bool {
+        let peer = &self.peers[usize::from(node.0)];
+        peer.is_closed || peer.is_linked()
     }
 
-    /// Goes on making links. When to be called again at the latest.
-    pub fn make(&mut self, stack: &mut Stack<WaitPoint>, now: u64) -> u64 {
+    /// CPUs of a node; 0 while it is not linked.
+    pub fn cpus(&self, node: NodeId) -> u16 {
+        match node == self.me {
+            true => self.cpus,
+            false => self.peers[usize::from(node.0)].cpus,
+        }
+    }
+
+    /// Closes the links to a node, for good.
+    pub fn close(&mut self, node: NodeId) {
+        let peer = &mut self.peers[usize::from(node.0)];
+        let closed = peer.connections.iter_mut().filter_map(Option::take);
+        self.closing.extend(closed);
+        peer.early = [Vec::new(), Vec::new()];
+        peer.is_closed = true;
+    }
+
+    /// Goes on making links. When to be called again at the latest, if any are to be made from here.
+    pub fn make(&mut self, stack: &mut Stack<WaitPoint>, now: u64) -> Option<u64> {
+        for connection in self.closing.drain(..) {
+            // Nobody is there who would say that it has all come.
+            let close = Request::Close {
+                socket: connection.stream.state.id,
+                linger: Some(Duration::ZERO),
+            };
+            let _ = stack.request(close, now);
+        }
         self.listen(stack, now);
         let accepted = self.listener.as_ref();
         while let Some(stream) = accepted.and_then(|listener| listener.state.accept()) {
@@ -220,11 +255,15 @@ impl Links {
         }
         self.settle_unknown();
         self.settle_outgoing(stack, now);
+        let below = &self.peers[..usize::from(self.me.0)];
+        if below.iter().all(|peer| peer.is_closed || peer.is_linked()) {
+            return None;
+        }
         if now >= self.retry {
             self.connect(stack, now);
             self.retry = now + RETRY;
         }
-        self.retry
+        Some(self.retry)
     }
 
     fn hello(&self, channel: Channel) -> Hello {
@@ -232,6 +271,7 @@ impl Links {
             node: self.me.0,
             channel: channel as u8,
             cpus: self.cpus,
+            incarnation: self.incarnation,
             time: monotonic_ns(),
         }
     }
@@ -268,7 +308,7 @@ impl Links {
                     .outgoing
                     .iter()
                     .any(|&(to, of, _)| (to, of) == (node, channel));
-                if is_made || is_begun {
+                if is_made || is_begun || peer.is_closed {
                     continue;
                 }
                 let connect = Request::Connect {
@@ -335,10 +375,17 @@ impl Links {
         let Some(place) = peer.connections.get_mut(usize::from(hello.channel)) else {
             return;
         };
-        if hello.node != self.me.0 && place.is_none() {
+        let is_wanted = hello.node != self.me.0 && place.is_none() && !peer.is_closed;
+        let is_first = peer.incarnation == 0;
+        if is_wanted && (is_first || peer.incarnation == hello.incarnation) {
             catch_up(hello.time);
+            let mut connection = connection;
+            connection.send(&core::mem::take(
+                &mut peer.early[usize::from(hello.channel)],
+            ));
             *place = Some(connection);
             peer.cpus = hello.cpus;
+            peer.incarnation = hello.incarnation;
         }
     }
 
@@ -363,26 +410,26 @@ impl Links {
     }
 
     fn put(&mut self, to: NodeId, channel: Channel, bytes: &[u8]) {
-        let peer = self.peers.get_mut(usize::from(to.0));
-        if let Some(connection) = peer.and_then(|peer| peer.connections[channel as usize].as_mut())
-        {
-            connection.send(bytes);
+        let Some(peer) = self.peers.get_mut(usize::from(to.0)) else {
+            return;
+        };
+        match &mut peer.connections[channel as usize] {
+            Some(connection) => connection.send(bytes),
+            None if peer.is_closed => {}
+            None => peer.early[channel as usize].extend_from_slice(bytes),
         }
     }
 
-    /// The next thing that has come, and from whom. A packet is put into `packet`.
+    /// The next thing that has come, and from whom. A packet is put into `packet`. After
+    /// [`Came::Gone`] and [`Came::Garbage`] the link is to be closed.
     pub fn next(&mut self, packet: &mut Vec<u8>) -> Option<(NodeId, Came)> {
         for (node, peer) in (0..).map(NodeId).zip(&mut self.peers) {
             match peer.next(packet) {
                 Ok(Some(came)) => return Some((node, came)),
                 Ok(None) => {}
-                Err(Garbage) => {
-                    peer.connections = [None, None];
-                    return Some((node, Came::Garbage));
-                }
+                Err(Garbage) => return Some((node, Came::Garbage)),
             }
             if peer.connections.iter().flatten().any(Connection::is_over) {
-                peer.connections = [None, None];
                 return Some((node, Came::Gone));
             }
         }

@@ -2,7 +2,9 @@
 //!
 //! Node `i` is called `n<i>` and has the `i + 1`-th address of the subnet. They are one system: the
 //! program begins on node 0, and its threads run on all of them, in one memory. Standard input,
-//! output and the exit status are the program's, as with `run`.
+//! output and the exit status are the program's, as with `run`. A machine that dies does not end it: the others
+//! go on, or end with a report if anything of the program was there. With `--join-after`, the last node
+//! comes when the program runs already.
 //!
 //! With `--separate` there are as many programs. Each learns of the others from its environment:
 //! `DARNER_NODE` is its own number, `DARNER_NODES` how many there are, `DARNER_ADDRESSES` all
@@ -32,6 +34,9 @@ use crate::workspace;
 
 /// How long nodes may go on after one has failed: they may have something to say.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// The status of a node that was cut off, or that misses what was on another.
+const LOST: u8 = 75;
 
 /// Does what the command line after `cluster` says; gives the status to exit with.
 pub fn run(parser: lexopt::Parser) -> Result<u8> {
@@ -162,6 +167,11 @@ impl Cluster<'_> {
     /// One node, from its start to its end.
     fn node(&self, node: u16, network: Network, socket: PathBuf, log: &Log) -> Result<Outcome> {
         let common = &self.options.common;
+        if node + 1 == self.options.nodes
+            && let Some(delay) = self.options.join_after
+        {
+            self.stop.wait_for(delay);
+        }
         let config = Config {
             network: self.plugged(node, network, socket),
             ..common.config.clone()
@@ -216,6 +226,8 @@ impl Cluster<'_> {
             addresses: (0..self.options.nodes)
                 .map(|node| self.options.subnet.of_node(node).address.into())
                 .collect(),
+            founders: self.options.nodes - u16::from(self.options.join_after.is_some()),
+            silence: self.options.silence,
         });
         network
     }
@@ -253,16 +265,21 @@ impl Cluster<'_> {
                     continue;
                 }
             };
+            let mut is_lost = false;
             if self.options.is_one_system() {
                 if node == 0 {
                     // The program has ended, and with it all of the system.
                     self.stop.ask();
                 } else if self.stop.is_asked() {
                     continue;
+                } else {
+                    is_lost = outcome.as_ref().is_ok_and(is_lost_node);
                 }
             }
             match outcome.and_then(|outcome| self.explained(node, &outcome, first_failure, logs)) {
                 Ok(0) => {}
+                // Whether the program can go on without it the other nodes find out.
+                Ok(_) if is_lost => {}
                 Ok(status) if first_failure.is_none() => {
                     first_failure = Some((node, status));
                     if self.options.policy == Policy::EndAll {
@@ -306,6 +323,12 @@ impl Cluster<'_> {
         Lines::new(node, To::Stderr, &logs[usize::from(node)]).print(&text);
         Ok(status)
     }
+}
+
+/// Whether a node has ended on its own, and not the program on it: the machine died, or it left
+/// because it was cut off.
+fn is_lost_node(outcome: &Outcome) -> bool {
+    matches!(outcome.end, End::Died { .. } | End::Exited(LOST))
 }
 
 /// Says what there is to say of the switch.

@@ -7,7 +7,10 @@ use super::matrix::on_host;
 use super::suite::Suite;
 
 /// Some of everything: machines × CPUs of each.
-const SHAPES: [(u16, u32); 5] = [(1, 1), (1, 4), (2, 2), (3, 1), (4, 2)];
+pub const SHAPES: [(u16, u32); 5] = [(1, 1), (1, 4), (2, 2), (3, 1), (4, 2)];
+
+/// How long a program may take, in seconds: many times what it needs where it has the host for itself.
+const PATIENCE: &str = "300";
 
 /// Parts of `stress`, and how much of them: where every turn of a lock may cost messages.
 const STRESS: [(&str, &str); 9] = [
@@ -49,12 +52,16 @@ pub fn cases() -> Vec<Case> {
     }
     cases.push(Case::alone("system/stress/2x1", stress));
     cases.push(Case::alone("system/status", status));
-    cases.push(Case::new("system/cut-off", cut_off));
+    for (name, lost, args, status, report) in LOSSES {
+        cases.push(Case::new(format!("system/loss/{name}"), move |suite| {
+            lose(suite, lost, args, status, report)
+        }));
+    }
     cases
 }
 
 /// Runs a program, which has to end with 0; gives what it has printed.
-fn run(
+pub fn run(
     suite: &Suite,
     nodes: u16,
     cpus: u32,
@@ -69,14 +76,15 @@ fn run(
         "--smp",
         &cpus,
         "--timeout",
-        "150",
+        PATIENCE,
     ];
     let output = xtask(suite, &[&before, words, &["--"], args].concat())?;
     expect(&output, 0, "booted in ")?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn same(said: &str, expected: &[u8]) -> Verdict {
+/// An error unless it said what it says on Linux.
+pub fn same(said: &str, expected: &[u8]) -> Verdict {
     match said.as_bytes() == expected {
         true => Ok(()),
         false => Err(format!(
@@ -118,20 +126,49 @@ fn status(suite: &Suite) -> Verdict {
     of(&["null"], 139, "null pointer dereference")
 }
 
-/// A node that cannot be reached any more is given up, and all end with a report.
-fn cut_off(suite: &Suite) -> Verdict {
+/// What is lost, of three nodes of which one cannot be reached any more from the sixth second on; what
+/// the program is told to do; the status, and what is said.
+const LOSSES: [(&str, u16, [&str; 2], u8, &str); 4] = [
+    ("nothing", 2, ["lone-node", "18"], 0, "node 2 is gone"),
+    (
+        "thread",
+        1,
+        ["lone-node", "40"],
+        75,
+        "node 1 is gone (it has not been heard of for too long), and with it 1 of",
+    ),
+    (
+        "variable",
+        1,
+        ["lost-variable", "18"],
+        75,
+        "the variable is `faults::losses::WRITTEN_BY_ANOTHER_THREAD`",
+    ),
+    ("first", 0, ["lone-node", "40"], 75, "node 0 is gone"),
+];
+
+/// A node that cannot be reached any more is given up. The program goes on if nothing of it was
+/// there, or else ends with a report.
+fn lose(suite: &Suite, lost: u16, [what, seconds]: [&str; 2], status: u8, report: &str) -> Verdict {
+    let down = format!("down={lost}@6s..");
     let words = [
         "cluster",
         "--nodes",
-        "2",
+        "3",
+        "--silence",
+        "5",
         "--timeout",
-        "120",
-        "--faults",
-        "down=1@12s..",
-        "faults",
-        "--",
-        "hang-idle",
+        "60",
     ];
-    let output = xtask(suite, &words)?;
-    expect(&output, 75, "has not been heard of for 20 s")
+    let words = [
+        &words[..],
+        &["--faults", &down, "faults", "--", what, seconds],
+    ];
+    let output = xtask(suite, &words.concat())?;
+    expect(&output, status.into(), report)?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    match status != 0 || said.ends_with("\nslept\n") {
+        true => Ok(()),
+        false => Err(format!("found:\n{said}\nexpected it to end with: slept"))?,
+    }
 }

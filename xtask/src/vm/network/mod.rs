@@ -37,6 +37,10 @@ pub struct Membership {
     pub node: u16,
     /// Where all of them are, in order.
     pub addresses: Vec<IpAddr>,
+    /// How many the program waits for.
+    pub founders: u16,
+    /// How long one that says nothing is waited for, in seconds.
+    pub silence: u16,
 }
 
 impl Membership {
@@ -47,7 +51,9 @@ impl Membership {
             .addresses
             .iter()
             .map(|address| format!("cluster.address={address}"));
-        [which].into_iter().chain(addresses)
+        let founders = format!("cluster.founders={}", self.founders);
+        let silence = format!("cluster.silence={}", self.silence);
+        [which, founders, silence].into_iter().chain(addresses)
     }
 }
 
