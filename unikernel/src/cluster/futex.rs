@@ -38,7 +38,9 @@ pub fn futex_wait(word: &AtomicU32, expected: u32, deadline: Option<u64>) -> Fut
     let address = core::ptr::from_ref(word).addr();
     let home = home_of(address as u64);
     if home.0 == me() {
-        let pass_on = || drop(futex_wake(address, 1));
+        let pass_on = || {
+            futex_wake(address, 1);
+        };
         return sched::futex_enlist_and_wait(word, expected, deadline, pass_on);
     }
     let ticket = LAST_TICKET.fetch_add(1, Ordering::Relaxed) + 1;
