@@ -11,7 +11,10 @@ use super::matrix::on_host;
 use super::suite::Suite;
 
 /// Some of everything: machines × CPUs of each.
-const SHAPES: [(u16, u32); 5] = [(1, 1), (1, 4), (2, 2), (3, 1), (4, 2)];
+pub const SHAPES: [(u16, u32); 5] = [(1, 1), (1, 4), (2, 2), (3, 1), (4, 2)];
+
+/// How long a program may take, in seconds: many times what it needs where it has the host for itself.
+const PATIENCE: &str = "300";
 
 /// Parts of `stress`, and how much of them: where every turn of a lock may cost messages.
 const STRESS: [(&str, &str); 9] = [
@@ -72,7 +75,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// Runs a program, which has to end with 0; gives what it has printed.
-fn run(
+pub fn run(
     suite: &Suite,
     nodes: u16,
     cpus: u32,
@@ -87,14 +90,15 @@ fn run(
         "--smp",
         &cpus,
         "--timeout",
-        "150",
+        PATIENCE,
     ];
     let output = xtask(suite, &[&before, words, &["--"], args].concat())?;
     expect(&output, 0, "booted in ")?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn same(said: &str, expected: &[u8]) -> Verdict {
+/// An error unless it said what it says on Linux.
+pub fn same(said: &str, expected: &[u8]) -> Verdict {
     match said.as_bytes() == expected {
         true => Ok(()),
         false => Err(format!(
