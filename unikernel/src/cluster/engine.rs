@@ -51,6 +51,8 @@ const BEAT: u64 = 500_000_000;
 const SILENCE: u64 = 20_000_000_000;
 /// How long the end of the program may wait for the other nodes to be told, in ns.
 const FAREWELL: u64 = 1_000_000_000;
+/// How long it may take to tell another node why it is refused, in ns.
+const TELLING: u64 = 300_000_000;
 /// How long a card may take to send what it was given, in ns.
 const LAST_FRAMES: u64 = 10_000_000;
 
@@ -84,6 +86,8 @@ pub struct Engine {
     leaving: Option<(Answer, u64)>,
     /// The program has ended on the first node, and this one ends.
     ending: Ending,
+    /// This node cannot be of the cluster, and ends then (monotonic ns).
+    refused: Option<(NodeId, Refusal, u64)>,
 }
 
 /// How far the end of a node is whose program has ended elsewhere.
@@ -143,6 +147,7 @@ impl Engine {
             give_up: monotonic_ns() + FORMATION,
             leaving: None,
             ending: Ending::No,
+            refused: None,
         }
     }
 
@@ -174,6 +179,12 @@ impl Engine {
         }
         let progress = self.links.flush(stack, now);
         let leave = self.leave_when_all_know(now);
+        if let Some((node, refusal, at)) = &self.refused
+            && now >= *at
+        {
+            refused(*node, refusal);
+        }
+        let refused = self.refused.as_ref().map(|&(_, _, at)| at);
         let end = self.end_when_all_is_confirmed(stack, now);
         let timer = self.timers.next().map(|at| at.0.saturating_mul(1000));
         let beat = self.is_formed.then_some(self.next_beat);
@@ -182,6 +193,7 @@ impl Engine {
             .chain(timer)
             .chain(beat)
             .chain(leave)
+            .chain(refused)
             .chain(end);
         (progress, deadlines.min())
     }
@@ -356,7 +368,8 @@ impl Engine {
                         &alloc::format!("and this one do not know each other any more: {refusal}"),
                     );
                 }
-                Came::Refused(refusal) => refused(from, &refusal),
+                // The other node is told first.
+                Came::Refused(refusal) => self.refused = Some((from, refusal, now + TELLING)),
                 Came::Garbage => gone(from, "sends what makes no sense"),
             }
         }
