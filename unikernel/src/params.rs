@@ -132,6 +132,14 @@ fn parse(line: &str) -> Params {
                 cluster.take_key(value);
                 true
             }),
+            "cluster.founders" => params
+                .cluster
+                .as_mut()
+                .is_some_and(|cluster| cluster.take_founders(value)),
+            "cluster.silence" => params
+                .cluster
+                .as_mut()
+                .is_some_and(|cluster| cluster.take_silence(value)),
             "maxcpus" => match value.parse() {
                 Ok(count) if count > 0 => {
                     params.max_cpus = count;

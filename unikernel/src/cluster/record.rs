@@ -38,8 +38,14 @@ pub enum Kind {
     FutexWoken = 7,
     /// Memory is freed: address, size, alignment.
     Free = 8,
-    /// The sender is there.
-    Heartbeat = 9,
+    /// A thread has begun, of which the first node has not heard: its number.
+    Began = 9,
+    /// A thread has ended: its number.
+    Ended = 10,
+    /// The program has ended on the sender, which is not the first: its status.
+    Over = 11,
+    /// Tell what you have counted: the place of the first of eight numbers. The numbers.
+    Statistics = 31,
 }
 
 /// A call, or its answer.
@@ -83,7 +89,10 @@ impl Record {
             6 => Kind::FutexWake,
             7 => Kind::FutexWoken,
             8 => Kind::Free,
-            9 => Kind::Heartbeat,
+            9 => Kind::Began,
+            10 => Kind::Ended,
+            11 => Kind::Over,
+            31 => Kind::Statistics,
             _ => return None,
         };
         let call = next();

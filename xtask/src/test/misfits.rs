@@ -100,6 +100,8 @@ fn network(node: u16, key: &Key, switch: &Server) -> Network {
             node,
             addresses: [0, 1].map(|node| address(node).into()).into(),
             key: key.clone(),
+            founders: 2,
+            silence: 20,
         }),
         ..Network::default()
     }

@@ -17,10 +17,15 @@ use crate::time::{catch_up, monotonic_ns};
 const SOONEST: u64 = 20_000_000;
 const LATEST: u64 = 1_000_000_000;
 
+/// Bytes that may wait for a node to be met: less than any session keeps, by more than a message.
+const MOST_EARLY: usize = Limits::LEAST / 2;
+
 /// See the module.
 pub struct Line {
     pub channel: Channel,
     pub session: Option<Session>,
+    /// What was said before the node was met.
+    early: Vec<Vec<u8>>,
     pub wire: Option<Wire>,
     /// When to connect (monotonic ns).
     pub call_at: u64,
@@ -37,6 +42,7 @@ impl Line {
         Self {
             channel,
             session: None,
+            early: Vec::new(),
             wire: None,
             call_at: 0,
             pause: SOONEST,
@@ -60,9 +66,18 @@ impl Line {
         wire: Wire,
         limits: Limits,
     ) -> Result<Option<Wire>, (Box<Link>, Wire)> {
-        let session = self
-            .session
-            .get_or_insert_with(|| Session::new(peer, limits));
+        if self.session.is_none() {
+            let mut session = Session::new(peer, limits);
+            for message in self.early.drain(..) {
+                if session.send([&message[..]].into_iter()).is_err() {
+                    unreachable!("a session keeps more than waits for it");
+                }
+            }
+            self.session = Some(session);
+        }
+        let Some(session) = &mut self.session else {
+            unreachable!("it was made");
+        };
         match session.attach(link, monotonic_ns()) {
             Ok(()) => {
                 self.pause = SOONEST;
@@ -84,18 +99,31 @@ impl Line {
         Some(wire)
     }
 
+    /// Ends the session. Returns the connection, if there is one.
+    pub fn end(&mut self) -> Option<Wire> {
+        let wire = self.part();
+        self.session = None;
+        self.early = Vec::new();
+        wire
+    }
+
     /// Whether a message of `bytes` would be taken.
     pub fn has_room(&self, bytes: usize) -> bool {
         let session = self.session.as_ref();
         session.is_some_and(|session| session.has_room(bytes))
     }
 
-    /// Sends a message. To a node that was never met nothing is sent.
+    /// Sends a message. To a node that was not met yet it goes when that is.
     pub fn send<'a>(
         &mut self,
         pieces: impl Iterator<Item = &'a [u8]> + Clone,
     ) -> Result<(), Overrun> {
         let Some(session) = &mut self.session else {
+            let waiting: usize = self.early.iter().map(Vec::len).sum();
+            if waiting > MOST_EARLY {
+                return Err(Overrun);
+            }
+            self.early.push(pieces.flatten().copied().collect());
             return Ok(());
         };
         session.send(pieces).map_err(|error| {

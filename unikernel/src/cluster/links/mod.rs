@@ -20,6 +20,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use darner_cluster::Incarnation;
 use darner_coherence::NodeId;
 use darner_link::{
     Channel, ClusterKey, Identity, Limits, Link, Peer as Met, Reason, Refusal, Role, Seed,
@@ -40,7 +41,7 @@ use crate::net::WaitPoint;
 use crate::time::catch_up;
 
 /// Where nodes listen for each other.
-const PORT: u16 = 7_447;
+pub const PORT: u16 = 7_447;
 /// How long a connection may bring nothing, in ns. Nodes say at least that they are there, much
 /// more often; and one that stands still for longer only has its connections made again.
 const STALL: u64 = 4_000_000_000;
@@ -73,6 +74,8 @@ impl Progress {
 struct Peer {
     lines: [Line; 2],
     cpus: u16,
+    /// Which life of the node it is.
+    incarnation: u64,
     /// Nothing more is to be had from it.
     is_over: bool,
     /// Why it was refused, or has refused this node, last.
@@ -84,6 +87,7 @@ impl Peer {
         Self {
             lines: CHANNELS.map(Line::new),
             cpus: 0,
+            incarnation: 0,
             is_over: false,
             refusal: None,
         }
@@ -120,8 +124,6 @@ pub struct Links {
     journal: Journal,
     /// What is to be told before what comes.
     told: VecDeque<(NodeId, Came)>,
-    /// All nodes have been linked: what they say may be listened to.
-    is_complete: bool,
     is_leaving: bool,
     limits: Limits,
     /// When the connections were last looked at (monotonic ns).
@@ -142,20 +144,31 @@ impl Links {
             listener: None,
             journal: Journal::default(),
             told: VecDeque::new(),
-            is_complete: false,
             is_leaving: false,
             limits: Limits::keep(kept),
             looked: 0,
         }
     }
 
-    /// Nodes that were never linked.
-    pub fn missing(&self) -> Vec<NodeId> {
-        let nodes = (0..).map(NodeId).zip(&self.peers);
-        nodes
-            .filter(|&(node, peer)| node.0 != self.me.node && !peer.is_linked())
-            .map(|(node, _)| node)
-            .collect()
+    /// Which life of a node there are sessions with. `None`: there are none, or no more.
+    pub fn incarnation(&self, node: NodeId) -> Option<Incarnation> {
+        let peer = self.peers.get(usize::from(node.0))?;
+        let is_linked = peer.is_linked() && !peer.is_over;
+        is_linked.then_some(Incarnation(peer.incarnation))
+    }
+
+    /// Whether nothing is to be waited for: there are sessions with the node, or there will be none.
+    pub fn is_settled(&self, node: NodeId) -> bool {
+        let peer = &self.peers[usize::from(node.0)];
+        peer.is_over || peer.is_linked()
+    }
+
+    /// Closes the links to a node, for good.
+    pub fn close(&mut self, node: NodeId) {
+        let peer = &mut self.peers[usize::from(node.0)];
+        peer.is_over = true;
+        let wires = peer.lines.iter_mut().filter_map(Line::end);
+        self.parted.extend(wires.map(Wire::abandoned));
     }
 
     /// Why a node and this one have refused each other last, if they have.
@@ -163,15 +176,12 @@ impl Links {
         self.peers.get(usize::from(node.0))?.refusal.as_ref()
     }
 
-    /// CPUs of each node, this one's included.
-    pub fn cpus(&self) -> Vec<u16> {
-        let cpus = (0..)
-            .zip(&self.peers)
-            .map(|(node, peer)| match node == self.me.node {
-                true => self.me.cpus,
-                false => peer.cpus,
-            });
-        cpus.collect()
+    /// CPUs of a node; 0 as long as it was not met.
+    pub fn cpus(&self, node: NodeId) -> u16 {
+        match node.0 == self.me.node {
+            true => self.me.cpus,
+            false => self.peers[usize::from(node.0)].cpus,
+        }
     }
 
     /// Goes on making links, those that were lost as well. When to be called again at the latest.
@@ -186,7 +196,6 @@ impl Links {
         for wire in self.parted.drain(..) {
             wire.close(stack, now);
         }
-        self.is_complete |= self.missing().is_empty();
         let calls = self.waiting_calls().map(|(_, line)| line.call_at);
         calls.chain(self.greetings.deadline()).min()
     }
@@ -293,7 +302,7 @@ impl Links {
             };
             if has_stood_still {
                 control.forgive_silence(now);
-            } else if now.saturating_sub(control.heard()) > STALL && self.is_complete {
+            } else if now.saturating_sub(control.heard()) > STALL {
                 self.parted
                     .extend(peer.lines.iter_mut().filter_map(Line::part));
             }
@@ -329,6 +338,7 @@ impl Links {
             return self.refused(greeting, refusal, now);
         }
         peer.cpus = met.cpus;
+        peer.incarnation = met.incarnation;
         let Greeting { wire, link, .. } = greeting;
         match peer.line(met.channel).attach(met, link, wire, self.limits) {
             Ok(before) => self.parted.extend(before),
@@ -395,17 +405,13 @@ impl Links {
         }
     }
 
-    /// The next thing that has come, and from whom. A packet is put into `packet`. Nothing comes
-    /// before all nodes are linked, and that was found by [`Self::make`].
+    /// The next thing that has come, and from whom. A packet is put into `packet`.
     pub fn next(&mut self, packet: &mut Vec<u8>, now: u64) -> Option<(NodeId, Came)> {
         if let Some(told) = self.told.pop_front() {
             return Some(told);
         }
         if self.is_leaving {
             self.ignore(now);
-            return None;
-        }
-        if !self.is_complete {
             return None;
         }
         for (node, peer) in (0..).map(NodeId).zip(&mut self.peers) {

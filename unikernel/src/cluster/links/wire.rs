@@ -1,6 +1,7 @@
 //! One TCP connection, as the protocol thread uses it: it is both the program's side and the stack's.
 
 use core::net::IpAddr;
+use core::time::Duration;
 
 use darner_netstack::request::StreamOptions;
 use darner_netstack::socket::Phase;
@@ -30,6 +31,7 @@ pub struct Wire {
     has_changed: bool,
     /// When something last came (monotonic ns).
     heard: u64,
+    is_to_nobody: bool,
 }
 
 impl Wire {
@@ -39,6 +41,7 @@ impl Wire {
             stream,
             has_changed: false,
             heard: now,
+            is_to_nobody: false,
         }
     }
 
@@ -114,13 +117,19 @@ impl Wire {
         is_over && self.stream.received.is_empty()
     }
 
-    /// Ends the connection. What was written is still sent.
+    /// Nobody is at the other end any more.
+    pub fn abandoned(mut self) -> Self {
+        self.is_to_nobody = true;
+        self
+    }
+
+    /// Ends the connection. What was written is still sent, if somebody is there.
     pub fn close(mut self, stack: &mut Stack<WaitPoint>, now: u64) {
         // What is left unread would have it broken off, and what was written lost.
         self.stream.received.clear();
         let close = Request::Close {
             socket: self.stream.state.id,
-            linger: None,
+            linger: self.is_to_nobody.then_some(Duration::ZERO),
         };
         let _ = stack.request(close, now);
     }

@@ -41,6 +41,10 @@ pub struct Membership {
     pub addresses: Vec<IpAddr>,
     /// What proves to them that it is one of them.
     pub key: Key,
+    /// How many the program waits for.
+    pub founders: u16,
+    /// How long one that says nothing is waited for, in seconds.
+    pub silence: u16,
 }
 
 impl Membership {
@@ -51,7 +55,11 @@ impl Membership {
             .addresses
             .iter()
             .map(|address| format!("cluster.address={address}"));
-        [which, self.key.word()].into_iter().chain(addresses)
+        let founders = format!("cluster.founders={}", self.founders);
+        let silence = format!("cluster.silence={}", self.silence);
+        [which, self.key.word(), founders, silence]
+            .into_iter()
+            .chain(addresses)
     }
 }
 
