@@ -27,7 +27,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("system/misfits/image", |suite| {
             let key = Key::random()?;
             let mut other = Node::new(key.clone());
-            other.program = "faults";
+            other.program = "wordcount";
             refuse_each_other(suite, "image", [Node::new(key), other], "wrong image: ")
         }),
         Case::new("system/misfits/features", |suite| {
@@ -51,7 +51,7 @@ impl Node {
     fn new(key: Key) -> Self {
         Self {
             key,
-            program: "hello",
+            program: "mandelbrot",
             cpu_model: "max",
         }
     }
@@ -151,7 +151,9 @@ fn refuse_each_other(suite: &Suite, name: &str, nodes: [Node; 2], text: &str) ->
             })
             .collect();
         let begin = Instant::now();
-        while !said.iter().all(|said| said.text().contains(text)) && begin.elapsed() < PATIENCE {
+        let is_said = || said.iter().all(|said| said.text().contains(text));
+        let is_over = || running.iter().all(|machine| machine.is_finished());
+        while !is_said() && !is_over() && begin.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(20));
         }
         stop.ask();
@@ -162,8 +164,9 @@ fn refuse_each_other(suite: &Suite, name: &str, nodes: [Node; 2], text: &str) ->
         let outcome = outcome.map_err(|_| "a machine's thread has panicked")??;
         if !said.text().contains(text) || !outcome.stdout.is_empty() {
             Err(format!(
-                "expected `{text}` and nothing of the program, found {:?}:\n{}\n{}",
+                "expected `{text}` and nothing of the program, found {:?}, {:?}:\n{}\n{}",
                 outcome.end,
+                outcome.report.death,
                 said.text(),
                 String::from_utf8_lossy(&outcome.stdout)
             ))?;

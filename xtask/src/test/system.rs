@@ -54,16 +54,25 @@ pub fn cases() -> Vec<Case> {
         let name = format!("system/std-tour/{nodes}x{cpus}");
         cases.push(Case::alone(name, move |suite| tour(suite, nodes, cpus)));
     }
+    for (name, faults) in [("loss", "loss=1%,delay=20ms±20ms"), ("reset", "reset=3%")] {
+        let name = format!("system/wordcount/{name}");
+        cases.push(Case::new(name, move |suite| {
+            let text = suite.set.root.join("LICENSE-APACHE").display().to_string();
+            let share = format!("{text}:/text");
+            let words = ["wordcount", "--file", &share, "--faults", faults];
+            let said = run(suite, 2, 1, &words, &["/text"])?;
+            same(&said, &on_host(suite, "wordcount", &[&text])?)
+        }));
+    }
+    // As long as the silence is not too long, nobody is given up, and the program goes on.
+    cases.push(Case::new("system/mandelbrot/partition", |suite| {
+        let args = ["--size", "700"];
+        let words = ["mandelbrot", "--faults", "partition=0|1@1500ms..5s"];
+        let said = run(suite, 2, 1, &words, &args)?;
+        same(&said, &on_host(suite, "mandelbrot", &args)?)
+    }));
     cases.push(Case::alone("system/cluster-tour/1", one_node));
     cases.push(Case::alone("system/cluster-tour/3x1", counted));
-    for (name, faults) in [
-        ("loss", "loss=1%,delay=20ms±20ms"),
-        ("reset", "reset=3%"),
-        ("partition", "partition=0|1@1s..6s"),
-    ] {
-        let name = format!("system/wordcount/{name}");
-        cases.push(Case::new(name, move |suite| bad_network(suite, faults)));
-    }
     cases.push(Case::alone("system/stress/2x1", stress));
     cases.push(Case::alone("system/status", status));
     for (name, lost, args, status, report) in LOSSES {
@@ -106,16 +115,6 @@ pub fn same(said: &str, expected: &[u8]) -> Verdict {
             String::from_utf8_lossy(expected)
         ))?,
     }
-}
-
-/// Whatever the network loses or breaks off is made up for, as long as it is not silent for too
-/// long: nobody is given up, and the program does what it does without that.
-fn bad_network(suite: &Suite, faults: &str) -> Verdict {
-    let text = suite.set.root.join("LICENSE-APACHE").display().to_string();
-    let share = format!("{text}:/text");
-    let words = ["wordcount", "--file", &share, "-v", "--faults", faults];
-    let said = run(suite, 2, 1, &words, &["/text"])?;
-    same(&said, &on_host(suite, "wordcount", &[&text])?)
 }
 
 fn tour(suite: &Suite, nodes: u16, cpus: u32) -> Verdict {
