@@ -124,6 +124,13 @@ pub fn free(address: usize, layout: Layout) {
     }
 }
 
+/// Memory that could not be given back yet. The protocol thread.
+pub(super) fn put_back(mut left: Vec<(usize, Layout)>) {
+    if !left.is_empty() {
+        FREED.lock().append(&mut left);
+    }
+}
+
 /// Memory that was given back since this was last called. The protocol thread.
 pub(super) fn take_freed() -> Vec<(usize, Layout)> {
     core::mem::take(&mut *FREED.lock())

@@ -6,19 +6,23 @@
 //! Nothing here waits.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use darner_abi::Direction;
-use darner_cluster::{FirstSlot, MembershipNotice, View};
+use darner_cluster::{FirstSlot, Incarnation, MembershipNotice, View};
 use darner_coherence::{
     Action, AgentLimits, Config, Dirt, Event, Failure, HomeLimits, Message, Node, NodeId, Packet,
     PageIndex, Rights, Token,
 };
+use darner_link::{ClusterKey, Identity, Refusal};
 use darner_lwkt::message::ReplyTo;
 use darner_lwkt::port::Received;
-use darner_netstack::Stack;
-use darner_wire::Said;
+use darner_netstack::socket::Farewell;
+use darner_netstack::{Request as StackRequest, Stack};
+use darner_wire::{Header, Said};
 
 use super::config::ClusterConfig;
 use super::frames::{Frames, NoFrame};
@@ -43,6 +47,11 @@ const RUN: u8 = 16;
 const MOVED: usize = 4096;
 /// Entries of the directory.
 const RECORDS: usize = 1 << 16;
+
+/// How long the end of the program may wait for the other nodes to be told, in ns.
+const FAREWELL: u64 = 1_000_000_000;
+/// How long a card may take to send what it was given, in ns.
+const LAST_FRAMES: u64 = 10_000_000;
 
 type Answer = ReplyTo<Kernel, Reply>;
 
@@ -77,6 +86,22 @@ pub struct Engine {
     stepped: u64,
     /// Until when the cluster has to be formed ([`uptime_ns`]).
     give_up: u64,
+    /// Who waits for the others to be told that the program has ended, and until when.
+    leaving: Option<(Answer, u64)>,
+    /// The program has ended on the first node, and this one ends.
+    ending: Ending,
+}
+
+/// How far the end of a node is whose program has ended elsewhere.
+enum Ending {
+    /// It has not.
+    No,
+    /// It has. What has come for this node's links is to be confirmed yet.
+    Due,
+    /// That is under way, but does not hold up the end for longer than until then (monotonic ns).
+    Parting(Arc<Farewell<WaitPoint>>, u64),
+    /// It is confirmed. The card sends what it was given, until then.
+    Sending(u64),
 }
 
 /// See [`Engine::put_off`].
@@ -86,16 +111,20 @@ enum PutOff {
 }
 
 impl Engine {
-    pub(super) fn new(config: &'static ClusterConfig, requests: Requested) -> Self {
+    /// `identity` and `key`: what this node says of itself to the others, and what proves it.
+    pub(super) fn new(
+        config: &'static ClusterConfig,
+        key: ClusterKey,
+        identity: Identity,
+        requests: Requested,
+    ) -> Self {
         nodes::init();
-        let members = Members::new(config);
-        let cpus = arch::percpu::online() as u16;
         let now = uptime_ns();
         Self {
             config,
             requests,
-            links: Links::new(config, cpus, members.identity().incarnation),
-            members,
+            links: Links::new(config, key, identity),
+            members: Members::new(config, Incarnation(identity.incarnation)),
             node: None,
             is_serving: false,
             frames: Frames::default(),
@@ -111,6 +140,8 @@ impl Engine {
             last_call: 0,
             stepped: now,
             give_up: now + FORMATION,
+            leaving: None,
+            ending: Ending::No,
         }
     }
 
@@ -130,9 +161,15 @@ impl Engine {
             self.not_formed();
         }
         let progress = self.links.flush(stack, now);
+        let leave = self.leave_when_all_know(now);
+        let end = self.end_when_all_is_confirmed(stack, now);
         let timer = self.timers.next().filter(|_| self.is_ready());
         let timer = timer.map(|at| self.retirement.deadline(at, now));
-        let deadlines = link_deadline.into_iter().chain(timer);
+        let deadlines = link_deadline
+            .into_iter()
+            .chain(timer)
+            .chain(leave)
+            .chain(end);
         (progress, deadlines.chain(self.members.deadline()).min())
     }
 
@@ -162,15 +199,67 @@ impl Engine {
                 let _ = answer.reply(Reply::Done);
             }
         }
-        for (address, layout) in super::calls::take_freed() {
-            let address = address as u64;
-            let words = words([address, layout.size() as u64, layout.align() as u64]);
-            self.send(nodes::owner_of(address), Kind::Free, 0, words);
-        }
+        self.give_back();
         let over = self.retirement.time(now, HOLD);
         while let Some(page) = self.timers.take(over) {
             self.happens(now, Event::TimeOver { page }, None);
         }
+    }
+
+    /// Gives back what the program has freed and other nodes have allocated, as far as they take
+    /// it now.
+    fn give_back(&mut self) {
+        let mut left = Vec::new();
+        for (address, layout) in super::calls::take_freed() {
+            let owner = nodes::owner_of(address as u64);
+            if nodes::is_gone(owner) {
+                continue;
+            }
+            if !self.links.has_room(owner, Kind::Free) {
+                left.push((address, layout));
+                continue;
+            }
+            let words = [address, layout.size(), layout.align()].map(|word| word as u64);
+            self.send(owner, Kind::Free, 0, record::words(words));
+        }
+        super::calls::put_back(left);
+    }
+
+    /// Lets the program end once the other nodes have heard of it, or cannot be told. When to look
+    /// again at the latest.
+    fn leave_when_all_know(&mut self, now: u64) -> Option<u64> {
+        let is_known = self.links.is_parted();
+        let leaving = self.leaving.take_if(|(_, until)| is_known || now >= *until);
+        if let Some((answer, _)) = leaving {
+            let _ = answer.reply(Reply::Done);
+        }
+        self.leaving.as_ref().map(|&(_, until)| until)
+    }
+
+    /// Ends this node once the program has ended. Its connections end first: the first node waits for
+    /// that, as for those of any other. When to look again at the latest.
+    fn end_when_all_is_confirmed(&mut self, stack: &mut Stack<WaitPoint>, now: u64) -> Option<u64> {
+        if matches!(self.ending, Ending::Due) {
+            self.links.stop();
+            let farewell = Arc::new(Farewell::new());
+            let _ = stack.request(StackRequest::Finish(farewell.clone()), now);
+            self.ending = Ending::Parting(farewell, now + FAREWELL);
+        }
+        let until = match &self.ending {
+            Ending::No | Ending::Due => return None,
+            // What was given to the card last is lost when the machine is switched off at once.
+            Ending::Parting(farewell, until) if farewell.is_over() => {
+                let until = (*until).min(now + LAST_FRAMES);
+                self.ending = Ending::Sending(until);
+                until
+            }
+            Ending::Parting(_, until) | Ending::Sending(until) => *until,
+        };
+        if now >= until {
+            panic::claim_last_words();
+            panic::end(0);
+        }
+        Some((now + LAST_FRAMES).min(until))
     }
 
     /// Takes all that has come by the links.
@@ -189,16 +278,22 @@ impl Engine {
             }
         }
         let mut packet = core::mem::take(&mut self.packet);
-        while let Some((from, came)) = self.links.next(&mut packet) {
+        while let Some((from, came)) = self.links.next(&mut packet, now) {
             match came {
                 Came::Packet => self.packet(from, &packet, now),
                 Came::Record(record) => self.record(from, record),
-                // It closes its links when the program has ended, which was said there.
-                Came::Gone if from == FIRST => {
-                    panic::claim_last_words();
-                    panic::end(0);
+                // The program has ended, which was said there.
+                Came::Gone if from == FIRST => self.ending = Ending::Due,
+                // Others end as this one does.
+                Came::Gone if !matches!(self.ending, Ending::No) => {}
+                Came::Gone => self.cut(from, "has ended"),
+                Came::Overrun => self.cut(from, "does not take what is sent to it"),
+                Came::Refused(refusal) if self.node.is_none() => refused(from, &refusal),
+                Came::Refused(refusal) => {
+                    let why =
+                        alloc::format!("and this one do not know each other any more: {refusal}");
+                    self.cut(from, &why);
                 }
-                Came::Gone => self.cut(from, "has closed its links"),
                 Came::Garbage => self.cut(from, "sends what makes no sense"),
             }
         }
@@ -335,9 +430,14 @@ impl Engine {
         let is_there = |&node: &u16| view.is_some_and(|view| view.slot(NodeId(node)).is_some());
         let missing = (0..self.config.founders).filter(|node| !is_there(node));
         let missing: Vec<u16> = missing.collect();
+        let mut refusals = missing
+            .iter()
+            .filter_map(|&node| self.links.refusal(NodeId(node)));
+        let why = refusals.next();
+        let why = why.map_or(String::new(), |refusal| alloc::format!("; {refusal}"));
         panic::refuse(format_args!(
             "found no link to nodes {missing:?} of the cluster for 90 s; start all nodes, with the same addresses \
-             (cluster.address=IP) and the same program"
+             (cluster.address=IP), the same key (cluster.key=HEX) and the same program{why}"
         ))
     }
 
@@ -415,6 +515,10 @@ impl Engine {
                 self.send(of, Kind::Statistics, self.last_call, words([first]));
             }
             Request::Ready => self.waiting_ready.push(reply_to),
+            Request::Leave => {
+                self.links.leave();
+                self.leaving = Some((reply_to, now + FAREWELL));
+            }
         }
     }
 
@@ -567,9 +671,8 @@ impl Engine {
 
     fn act(&mut self, action: Action, came: Option<&Payload<'_>>) {
         match action {
-            Action::Send { to, packet } | Action::Hint { to, packet } => {
-                self.send_packet(to, packet);
-            }
+            Action::Send { to, packet } => self.send_packet(to, packet),
+            Action::Hint { to, packet } => self.send_hint(to, packet),
             Action::Store { page } => {
                 let stored = match came.and_then(|came| came.page(page)) {
                     Some(bytes) => self.frames.store(page, bytes),
@@ -620,22 +723,34 @@ impl Engine {
     }
 
     fn send_packet(&mut self, to: NodeId, packet: Packet) {
-        let header = match darner_wire::encode(&packet) {
-            Ok(header) => header,
-            Err(refusal) => {
-                log::error!("cannot say {packet:?}: {refusal}");
-                return;
-            }
+        let Some(header) = encode(&packet) else {
+            return;
         };
         self.statistics
             .packet(Direction::Sent, &packet.message, header.bytes().len());
-        self.links.send(to, header.framed());
-        for page in packet.message.carried() {
-            match self.frames.bytes(page) {
-                Some(bytes) => self.links.send_more(to, bytes),
-                // Never written, so all zeros.
-                None => self.links.send_more(to, &[0; PAGE as usize]),
-            }
+        // Never written, so all zeros.
+        const ZEROS: &[u8; PAGE as usize] = &[0; PAGE as usize];
+        let carried = packet.message.carried();
+        let pages = carried.map(|page| &self.frames.bytes(page).unwrap_or(ZEROS)[..]);
+        let pieces: Vec<&[u8]> = [header.bytes()].into_iter().chain(pages).collect();
+        self.links.send(to, pieces.into_iter());
+    }
+
+    fn send_hint(&mut self, to: NodeId, packet: Packet) {
+        if let Some(header) = encode(&packet) {
+            self.statistics
+                .packet(Direction::Sent, &packet.message, header.bytes().len());
+            self.links.send_hint(to, [header.bytes()].into_iter());
+        }
+    }
+}
+
+fn encode(packet: &Packet) -> Option<Header> {
+    match darner_wire::encode(packet) {
+        Ok(header) => Some(header),
+        Err(refusal) => {
+            log::error!("cannot say {packet:?}: {refusal}");
+            None
         }
     }
 }
@@ -666,6 +781,14 @@ fn slice_start(node: NodeId) -> PageIndex {
 /// Whether this node is the home of a page, as its slice says.
 fn is_own(page: PageIndex) -> bool {
     nodes::home_of(page.0 * PAGE).0 == super::me()
+}
+
+/// Ends this node: it cannot be one of those.
+fn refused(node: NodeId, refusal: &Refusal) -> ! {
+    panic::refuse(format_args!(
+        "this node and node {} cannot be of one cluster: {refusal}",
+        node.0
+    ))
 }
 
 fn no_memory() -> ! {

@@ -17,6 +17,7 @@ pub mod config;
 mod engine;
 mod frames;
 mod futex;
+mod identity;
 mod links;
 pub mod lost;
 mod members;
@@ -116,6 +117,8 @@ pub enum Request {
     },
     /// Wants to know when the node is one of the cluster, and serves.
     Ready,
+    /// The program has ended: the other nodes are to be told.
+    Leave,
 }
 
 /// What the engine answers.
@@ -177,14 +180,27 @@ pub fn is_guest() -> bool {
     is_active() && me() != FIRST.0
 }
 
-/// Makes the engine, for the protocol thread to run. Boot, before the network is started.
-/// `None`: this node is in no cluster.
-pub fn engine(variables: impl Iterator<Item = (u64, u64)>) -> Option<Engine> {
+/// Makes the engine, for the protocol thread to run. Boot, before the network is started and the
+/// program has written anything. `image` makes a hash of the image. `None`: this node is in no
+/// cluster.
+pub fn engine(
+    variables: impl Iterator<Item = (u64, u64)>,
+    image: impl FnOnce() -> [u8; 32],
+) -> Option<Engine> {
     let config = config()?;
+    let (key, identity) = identity::of_this_node(config, image());
     VARIABLES.call_once(|| variables.collect());
     let (port, requests) = thread_port(Bounds::new(REQUESTS).kept(UNDER_WAY));
     PORT.call_once(|| port);
-    Some(Engine::new(config, requests))
+    Some(Engine::new(config, key, identity, requests))
+}
+
+/// The program has ended: tells the other nodes, and waits until that is under way. Thread
+/// context, no lock held.
+pub fn leave() {
+    if is_active() {
+        call(Request::Leave);
+    }
 }
 
 /// Starts what serves other nodes. Boot, once the scheduler is there.

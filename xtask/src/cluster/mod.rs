@@ -30,7 +30,7 @@ use crate::app::App;
 use crate::build_set::{BuildSet, Program};
 use crate::error::{Context, Error, Result};
 use crate::run::Explanation;
-use crate::vm::network::{Addressing, Backend, Mac, Membership, Network, Nic, check_free};
+use crate::vm::network::{Addressing, Backend, Key, Mac, Membership, Network, Nic, check_free};
 use crate::vm::{self, Config, End, Guest, Input, Outcome, Output, Stop, Streams};
 use crate::workspace;
 
@@ -49,6 +49,7 @@ pub fn run(parser: lexopt::Parser) -> Result<u8> {
         .map(|node| options.common.network.clone().finish(node))
         .collect::<Result<Vec<_>>>()?;
     check_free(networks.iter().flat_map(Network::forwards))?;
+    let key = options.key.clone().map_or_else(Key::random, Ok)?;
     let logs = LogFolder::make(options.log_dir.as_deref())?;
     let capture = capture(&options)?;
 
@@ -65,6 +66,7 @@ pub fn run(parser: lexopt::Parser) -> Result<u8> {
         set: &set,
         program: &program,
         initrd: &initrd,
+        key,
         stop: Stop::default(),
     };
     let (status, counted) = cluster.run(networks, &switch, logs.path())?;
@@ -143,6 +145,7 @@ struct Cluster<'a> {
     set: &'a BuildSet,
     program: &'a Program,
     initrd: &'a Path,
+    key: Key,
     stop: Stop,
 }
 
@@ -228,6 +231,7 @@ impl Cluster<'_> {
         network.hostname = Some(format!("n{node}"));
         network.membership = self.options.is_one_system().then(|| Membership {
             node,
+            key: self.key.clone(),
             addresses: (0..self.options.nodes)
                 .map(|node| self.options.subnet.of_node(node).address.into())
                 .collect(),

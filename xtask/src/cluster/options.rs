@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use darner_switch::Plan;
@@ -14,7 +14,7 @@ use crate::accel::Accelerator;
 use crate::error::{Context, Error, Result};
 use crate::run::network_options::{NetworkOptions, mtu};
 use crate::run::options::{Options as Common, number};
-use crate::vm::network::Addressing;
+use crate::vm::network::{Addressing, Key};
 
 /// How many nodes there may be.
 const MAX_NODES: u16 = 64;
@@ -53,6 +53,8 @@ pub struct Options {
     pub policy: Policy,
     /// What the nodes are to each other.
     pub kinship: Kinship,
+    /// What proves to nodes of one system that they are; a new one when `None`.
+    pub key: Option<Key>,
     /// How long a node that says nothing is waited for, in seconds.
     pub silence: u16,
     /// How much later than the others the last node is started.
@@ -90,6 +92,7 @@ struct Raw {
     log_dir: Option<PathBuf>,
     policy: Policy,
     kinship: Kinship,
+    key: Option<Key>,
     silence: Option<u16>,
     join_after: Option<u16>,
     /// Whether a `--net` has come, after which options are about its card.
@@ -116,6 +119,7 @@ impl Options {
             log_dir: None,
             policy: Policy::EndAll,
             kinship: Kinship::OneSystem,
+            key: None,
             silence: None,
             join_after: None,
             is_past_switch: false,
@@ -138,6 +142,7 @@ impl Raw {
             "--pcap" => self.pcap = Some(value()?.into()),
             "--stats-json" => self.stats_json = Some(value()?.into()),
             "--log-dir" => self.log_dir = Some(value()?.into()),
+            "--key" => self.key = Some(Key::read(Path::new(&value()?))?),
             "--separate" => self.kinship = Kinship::Separate,
             "--silence" => self.silence = Some(number(option, &value()?)?),
             "--join-after" => self.join_after = Some(number(option, &value()?)?),
@@ -177,6 +182,11 @@ impl Raw {
         if self.kinship == Kinship::OneSystem && matches!(self.policy, Policy::KeepGoing) {
             return Err(Error::usage(
                 "found --keep-going: one system ends as a whole, so it goes with --separate only",
+            ));
+        }
+        if self.kinship == Kinship::Separate && self.key.is_some() {
+            return Err(Error::usage(
+                "found --key with --separate: only nodes of one system are linked by the kernel",
             ));
         }
         let is_one_system = self.kinship == Kinship::OneSystem;
@@ -224,6 +234,7 @@ impl Raw {
             log_dir: self.log_dir,
             policy: self.policy,
             kinship: self.kinship,
+            key: self.key,
             silence,
             join_after: self
                 .join_after
