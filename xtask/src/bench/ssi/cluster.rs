@@ -11,7 +11,7 @@ use crate::command::shown;
 use crate::error::{Context, Error, Result};
 
 /// How long a run may take, in seconds.
-const PATIENCE: &str = "180";
+const PATIENCE: &str = "600";
 
 /// Starts clusters.
 pub struct Clusters<'a> {

@@ -35,7 +35,7 @@ pub fn steals(clusters: &Clusters<'_>) -> Result<Vec<Figure>> {
 
 /// What two kernels need for a page that one of them caches, beyond the page.
 pub fn cached(clusters: &Clusters<'_>) -> Result<Vec<Figure>> {
-    let said = clusters.run(2, &["--mem", "512"], &["ssi", "cached", "16384"])?;
+    let said = clusters.run(2, &["--mem", "512"], &["ssi", "cached", "4096"])?;
     let pages = said.number("pages")?;
     let each = |bytes: f64| (bytes / pages).round();
     Ok(vec![
