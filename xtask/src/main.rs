@@ -151,9 +151,9 @@ cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program on N VMs t
                         corrupt=1%,rate=100Mbit,queue=256KiB (n2.loss=1% for one node),
                         partition=0,1|2@10s..20s, down=2@5s..; or a file FILE.toml with the same
     --seed S            which frames these hit (1)
-    --stats-json FILE   write what the nodes counted of their memory (--stats shows it as a table)
     --key FILE          64 hexadecimal digits that the nodes prove to each other that they have
                         (a new key for each run)
+    --stats-json FILE   write what the nodes counted of their memory (--stats shows it as a table)
     --log-dir DIR       where n0.log, n1.log, ... go (kept only when a node fails)
     --join-after S      start the last node S seconds later: its CPUs are added then
     --silence S         how many seconds a node that says nothing is waited for (2; 20 when emulated)

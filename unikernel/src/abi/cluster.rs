@@ -21,7 +21,7 @@ pub extern "C" fn sys_darner_here() -> u32 {
     cluster::me().into()
 }
 
-/// CPUs of a node; 0 if it is not there.
+/// CPUs of a node; 0 if there is no such node, or it has not come yet, or is gone.
 pub extern "C" fn sys_darner_cpus(node: u32) -> u32 {
     match u16::try_from(node) {
         Ok(node) if cluster::is_active() => nodes::cpus_of(NodeId(node)).into(),

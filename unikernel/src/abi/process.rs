@@ -157,7 +157,6 @@ pub extern "C" fn sys_exit(status: i32) -> ! {
 /// Ends the program because it cannot go on; std's panics end here.
 pub extern "C" fn sys_abort() -> ! {
     cluster::statistics::report();
-    cluster::announce_end(panic::PANIC_STATUS);
     panic::program_abort()
 }
 

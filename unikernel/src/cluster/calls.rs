@@ -43,7 +43,7 @@ pub fn spawn(
     let to = match sched::current().kept.placement.get() {
         Placement::Anywhere => next_place(),
         Placement::Near => NodeId(me()),
-        Placement::On(node) if nodes::cpus_of(node) == 0 => return Err(SpawnError::NoMemory),
+        Placement::On(node) if nodes::cpus_of(node) == 0 => return Err(SpawnError::NoNode),
         Placement::On(node) => node,
     };
     if to.0 == me() {

@@ -441,6 +441,12 @@ impl Engine {
         ))
     }
 
+    /// What the program may do with a page at this moment.
+    fn mapped(&self, page: PageIndex) -> Rights {
+        let node = self.node.as_ref();
+        node.map_or(Rights::None, |node| node.agent().mapped(page))
+    }
+
     fn request(&mut self, request: Request, reply_to: Answer, now: u64) {
         match request {
             Request::Fault {
@@ -481,6 +487,9 @@ impl Engine {
                 };
                 self.happens(now, event, None);
             }
+            Request::Call { to, .. } if nodes::is_gone(to) => {
+                let _ = reply_to.reply(Reply::Gone);
+            }
             Request::Prefetch {
                 first,
                 pages,
@@ -493,9 +502,6 @@ impl Engine {
                 };
                 self.happens(now, event, None);
             }
-            Request::Call { to, .. } if nodes::is_gone(to) => {
-                let _ = reply_to.reply(Reply::Gone);
-            }
             Request::Call { to, kind, words } => {
                 self.last_call += 1;
                 self.calls.insert(self.last_call, (to, reply_to));
@@ -503,29 +509,23 @@ impl Engine {
             }
             Request::Tell { to, kind, words } => self.send(to, kind, 0, words),
             Request::Answer { to, call, words } => self.send(to, Kind::Answer, call, words),
-            Request::Statistics { of, .. } if nodes::is_gone(of) => {
-                let _ = reply_to.reply(Reply::Gone);
+            Request::Ready => self.waiting_ready.push(reply_to),
+            Request::Leave => {
+                self.links.leave();
+                self.leaving = Some((reply_to, now + FAREWELL));
             }
             Request::Statistics { of, first } if of == self.config.me => {
                 let _ = reply_to.reply(Reply::Words(self.counted(first)));
+            }
+            Request::Statistics { of, .. } if nodes::is_gone(of) => {
+                let _ = reply_to.reply(Reply::Gone);
             }
             Request::Statistics { of, first } => {
                 self.last_call += 1;
                 self.calls.insert(self.last_call, (of, reply_to));
                 self.send(of, Kind::Statistics, self.last_call, words([first]));
             }
-            Request::Ready => self.waiting_ready.push(reply_to),
-            Request::Leave => {
-                self.links.leave();
-                self.leaving = Some((reply_to, now + FAREWELL));
-            }
         }
-    }
-
-    /// What the program may do with a page.
-    fn mapped(&self, page: PageIndex) -> Rights {
-        let node = self.node.as_ref();
-        node.map_or(Rights::None, |node| node.agent().mapped(page))
     }
 
     /// The numbers at `first` and behind it; what is of a moment is of that when the first was asked for.
@@ -726,20 +726,22 @@ impl Engine {
         let Some(header) = encode(&packet) else {
             return;
         };
-        self.statistics
-            .packet(Direction::Sent, &packet.message, header.bytes().len());
         // Never written, so all zeros.
         const ZEROS: &[u8; PAGE as usize] = &[0; PAGE as usize];
         let carried = packet.message.carried();
         let pages = carried.map(|page| &self.frames.bytes(page).unwrap_or(ZEROS)[..]);
         let pieces: Vec<&[u8]> = [header.bytes()].into_iter().chain(pages).collect();
+        let bytes = header.bytes().len();
+        self.statistics
+            .packet(Direction::Sent, &packet.message, bytes);
         self.links.send(to, pieces.into_iter());
     }
 
     fn send_hint(&mut self, to: NodeId, packet: Packet) {
         if let Some(header) = encode(&packet) {
+            let bytes = header.bytes().len();
             self.statistics
-                .packet(Direction::Sent, &packet.message, header.bytes().len());
+                .packet(Direction::Sent, &packet.message, bytes);
             self.links.send_hint(to, [header.bytes()].into_iter());
         }
     }
@@ -780,7 +782,7 @@ fn slice_start(node: NodeId) -> PageIndex {
 
 /// Whether this node is the home of a page, as its slice says.
 fn is_own(page: PageIndex) -> bool {
-    nodes::home_of(page.0 * PAGE).0 == super::me()
+    nodes::owner_of(page.0 * PAGE).0 == super::me()
 }
 
 /// Ends this node: it cannot be one of those.

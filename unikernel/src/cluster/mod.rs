@@ -108,6 +108,10 @@ pub enum Request {
         /// The result.
         words: Words,
     },
+    /// Wants to know when the node is one of the cluster, and serves.
+    Ready,
+    /// The program has ended: the other nodes are to be told.
+    Leave,
     /// Wants to know what a node has counted.
     Statistics {
         /// Which.
@@ -115,10 +119,6 @@ pub enum Request {
         /// The place of the first of eight numbers.
         first: u64,
     },
-    /// Wants to know when the node is one of the cluster, and serves.
-    Ready,
-    /// The program has ended: the other nodes are to be told.
-    Leave,
 }
 
 /// What the engine answers.

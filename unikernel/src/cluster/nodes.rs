@@ -38,7 +38,7 @@ pub fn cpus() -> impl Iterator<Item = (NodeId, usize)> {
     (0..).map(NodeId).zip(cpus)
 }
 
-/// CPUs of a node that the program's threads may run on; 0 if it is no member.
+/// CPUs of a node; 0 while it is not there.
 pub fn cpus_of(node: NodeId) -> u16 {
     CPUS.get(usize::from(node.0))
         .map_or(0, |cpus| cpus.load(Ordering::Relaxed))

@@ -26,6 +26,8 @@ pub type ThreadRef = Arc<darner_lwkt::Thread<Kernel>>;
 pub enum SpawnError {
     /// No memory for its stacks or its thread-local storage.
     NoMemory,
+    /// The node that it was to come up on is not there.
+    NoNode,
 }
 
 /// The kernel's part of a thread.

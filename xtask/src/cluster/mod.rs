@@ -280,6 +280,7 @@ impl Cluster<'_> {
                     // The program has ended, and with it all of the system.
                     self.stop.ask();
                 } else if self.stop.is_asked() {
+                    self.tell_death(node, &outcome, logs)?;
                     continue;
                 } else {
                     is_lost = outcome.as_ref().is_ok_and(is_lost_node);
@@ -313,6 +314,20 @@ impl Cluster<'_> {
             Some(error) => Err(error),
             None => Ok(first_failure.map_or(0, |(_, status)| status)),
         }
+    }
+
+    /// Says what a node has died of, if it has: the program has ended because of that.
+    fn tell_death(&self, node: u16, outcome: &Result<Outcome>, logs: &[Log]) -> Result<()> {
+        if let Ok(outcome) = outcome
+            && outcome.report.death.is_some()
+        {
+            let mut outcome = outcome.clone();
+            if matches!(outcome.end, End::Stopped) {
+                outcome.end = End::Exited(0);
+            }
+            self.explained(node, &outcome, None, logs)?;
+        }
+        Ok(())
     }
 
     /// Says how a node has ended; gives its status.

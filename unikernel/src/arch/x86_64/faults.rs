@@ -95,7 +95,6 @@ pub extern "C" fn wait_for_page(address: u64, frame: &mut TrapFrame) {
         Ok(()) => {}
         Err(NoAccess::Lost) => cluster::lost::report(address),
         Err(NoAccess::Wild) => {
-            cluster::announce_end(EXIT_STATUS);
             interrupts::disable();
             // SAFETY: the register only says where the last page fault was. Others have come since
             // this one, and the report is about this one.
