@@ -1,14 +1,12 @@
 //! Every order of everything, within bounds.
 
-mod common;
-
-use common::Shootdown;
-use common::model::Cluster;
+use crate::common::Shootdown;
+use crate::common::model::Cluster;
 use darner_checking::explore;
 
 /// With rights that are not gone at once when they are taken.
 fn slowly(cluster: Cluster) -> Cluster {
-    let plan = common::build::Plan {
+    let plan = crate::common::build::Plan {
         shootdown: Shootdown::Later,
         ..cluster.plan
     };
