@@ -31,7 +31,7 @@ each! {
 }
 
 fn cases() -> u32 {
-    darner_checking::cases("COHERENCE_CASES", 8_000)
+    darner_checking::cases("COHERENCE_CASES", 4_000)
 }
 
 proptest! {
