@@ -151,9 +151,15 @@ cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program on N VMs t
                         corrupt=1%,rate=100Mbit,queue=256KiB (n2.loss=1% for one node),
                         partition=0,1|2@10s..20s, down=2@5s..; or a file FILE.toml with the same
     --seed S            which frames these hit (1)
+    --key FILE          64 hexadecimal digits that the nodes prove to each other that they have
+                        (a new key for each run)
+    --stats-json FILE   write what the nodes counted of their memory (--stats shows it as a table)
     --log-dir DIR       where n0.log, n1.log, ... go (kept only when a node fails)
-    --keep-going        when a node fails, let the others run on
-    The status is 0, or that of the node that failed first.
+    --join-after S      start the last node S seconds later: its CPUs are added then
+    --silence S         how many seconds a node that says nothing is waited for (2; 20 when emulated)
+    --separate          as many programs instead, which can talk to each other
+    --keep-going        with --separate: when a node fails, let the others run on
+    The status is the program's; with --separate 0, or that of the node that failed first.
 cargo xtask test [FILTER...] [--list]     run the tests whose names contain a filter (all)
 cargo xtask bench [GROUP] [--json]        measure a group of figures (none: list the groups)
 cargo xtask sim [OPTIONS]                 clusters in virtual time, checked after every step
