@@ -1,14 +1,12 @@
 //! Every order of everything, within bounds.
 
-mod common;
-
-use common::Shootdown;
-use common::model::Cluster;
+use crate::common::Shootdown;
+use crate::common::model::Cluster;
 use darner_checking::explore;
 
 /// With rights that are not gone at once when they are taken.
 fn slowly(cluster: Cluster) -> Cluster {
-    let plan = common::build::Plan {
+    let plan = crate::common::build::Plan {
         shootdown: Shootdown::Later,
         ..cluster.plan
     };
@@ -57,6 +55,9 @@ fn everything_in_every_order_deep() {
         "two pages, 2 operations and 2 evictions or moves",
         Cluster::everything(2, 2),
     ) + explore(
+        "two pages, 3 operations and 1 eviction or move",
+        Cluster::everything(3, 1),
+    ) + explore(
         "two pages, 2 operations and 1 eviction or move, slowly",
         slowly(Cluster::everything(2, 1)),
     ) + explore(
@@ -70,5 +71,5 @@ fn everything_in_every_order_deep() {
         Cluster::adapting(3, 3),
     );
     println!("all: {states} unique states");
-    assert!(states >= 5_000_000, "{states} states");
+    assert!(states >= 10_000_000, "{states} states");
 }

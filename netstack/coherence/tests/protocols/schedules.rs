@@ -1,9 +1,7 @@
 //! Any schedule: reads return the last write, one writes or many read, the directory knows of
 //! all copies, and everything that is begun ends.
 
-mod common;
-
-use common::schedule::{cases, config, crowd, explain, play, replicas, scenario};
+use crate::common::schedule::{cases, config, crowd, explain, play, replicas, scenario};
 use proptest::prelude::*;
 
 proptest! {

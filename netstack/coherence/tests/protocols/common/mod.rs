@@ -1,6 +1,5 @@
 //! A cluster in one process: nodes, links, page tables, frames of one number each, and threads
 //! that check what they read.
-#![allow(dead_code, reason = "each test uses a part of it")]
 
 pub mod adapting;
 pub mod build;

@@ -1,5 +1,4 @@
 //! Waiting places of a cluster in one process: nodes, links, words, and threads that wait for them.
-#![allow(dead_code, reason = "each test uses a part of it")]
 
 pub mod model;
 pub mod rows;
@@ -68,8 +67,6 @@ pub struct World {
     pub threads: Vec<Thread>,
     /// Cluster memory.
     pub words: BTreeMap<Place, u64>,
-    /// Messages since they are counted.
-    pub sent: Option<u32>,
     pub wrong: Option<String>,
 }
 
@@ -114,7 +111,6 @@ impl World {
             around: Surroundings::new(nodes, view),
             threads: Vec::new(),
             words: BTreeMap::new(),
-            sent: None,
             wrong: None,
         }
     }
@@ -148,12 +144,7 @@ impl World {
 
     fn act(&mut self, node: NodeId, action: Action) {
         match action {
-            Action::Send { to, packet } => {
-                if let Some(sent) = &mut self.sent {
-                    *sent += 1;
-                }
-                self.around.post(node, to, packet);
-            }
+            Action::Send { to, packet } => self.around.post(node, to, packet),
             Action::Recheck { token } => match self.waiting(token) {
                 Some(thread) => thread.at = At::Rechecks,
                 None => self.complain(format!("{token:?} is to look again, and does not wait")),

@@ -1,12 +1,11 @@
 //! Range locks: what they cost, that they exclude, that they are fair, and that they end.
 
-mod locking;
-mod surroundings;
-
+use crate::locking::model::Cluster;
+use crate::locking::schedule::{
+    explain, play, scenario, scenario_short_of_records, scenario_with_deaths,
+};
+use crate::locking::{fairness, rows};
 use darner_checking::explore;
-use locking::model::Cluster;
-use locking::schedule::{explain, play, scenario, scenario_short_of_records, scenario_with_deaths};
-use locking::{fairness, rows};
 use proptest::prelude::*;
 
 macro_rules! each {
@@ -33,6 +32,8 @@ each! {
         trying_does_not_wait,
         disjoint_locks_do_not_wait,
         a_node_joins,
+        a_node_that_stops_acts_on_nothing,
+        the_expelled_hold_nothing,
         race_of_what_comes_along,
         race_of_a_part_that_is_recalled;
     fairness:
@@ -44,7 +45,7 @@ each! {
 }
 
 fn cases() -> u32 {
-    darner_checking::cases("COHERENCE_CASES", 8_000)
+    darner_checking::cases("COHERENCE_CASES", 4_000)
 }
 
 proptest! {

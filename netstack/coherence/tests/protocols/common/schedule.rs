@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 /// How many schedules to try.
 pub fn cases() -> u32 {
-    darner_checking::cases("COHERENCE_CASES", 20_000)
+    darner_checking::cases("COHERENCE_CASES", 10_000)
 }
 
 /// So many schedules of a kind.

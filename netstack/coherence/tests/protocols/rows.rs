@@ -1,8 +1,6 @@
 //! Exactly how many messages, hops and copies of pages each operation takes.
 
-mod common;
-
-use common::rows;
+use crate::common::rows;
 
 #[test]
 fn row_01_read_miss_clean_at_home() {
@@ -92,4 +90,9 @@ fn race_a_moved_page_is_lost_with_the_node_that_gave_it_away() {
 #[test]
 fn race_a_write_back_is_lost_with_the_home_that_it_went_by_way_of() {
     rows::race_a_write_back_is_lost_with_the_home_that_it_went_by_way_of();
+}
+
+#[test]
+fn race_an_old_write_back_comes_after_a_new_one() {
+    rows::race_an_old_write_back_comes_after_a_new_one();
 }

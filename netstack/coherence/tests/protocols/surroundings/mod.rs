@@ -1,6 +1,5 @@
 //! What is around the nodes of a cluster in one process: links, timers, deaths, and views that they have
 //! yet to be told of.
-#![allow(dead_code, reason = "each test uses a part of it")]
 
 use darner_coherence::{NodeId, Time, View, Violation};
 use std::collections::{BTreeMap, VecDeque};
@@ -16,12 +15,41 @@ pub enum Step {
     Tell(NodeId),
 }
 
+/// What was said since it is counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Counted {
+    pub messages: u32,
+    /// The longest chain of messages, each sent because of the one before.
+    pub hops: u32,
+    /// The longest chain that has reached each node.
+    depths: BTreeMap<NodeId, u32>,
+    on_their_way: BTreeMap<(NodeId, NodeId), VecDeque<u32>>,
+}
+
+impl Counted {
+    fn post(&mut self, from: NodeId, to: NodeId) {
+        let depth = 1 + self.depths.get(&from).copied().unwrap_or(0);
+        self.messages += 1;
+        self.hops = self.hops.max(depth);
+        let link = self.on_their_way.entry((from, to)).or_default();
+        link.push_back(depth);
+    }
+
+    fn take(&mut self, from: NodeId, to: NodeId) {
+        let depth = next(&mut self.on_their_way, (from, to)).unwrap_or(0);
+        let deepest = self.depths.entry(to).or_default();
+        *deepest = depth.max(*deepest);
+    }
+}
+
 /// Links on which packets are `P`, and what else nodes meet with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Surroundings<P> {
     pub links: BTreeMap<(NodeId, NodeId), VecDeque<P>>,
     pub now: Time,
     pub latest: View,
+    /// What is said while it is counted.
+    pub counted: Option<Counted>,
     dead: Vec<bool>,
     timers: BTreeMap<NodeId, Time>,
     untold: BTreeMap<NodeId, VecDeque<View>>,
@@ -34,6 +62,7 @@ impl<P> Surroundings<P> {
             links: BTreeMap::new(),
             now: Time(0),
             latest: view,
+            counted: None,
             dead: vec![false; nodes.into()],
             timers: BTreeMap::new(),
             untold: BTreeMap::new(),
@@ -50,6 +79,9 @@ impl<P> Surroundings<P> {
     }
 
     pub fn post(&mut self, from: NodeId, to: NodeId, packet: P) {
+        if let Some(counted) = &mut self.counted {
+            counted.post(from, to);
+        }
         if !self.is_dead(to) {
             self.links.entry((from, to)).or_default().push_back(packet);
         }
@@ -57,6 +89,9 @@ impl<P> Surroundings<P> {
 
     /// The next packet on a link.
     pub fn take(&mut self, from: NodeId, to: NodeId) -> Option<P> {
+        if let Some(counted) = &mut self.counted {
+            counted.take(from, to);
+        }
         next(&mut self.links, (from, to))
     }
 
@@ -126,4 +161,12 @@ fn next<K: Copy + Ord, V>(waiting: &mut BTreeMap<K, VecDeque<V>>, key: K) -> Opt
         waiting.remove(&key);
     }
     first
+}
+
+/// Says what a row costs, which must be this: messages and hops. What waits and locks say carries no pages.
+/// `xtask bench coherence` reads what is said.
+pub fn row(name: &str, counted: &Counted, expected: (u32, u32)) {
+    let &Counted { messages, hops, .. } = counted;
+    println!("\nrow {name} messages {messages} hops {hops} copies 0");
+    assert_eq!((messages, hops), expected, "row {name}");
 }

@@ -1,36 +1,41 @@
 //! Exactly how many messages waiting takes, and how it ends.
 
 use super::{At, Op, SIZES, World, word};
+use crate::surroundings::{Counted, row};
 use darner_coherence::parking::{Ending, Event, Limits, Reason};
 use darner_coherence::{NodeId, Time, Token};
 
 const HOME: u16 = 0;
 
-fn cost(world: &mut World, what: impl FnOnce(&mut World)) -> u32 {
-    world.sent = Some(0);
+fn counted(world: &mut World, what: impl FnOnce(&mut World)) -> Counted {
+    world.around.counted = Some(Counted::default());
     what(world);
     world.run();
-    world.sent.take().expect("it was counted")
+    world.around.counted.take().expect("it was counted")
+}
+
+fn cost(world: &mut World, what: impl FnOnce(&mut World)) -> u32 {
+    counted(world, what).messages
 }
 
 pub fn row_13_barrier() {
     for nodes in 2..40_u16 {
         let mut world = World::new(nodes, SIZES);
         let meet = vec![Op::Meet(word(HOME, 0), nodes.into()); 3];
-        for node in 0..nodes - 1 {
-            world.spawn(node, meet.clone());
-        }
-        world.run();
-        assert!(world.threads.iter().all(|thread| thread.at == At::Waits));
-        world.spawn(nodes - 1, meet);
-        let rest = cost(&mut world, |_| {});
-        let first = u32::from(nodes) - 2;
-        assert_eq!(
-            first + rest,
-            3 * 2 * (u32::from(nodes) - 1),
-            "{nodes} nodes"
-        );
-        assert!(world.threads.iter().all(|thread| thread.met == 3));
+        let first = counted(&mut world, |world| {
+            for node in 0..nodes {
+                world.spawn(node, meet[..1].to_vec());
+            }
+        });
+        let messages = 2 * (u32::from(nodes) - 1);
+        row(&format!("13_n{nodes}"), &first, (messages, 2));
+        let again = cost(&mut world, |world| {
+            for node in 0..nodes {
+                world.spawn(node, meet.clone());
+            }
+        });
+        assert_eq!(again, 3 * messages, "{nodes} nodes");
+        assert!(world.threads.iter().all(|thread| thread.at == At::Done));
     }
 }
 

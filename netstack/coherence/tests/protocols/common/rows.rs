@@ -246,6 +246,31 @@ pub fn race_upgrade_of_a_holder_that_gave_the_page_away() {
     assert_eq!(world.wrong, None);
 }
 
+/// A holder of bytes that the home does not have lets them go; before they arrive, another that shares them writes, and
+/// lets its own go: what comes last is older.
+pub fn race_an_old_write_back_comes_after_a_new_one() {
+    let mut world = cluster(3);
+    touch(&mut world, OWNER, Access::Write);
+    touch(&mut world, READER, Access::Read);
+    world.event(OWNER, Event::Evict { page: PAGE });
+    let writer = world.spawn(READER, vec![Op::Touch(vec![(PAGE, Access::Write)])]);
+    world.execute(writer);
+    for (from, to) in [
+        (READER, HOME),
+        (HOME, OWNER),
+        (HOME, READER),
+        (OWNER, READER),
+    ] {
+        world.deliver(from, to);
+    }
+    world.execute(writer);
+    assert!(world.all_done());
+    world.event(READER, Event::Evict { page: PAGE });
+    world.deliver(READER, HOME);
+    world.run();
+    touch(&mut world, HOME, Access::Read);
+}
+
 /// A page whose home has moved to node 1, with bytes other than zeros.
 fn moved(nodes: u16) -> World {
     let mut world = filled(nodes);
@@ -445,6 +470,10 @@ pub const ROWS: &[(&str, fn())] = &[
     (
         "race_upgrade_of_a_holder_that_gave_the_page_away",
         race_upgrade_of_a_holder_that_gave_the_page_away,
+    ),
+    (
+        "race_an_old_write_back_comes_after_a_new_one",
+        race_an_old_write_back_comes_after_a_new_one,
     ),
     (
         "race_a_moved_page_that_its_owner_has_dropped_outlives_another_node",

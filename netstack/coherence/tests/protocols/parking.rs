@@ -1,13 +1,10 @@
 //! Waiting places: what they cost, and that no wake-up is lost.
 
-mod surroundings;
-mod waiting;
-
+use crate::waiting::model::Cluster;
+use crate::waiting::rows;
+use crate::waiting::schedule::{explain, play, scenario};
 use darner_checking::explore;
 use proptest::prelude::*;
-use waiting::model::Cluster;
-use waiting::rows;
-use waiting::schedule::{explain, play, scenario};
 
 macro_rules! each {
     ($($name:ident),* $(,)?) => {
@@ -35,7 +32,7 @@ each! {
 }
 
 fn cases() -> u32 {
-    darner_checking::cases("COHERENCE_CASES", 8_000)
+    darner_checking::cases("COHERENCE_CASES", 4_000)
 }
 
 proptest! {

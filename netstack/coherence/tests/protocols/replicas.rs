@@ -1,10 +1,8 @@
 //! Pages of which all nodes have the same bytes to begin with.
 
-mod common;
-
-use common::build::{Plan, REPLICATED};
-use common::threads::{Op, Outcome, Variable};
-use common::{Counts, World};
+use crate::common::build::{Plan, REPLICATED};
+use crate::common::threads::{Op, Outcome, Variable};
+use crate::common::{Counts, World};
 use darner_coherence::{NodeId, PageIndex, Rights};
 
 const PAGE: PageIndex = PageIndex(1);

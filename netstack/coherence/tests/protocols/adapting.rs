@@ -1,12 +1,10 @@
 //! Nodes that go by how pages were used: any schedule is as right as of nodes that do not.
 
-mod common;
-
-use common::World;
-use common::adapting::{scenario_adapting, scenario_adapting_with_deaths};
-use common::build::Plan;
-use common::schedule::{cases, explain, play};
-use common::threads::{At, Op};
+use crate::common::World;
+use crate::common::adapting::{scenario_adapting, scenario_adapting_with_deaths};
+use crate::common::build::Plan;
+use crate::common::schedule::{cases, explain, play};
+use crate::common::threads::{At, Op};
 use darner_coherence::{Access, Adaptation, Event, NodeId, PageIndex, Rights};
 use proptest::prelude::*;
 

@@ -1,14 +1,12 @@
 //! Nodes that die, at any time: what the others read is what was written last, or they are told
 //! that it is lost; and everything that is begun ends.
 
-mod common;
-
-use common::World;
-use common::build::Plan;
-use common::schedule::{
+use crate::common::World;
+use crate::common::build::Plan;
+use crate::common::schedule::{
     cases, config, crowd_with_deaths, explain, play, replicas_with_deaths, scenario_with_deaths,
 };
-use common::threads::{Op, Outcome, Variable};
+use crate::common::threads::{Op, Outcome, Variable};
 use darner_coherence::{Event, NodeId, PageIndex, State};
 use proptest::prelude::*;
 

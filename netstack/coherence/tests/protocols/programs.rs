@@ -3,10 +3,8 @@
 //! Litmus tests see what they may see in a sequentially consistent memory; and all that they may
 //! see there does happen. Registers that all nodes use are linearizable, also when nodes die.
 
-mod common;
-
-use common::farm::{self, Deaths, Verdict};
-use common::litmus::{ALL, Litmus, Placement};
+use crate::common::farm::{self, Deaths, Verdict};
+use crate::common::litmus::{ALL, Litmus, Placement};
 use fastrand::Rng;
 use std::collections::BTreeMap;
 

@@ -89,9 +89,4 @@ impl Plan {
         world.replicate(PageIndex(0), self.replicated);
         world
     }
-
-    /// The first page of a node's slice.
-    pub fn first(&self, node: u16) -> PageIndex {
-        PageIndex(u64::from(node) * self.slice)
-    }
 }

@@ -1,29 +1,42 @@
 //! Exactly how many messages locks take.
 
 use super::{At, Op, SIZES, World, object, op, span};
-use darner_coherence::NodeId;
-use darner_coherence::locks::{Denial, Mode, Patience, Want, Wants};
+use crate::surroundings::{Counted, row};
+use darner_coherence::locks::{Denial, Event, Mode, Patience, Want, Wants};
 use darner_coherence::ranges::Span;
+use darner_coherence::{Epoch, NodeId, Token, View};
 
 const HOME: u16 = 0;
 const ONE: u16 = 1;
 const OTHER: u16 = 2;
 
-/// Messages, and recalls among them, of what happens until nothing is under way.
-fn cost(world: &mut World, what: impl FnOnce(&mut World)) -> (u32, u32) {
-    world.sent = Some((0, 0));
+/// What is said until nothing is under way.
+fn counted(world: &mut World, what: impl FnOnce(&mut World)) -> Counted {
+    world.around.counted = Some(Counted::default());
     what(world);
     world.settle();
     assert_eq!(world.wrong, None);
-    world.sent.take().expect("it was counted")
+    world.around.counted.take().expect("it was counted")
+}
+
+/// Messages, and recalls among them, of what happens until nothing is under way.
+fn cost(world: &mut World, what: impl FnOnce(&mut World)) -> (u32, u32) {
+    world.recalls = Some(0);
+    let messages = counted(world, what).messages;
+    (messages, world.recalls.take().expect("they were counted"))
 }
 
 /// Has a thread of a node lock, and says what it cost until it holds the lock.
-fn lock(world: &mut World, node: u16, ops: Op) -> (usize, u32) {
+fn lock_counted(world: &mut World, node: u16, ops: Op) -> (usize, Counted) {
     let thread = world.spawn(node, vec![ops]);
-    let (messages, _) = cost(world, |world| world.execute(thread));
+    let cost = counted(world, |world| world.execute(thread));
     assert_eq!(world.threads[thread].at, At::Holds);
-    (thread, messages)
+    (thread, cost)
+}
+
+fn lock(world: &mut World, node: u16, ops: Op) -> (usize, u32) {
+    let (thread, cost) = lock_counted(world, node, ops);
+    (thread, cost.messages)
 }
 
 fn unlock(world: &mut World, thread: usize) -> u32 {
@@ -37,13 +50,17 @@ fn lock_and_unlock(world: &mut World, node: u16, span: Span) -> u32 {
 
 pub fn row_14_lock_hand_off() {
     let range = span(HOME, 100, 200);
-    for (from, to, messages) in [(ONE, OTHER, 3), (HOME, ONE, 2), (ONE, HOME, 2)] {
+    for (name, from, to, messages) in [
+        ("14", ONE, OTHER, 3),
+        ("14_from_home", HOME, ONE, 2),
+        ("14_to_home", ONE, HOME, 2),
+    ] {
         let mut world = World::new(3, SIZES);
         // Another node has bytes of the object, so that leases are exact.
         lock_and_unlock(&mut world, OTHER, span(HOME, 0, 1));
         lock_and_unlock(&mut world, from, range);
-        let (thread, taken) = lock(&mut world, to, op(range, Mode::Exclusive));
-        assert_eq!(taken, messages, "from {from} to {to}");
+        let (thread, taken) = lock_counted(&mut world, to, op(range, Mode::Exclusive));
+        row(name, &taken, (messages, messages));
         assert_eq!(unlock(&mut world, thread), 0);
     }
 }
@@ -64,11 +81,25 @@ pub fn row_14_lock_hand_off_contended() {
 pub fn row_15_range_lock_uncontended() {
     let mut world = World::new(3, SIZES);
     let range = span(HOME, 100, 200);
-    assert_eq!(lock_and_unlock(&mut world, ONE, range), 2);
-    assert_eq!(lock_and_unlock(&mut world, ONE, range), 0, "leased");
+    let whole = |world: &mut World| {
+        counted(world, |world| {
+            lock_and_release(world, ONE, range);
+        })
+    };
+    row("15", &whole(&mut world), (2, 2));
+    row("15_leased", &whole(&mut world), (0, 0));
     let (shared, messages) = lock(&mut world, ONE, op(range, Mode::Shared));
     assert_eq!(messages, 0, "leased");
     assert_eq!(unlock(&mut world, shared), 0);
+}
+
+/// Has a thread of a node lock and unlock, whatever is counted.
+fn lock_and_release(world: &mut World, node: u16, span: Span) {
+    let thread = world.spawn(node, vec![op(span, Mode::Exclusive)]);
+    world.execute(thread);
+    world.settle();
+    assert_eq!(world.threads[thread].at, At::Holds);
+    world.execute(thread);
 }
 
 pub fn row_15_range_lock_at_home() {
@@ -103,22 +134,28 @@ pub fn row_16_strided_writers() {
     let writer = |number: u64| if number.is_multiple_of(2) { ONE } else { OTHER };
     let write = |world: &mut World, number: u64| {
         cost(world, |world| {
-            let thread = world.spawn(writer(number), vec![op(block(number), Mode::Exclusive)]);
-            world.execute(thread);
-            world.settle();
-            assert_eq!(world.threads[thread].at, At::Holds);
-            world.execute(thread);
+            lock_and_release(world, writer(number), block(number));
         })
     };
     let warm_up: Vec<(u32, u32)> = (0..2).map(|number| write(&mut world, number)).collect();
     // Alone at first; then the other comes, and what came along goes back.
     assert_eq!(warm_up, [(2, 0), (4, 1)]);
-    for number in 2..BLOCKS {
-        assert_eq!(write(&mut world, number), (2, 0), "block {number}");
-    }
-    for number in 0..BLOCKS {
-        assert_eq!(write(&mut world, number), (0, 0), "block {number} again");
-    }
+    world.recalls = Some(0);
+    let first = counted(&mut world, |world| {
+        for number in 2..BLOCKS {
+            lock_and_release(world, writer(number), block(number));
+        }
+    });
+    assert_eq!(u64::from(first.messages), 2 * (BLOCKS - 2));
+    let again = counted(&mut world, |world| {
+        for number in 0..BLOCKS {
+            lock_and_release(world, writer(number), block(number));
+        }
+    });
+    let revokes = world.recalls.take().expect("they were counted");
+    println!("\nrow 16_revokes messages {revokes}");
+    assert_eq!(revokes, 0);
+    row("16", &again, (0, 0));
     let whole = world.nodes[0]
         .home()
         .records()
@@ -256,6 +293,54 @@ pub fn race_of_a_part_that_is_recalled() {
     assert_eq!(world.wrong, None);
 }
 
+/// While a node does not serve, none of its threads gets a lock, not even under a lease, and nobody acts on one; after that
+/// all is as it was.
+pub fn a_node_that_stops_acts_on_nothing() {
+    let mut world = World::new(3, SIZES);
+    let (held, free) = (span(HOME, 0, 10), span(HOME, 20, 30));
+    lock_and_unlock(&mut world, ONE, free);
+    let (holder, _) = lock(&mut world, ONE, op(held, Mode::Exclusive));
+    let acts = |world: &World, thread: usize| {
+        let token = Token(thread as u64);
+        world.node(NodeId(ONE)).may_act(token)
+    };
+    assert!(acts(&world, holder));
+    world.event(NodeId(ONE), Event::Stopped);
+    assert!(!acts(&world, holder));
+    let waits = world.spawn(ONE, vec![op(free, Mode::Exclusive)]);
+    assert_eq!(cost(&mut world, |world| world.execute(waits)), (0, 0));
+    assert_eq!(world.threads[waits].at, At::Waits);
+    world.event(NodeId(ONE), Event::Serving);
+    assert_eq!(world.threads[waits].at, At::Holds);
+    assert!(acts(&world, waits) && acts(&world, holder));
+}
+
+/// What a node held that is no member any more is held no more, and its threads are told. Nor is it when the
+/// node is a member again.
+pub fn the_expelled_hold_nothing() {
+    let mut world = World::new(3, SIZES);
+    let range = span(HOME, 0, 10);
+    let (thread, _) = lock(&mut world, ONE, op(range, Mode::Exclusive));
+    let view = |epoch, members: &[u16]| View {
+        epoch: Epoch(epoch),
+        members: members.iter().copied().map(NodeId).collect(),
+        ..world.around.latest.clone()
+    };
+    let (without, again) = (view(2, &[HOME, OTHER]), view(3, &[HOME, ONE, OTHER]));
+    for node in [HOME, ONE, OTHER] {
+        world.event(NodeId(node), Event::View(without.clone()));
+    }
+    world.settle();
+    assert_eq!(world.threads[thread].denials, [Denial::Expelled]);
+    assert!(!world.node(NodeId(ONE)).may_act(Token(thread as u64)));
+    lock(&mut world, OTHER, op(range, Mode::Exclusive));
+    for node in [HOME, ONE, OTHER] {
+        world.event(NodeId(node), Event::View(again.clone()));
+    }
+    world.settle();
+    assert_eq!(world.locks_exclude(), Ok(()));
+}
+
 /// All of them.
 pub const ROWS: &[(&str, fn())] = &[
     ("row_14_lock_hand_off", row_14_lock_hand_off),
@@ -280,4 +365,9 @@ pub const ROWS: &[(&str, fn())] = &[
         "race_of_a_part_that_is_recalled",
         race_of_a_part_that_is_recalled,
     ),
+    (
+        "a_node_that_stops_acts_on_nothing",
+        a_node_that_stops_acts_on_nothing,
+    ),
+    ("the_expelled_hold_nothing", the_expelled_hold_nothing),
 ];
