@@ -46,6 +46,16 @@ pub enum Wrong {
     TwoViews,
     /// A node served that was no member any more.
     ServesOutside,
+    /// Locks were held at the same time that exclude each other.
+    LocksConflict,
+    /// A barrier let threads through before all had come.
+    BarrierOpens,
+    /// Something was told of a transaction that was not open, or twice, or too early.
+    TransactionOutOfTurn,
+    /// A request was answered twice, or with the answer to another.
+    AnsweredTwice,
+    /// A request was begun twice, or after a later one.
+    BegunTwice,
     /// The protocol panicked.
     Panic,
 }

@@ -1,6 +1,7 @@
 //! What must hold after every step.
 
 use super::World;
+use crate::network::UnderWay;
 use crate::oracle::Wrong;
 use darner_coherence::{Message, NodeId, PageIndex, Rights};
 
@@ -77,10 +78,7 @@ impl World {
     fn is_to_lose(&self, node: NodeId, page: PageIndex) -> bool {
         let told = |message: &Message| matches!(message, Message::Invalidate { page: told, .. } if *told == page);
         self.machine(node).node.agent().is_asked(page)
-            || self
-                .links
-                .to(node)
-                .any(|under_way| told(&under_way.packet.message))
+            || self.links.to(node).filter_map(UnderWay::message).any(told)
     }
 
     /// The home of a page, if it has one at this moment.
@@ -120,7 +118,7 @@ impl World {
         let busy: Vec<NodeId> = self
             .machines
             .iter()
-            .filter(|machine| machine.is_up() && !machine.node.is_quiet())
+            .filter(|machine| machine.is_up() && self.is_busy(machine))
             .map(|machine| machine.node.id())
             .collect();
         if !busy.is_empty() {
