@@ -118,6 +118,8 @@ enum Happening {
     Told { at: Place },
     /// Those who can decide on a view, as some have died.
     Decided,
+    /// A node leaves.
+    Leaves { at: Place },
     /// The others take a node that stands still for dead.
     Suspected { at: Place },
     /// A node is started anew.
@@ -511,6 +513,7 @@ impl World {
             }
             Happening::Told { at } => self.told(at),
             Happening::Decided => self.decide(),
+            Happening::Leaves { at } => self.leaves(at),
             Happening::Suspected { at } => self.suspected(at),
             Happening::Started { node } => self.started(node),
             Happening::GoesWrong => self.goes_wrong(),
@@ -554,6 +557,7 @@ impl World {
             | Happening::Speaks { node, .. }
             | Happening::BeginsPart { node, .. }
             | Happening::Works { node, .. } => Some(node),
+            Happening::Leaves { at } => Some(at.node),
             _ => self.coherence_of(what),
         }
     }

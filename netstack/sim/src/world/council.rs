@@ -228,7 +228,7 @@ impl World {
     }
 
     /// Has something happen to a node's membership, and everything done that it wants done.
-    fn counsel(&mut self, node: NodeId, event: Event) {
+    pub(super) fn counsel(&mut self, node: NodeId, event: Event) {
         self.with_council(
             node,
             |node, now, actions| node.handle(now, event, actions),
