@@ -224,8 +224,7 @@ impl Habit {
 
     fn lock(&mut self, plan: &Plan) -> Op {
         let home = self.chance.within(0..plan.nodes.into()) as u16;
-        // Mostly one object of each home.
-        let number = u32::from(self.chance.percent(15));
+        let number = self.chance.within(0..plan.objects.into()) as u32;
         let patience = match self.chance.within(0..8) {
             0 => Patience::Try,
             1 => Patience::Within(self.wait()),

@@ -226,10 +226,12 @@ impl Oracle {
         };
     }
 
-    /// A discard ends because its thread died: it may have been done.
-    pub(crate) fn discard_dies(&mut self, page: PageIndex) {
+    /// A discard ends in a view because its thread died: it may have been done, or been half done, so that the
+    /// bytes are gone and nobody has said that they are zeros.
+    pub(crate) fn discard_dies(&mut self, page: PageIndex, epoch: Epoch) {
         self.page_mut(page).written = true;
         self.discard_ends(page);
+        self.endanger(page, Risk::Since(epoch));
     }
 
     /// The page's bytes may have died, as `told` tells.

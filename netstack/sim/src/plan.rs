@@ -33,6 +33,8 @@ pub struct Plan {
     pub locks: locks::Limits,
     /// How many nodes, from the first on, have objects that are locked.
     pub locked_homes: u16,
+    /// How many objects each of them has.
+    pub objects: u32,
     /// Sizes of each node's waiting places.
     pub parking: parking::Limits,
     /// How many words threads wait for, and how many barriers there are.
@@ -152,6 +154,7 @@ impl Plan {
             ]),
             locks: lock_limits(&mut chance),
             locked_homes: chance.one_of(&[1, 2, nodes]).min(nodes),
+            objects: chance.one_of(&[1, 2, 60]),
             parking: waiting_limits(&mut chance),
             words: chance.one_of(&[2, 4, 8]),
             threads,
@@ -255,6 +258,13 @@ impl Network {
             late: chance.one_of(&[0, 1, 5]),
             latest: 5 * MILLISECOND,
         }
+    }
+
+    /// The longest time that a packet takes.
+    #[must_use]
+    pub fn longest(&self) -> u64 {
+        let late = if self.late > 0 { self.latest } else { 0 };
+        self.most.max(self.least).max(late)
     }
 
     /// How long a packet takes.

@@ -119,6 +119,7 @@ fn plan(work: Work, nodes: u16) -> Plan {
             locks: 1,
         },
         locked_homes: 1,
+        objects: 1,
         parking: parking::Limits {
             waiters: 1,
             generations: 1,

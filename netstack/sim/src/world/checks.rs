@@ -8,11 +8,17 @@ use darner_coherence::{Message, NodeId, PageIndex, Rights};
 /// After how many steps for each page everything is looked at, not only what a step had to do with.
 const ALL_EVERY: u64 = 64;
 
+/// After how many steps it is looked whether somebody waits for what is there.
+const WORDS_EVERY: u64 = 64;
+
 impl World {
     /// Looks at what the step had to do with.
     pub(super) fn check_step(&mut self) {
         if self.views.is_settling() {
             return self.settle();
+        }
+        if self.counts.steps.is_multiple_of(WORDS_EVERY) {
+            self.check_words();
         }
         for place in 0..self.touched.len() {
             self.check_directory(self.touched[place]);

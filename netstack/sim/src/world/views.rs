@@ -267,7 +267,7 @@ impl World {
         }
         self.views.settling = false;
         for page in std::mem::take(&mut self.views.orphans) {
-            self.oracle.discard_dies(page);
+            self.oracle.discard_dies(page, self.views.latest.epoch);
         }
     }
 

@@ -2,12 +2,13 @@
 //!
 //! A word is one count for all nodes: that memory is coherent is checked elsewhere.
 
-use super::threads::State;
+use super::threads::{MOST_WAIT, State};
 use super::{Happening, World};
 use crate::network::UnderWay;
 use crate::op::Op;
 use crate::oracle::Wrong;
-use crate::plan::Plan;
+use crate::plan::{Agreement, Plan};
+use crate::time::{MILLISECOND, Moment};
 use crate::work::{Word, WordOp, barrier};
 use darner_coherence::parking::{Action, Ending, Event, Generation, Reason};
 use darner_coherence::{NodeId, Token};
@@ -15,8 +16,16 @@ use darner_coherence::{NodeId, Token};
 /// What words count, and who came to barriers.
 #[derive(Clone, Debug)]
 pub(super) struct Words {
-    counts: Vec<u64>,
+    counts: Vec<Count>,
     barriers: Vec<Barrier>,
+}
+
+/// What a word counts, and since when it counts something; and how long the cluster had been disturbed by then.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    count: u64,
+    since: Moment,
+    disturbed: u64,
 }
 
 /// Who came to a barrier, and was let through.
@@ -32,17 +41,13 @@ const PARTIES: u32 = 3;
 impl Words {
     pub(super) fn new(plan: &Plan) -> Self {
         Self {
-            counts: vec![0; plan.words.into()],
+            counts: vec![Count::default(); plan.words.into()],
             barriers: vec![Barrier::default(); plan.words.into()],
         }
     }
 
     pub(super) fn count(&self, word: Word) -> u64 {
-        self.counts[usize::from(word.0)]
-    }
-
-    fn count_mut(&mut self, word: Word) -> &mut u64 {
-        &mut self.counts[usize::from(word.0)]
+        self.counts[usize::from(word.0)].count
     }
 }
 
@@ -91,7 +96,7 @@ impl World {
                 }
             }
             (State::Runs, WordOp::Put { count }) => {
-                *self.words.count_mut(word) += u64::from(count);
+                self.add(word, count.into());
                 self.threads[thread as usize].state = State::Changed;
                 self.put_execution_soon(thread);
             }
@@ -105,12 +110,43 @@ impl World {
         }
     }
 
+    fn add(&mut self, word: Word, more: u64) {
+        let (since, disturbed) = (self.now, self.disturbed);
+        let counted = &mut self.words.counts[usize::from(word.0)];
+        if counted.count == 0 {
+            counted.since = since;
+            counted.disturbed = disturbed;
+        }
+        counted.count += more;
+    }
+
+    /// Nobody waits for what has been there for longer than it takes to be told.
+    pub(super) fn check_words(&mut self) {
+        let told = match self.plan.agreement {
+            Agreement::Given => 6 * self.plan.network.longest() + MILLISECOND,
+            Agreement::Theirs => MOST_WAIT,
+        };
+        let in_vain = self.threads.iter().find(|thread| {
+            let (State::WaitsForWord, Some(Op::Word(word, _))) = (thread.state, thread.op) else {
+                return false;
+            };
+            let counted = self.words.counts[usize::from(word.0)];
+            let since = counted.since.max(thread.since);
+            let disturbed = self.disturbed - counted.disturbed.max(thread.disturbed);
+            counted.count > 0 && self.now.since(since) > told + disturbed
+        });
+        if let Some(thread) = in_vain {
+            let what = format!("nobody wakes {thread:?}, and what it waits for is there");
+            self.complain(Wrong::NeverCompletes, || what);
+        }
+    }
+
     fn look(&mut self, thread: u32, node: NodeId, word: Word) {
         let place = word.waits_at(&self.plan);
         let generation = self.machine(node).parking.agent().generation(place);
-        let count = self.words.count_mut(word);
-        if *count > 0 {
-            *count -= 1;
+        let counted = &mut self.words.counts[usize::from(word.0)];
+        if counted.count > 0 {
+            counted.count -= 1;
             return self.completes(thread);
         }
         self.threads[thread as usize].state = State::Looked(generation);
@@ -260,7 +296,7 @@ impl World {
             return;
         };
         for word in (0..self.plan.words).map(Word) {
-            *self.words.count_mut(word) += self.threads.len() as u64;
+            self.add(word, self.threads.len() as u64);
             self.wake(node, word, self.threads.len() as u32);
         }
     }
