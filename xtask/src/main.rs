@@ -166,7 +166,8 @@ cargo xtask sim [OPTIONS]                 clusters in virtual time, checked afte
     --seed S            the first episode (1); each next one has the next seed
     --steps K           how many steps in all (1000000)
     --nodes N           how many nodes, 1 to 64 (drawn from the seed)
-    --faults LIST       all, none, or some of crash,pause,partition,cut,clock,pressure,move (drawn)
+    --faults LIST       all, none, or some of crash,pause,partition,cut,clock,pressure,
+                        move,leave (drawn)
     --tries K           how many episodes to play at most to reduce one that is wrong (2000)
     --show K            how many of its last steps to show (40)
     --plot FILE.svg     instead, draw messages per operation by number of nodes

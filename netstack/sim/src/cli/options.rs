@@ -12,7 +12,8 @@ cargo xtask sim [OPTIONS]      play clusters in virtual time, and check them aft
     --seed S        the first episode (1); each next one has the next seed
     --steps K       how many steps in all (1000000); 50000 make an episode
     --nodes N       how many nodes, 1 to 64 (drawn from the seed)
-    --faults LIST   all, none, or some of crash,pause,partition,cut,clock,pressure,move (drawn)
+    --faults LIST   all, none, or some of crash,pause,partition,cut,clock,pressure,
+                    move,leave (drawn)
     --tries K       how many episodes to play at most to reduce one that is wrong (2000)
     --show K        how many of the last steps of what is wrong to show (40)
     --plot FILE     instead, measure messages per operation by number of nodes, and draw it (SVG)
