@@ -160,7 +160,8 @@ cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program on N VMs t
     --separate          as many programs instead, which can talk to each other
     --keep-going        with --separate: when a node fails, let the others run on
     The status is the program's; with --separate 0, or that of the node that failed first.
-cargo xtask test [FILTER...] [--list]     run the tests whose names contain a filter (all); --deep: more of them
+cargo xtask test [FILTER...] [--list]     run the tests whose names contain a filter (all)
+    --deep              also those that take hours: programs and suites on more machines
 cargo xtask bench [GROUP] [--json]        measure a group of figures (none: list the groups)
 cargo xtask sim [OPTIONS]                 clusters in virtual time, checked after every step
     --seed S            the first episode (1); each next one has the next seed

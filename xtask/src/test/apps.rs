@@ -5,7 +5,7 @@ use super::Depth;
 use super::case::{Case, Verdict};
 use super::matrix::on_host;
 use super::suite::Suite;
-use super::system::{SHAPES, run, same};
+use super::system::{SHAPES, run_within, same};
 
 /// A program, and how much it is given to do.
 struct Work {
@@ -70,17 +70,20 @@ const WORK: [Work; 12] = [
     Work {
         app: "torture",
         usual: &["--turns", "60"],
-        deep: &["--turns", "500"],
+        deep: &["--turns", "200"],
     },
     Work {
         app: "litmus",
         usual: &["--runs", "128"],
-        deep: &["--runs", "1024"],
+        deep: &["--runs", "512"],
     },
 ];
 
 /// Where each runs for every change.
 const USUAL: (u16, u32) = (2, 2);
+
+/// How long a program may take, in seconds, however busy the host is; and one that is to take long.
+const PATIENCE: [u32; 2] = [600, 10_000];
 
 /// Where litmus tests run very often, and how often each in each place: a hundred thousand together.
 const LITMUS: ([(u16, u32); 2], [&str; 2]) = ([(2, 2), (3, 1)], ["--runs", "7200"]);
@@ -103,17 +106,27 @@ pub fn cases(depth: Depth) -> Vec<Case> {
         let (shapes, runs) = &LITMUS;
         cases.extend(shapes.iter().map(|&(nodes, cpus)| {
             let name = format!("system/deep/litmus-often/{nodes}x{cpus}");
-            case(name, (nodes, cpus), "litmus", runs)
+            Case::alone(name, move |suite| {
+                as_on_linux(suite, PATIENCE[1], (nodes, cpus), "litmus", runs)
+            })
         }));
     }
     cases
 }
 
 fn case(name: String, shape: (u16, u32), app: &'static str, args: &'static [&'static str]) -> Case {
-    Case::alone(name, move |suite| as_on_linux(suite, shape, app, args))
+    Case::alone(name, move |suite| {
+        as_on_linux(suite, PATIENCE[0], shape, app, args)
+    })
 }
 
-fn as_on_linux(suite: &Suite, (nodes, cpus): (u16, u32), app: &str, args: &[&str]) -> Verdict {
-    let said = run(suite, nodes, cpus, &[app], args)?;
+fn as_on_linux(
+    suite: &Suite,
+    seconds: u32,
+    shape: (u16, u32),
+    app: &str,
+    args: &[&str],
+) -> Verdict {
+    let said = run_within(suite, seconds, shape, &[app], args)?;
     same(&said, &on_host(suite, app, args)?)
 }

@@ -98,6 +98,9 @@ fn all(depth: Depth) -> Result<Vec<Case>> {
     cases.extend(apps::cases(depth));
     cases.extend(bench::cases());
     cases.extend(libtest::crates()?);
+    if depth == Depth::Deep {
+        cases.extend(libtest::deep_crates()?);
+    }
     let (guests, mut cases): (Vec<_>, Vec<_>) = cases
         .into_iter()
         .partition(|case| case.company == Company::Guests);

@@ -14,7 +14,7 @@ use super::suite::Suite;
 pub const SHAPES: [(u16, u32); 5] = [(1, 1), (1, 4), (2, 2), (3, 1), (4, 2)];
 
 /// How long a program may take, in seconds: many times what it needs where it has the host for itself.
-const PATIENCE: &str = "300";
+const PATIENCE: u32 = 150;
 
 /// Parts of `stress`, and how much of them: where every turn of a lock may cost messages.
 const STRESS: [(&str, &str); 9] = [
@@ -84,14 +84,25 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// Runs a program, which has to end with 0; gives what it has printed.
-pub fn run(
+fn run(
     suite: &Suite,
     nodes: u16,
     cpus: u32,
     words: &[&str],
     args: &[&str],
 ) -> Result<String, Failure> {
-    let (nodes, cpus) = (nodes.to_string(), cpus.to_string());
+    run_within(suite, PATIENCE, (nodes, cpus), words, args)
+}
+
+/// As [`run`], if it takes no longer than some seconds.
+pub fn run_within(
+    suite: &Suite,
+    seconds: u32,
+    (nodes, cpus): (u16, u32),
+    words: &[&str],
+    args: &[&str],
+) -> Result<String, Failure> {
+    let (nodes, cpus, seconds) = (nodes.to_string(), cpus.to_string(), seconds.to_string());
     let before = [
         "cluster",
         "--nodes",
@@ -99,7 +110,7 @@ pub fn run(
         "--smp",
         &cpus,
         "--timeout",
-        PATIENCE,
+        &seconds,
     ];
     let output = xtask(suite, &[&before, words, &["--"], args].concat())?;
     expect(&output, 0, "booted in ")?;
