@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         .threads
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
 
+    eprintln!("drawing with {threads} thread(s)");
     let begin = Instant::now();
     let picture = draw(options.size, threads);
     let time = begin.elapsed();
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
         }
         println!("wrote {path}");
     }
-    eprintln!("{} ms with {threads} thread(s)", time.as_millis());
+    eprintln!("drawn in {} ms", time.as_millis());
     println!("checksum {:016x}", picture.checksum());
     ExitCode::SUCCESS
 }

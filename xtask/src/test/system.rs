@@ -1,137 +1,172 @@
-//! Several machines that are one system: a program does on them what it does on one, and on
-//! Linux.
+//! Several machines that are one system, as far as jobs (`ci/jobs`) do not tell: what passes between
+//! them and what they did when.
 
-use super::case::{Case, Failure, Verdict};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
+use pcap_file::pcapng::{Block, PcapNgReader};
+
+use super::case::{Case, Verdict};
 use super::command_line::{expect, xtask};
 use super::matrix::on_host;
 use super::suite::Suite;
 
-/// Some of everything: machines × CPUs of each.
-const SHAPES: [(u16, u32); 5] = [(1, 1), (1, 4), (2, 2), (3, 1), (4, 2)];
-
-/// Parts of `stress`, and how much of them: where every turn of a lock may cost messages.
-const STRESS: [(&str, &str); 9] = [
-    ("threads", "200"),
-    ("spawn", "100"),
-    ("mutex", "500"),
-    ("condvar", "100"),
-    ("barrier", "30"),
-    ("channel", "50"),
-    ("park", "50"),
-    ("sleep", "3"),
-    ("timeout", "20"),
-];
-
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for (nodes, cpus) in SHAPES {
-        let name = move |app: &str| format!("system/{app}/{nodes}x{cpus}");
-        cases.push(Case::alone(name("mandelbrot"), move |suite| {
-            let args = ["--size", "96"];
-            let said = run(suite, nodes, cpus, &["mandelbrot"], &args)?;
-            same(&said, &on_host(suite, "mandelbrot", &args)?)
-        }));
-        if (nodes, cpus) == (1, 4) || (nodes, cpus) == (4, 2) {
-            continue;
-        }
-        cases.push(Case::alone(name("wordcount"), move |suite| {
-            let text = suite.set.root.join("LICENSE-APACHE").display().to_string();
-            let share = format!("{text}:/text");
-            let words = ["wordcount", "--file", &share];
-            let said = run(suite, nodes, cpus, &words, &["/text"])?;
-            same(&said, &on_host(suite, "wordcount", &[&text])?)
-        }));
-    }
-    for (nodes, cpus) in [(2, 2), (3, 1)] {
-        let name = format!("system/std-tour/{nodes}x{cpus}");
-        cases.push(Case::alone(name, move |suite| tour(suite, nodes, cpus)));
-    }
-    cases.push(Case::alone("system/stress/2x1", stress));
-    cases.push(Case::alone("system/status", status));
-    cases.push(Case::new("system/cut-off", cut_off));
-    cases
+    vec![
+        Case::new("system/wire", wire),
+        Case::new("system/trace", trace),
+    ]
 }
 
-/// Runs a program, which has to end with 0; gives what it has printed.
-fn run(
-    suite: &Suite,
-    nodes: u16,
-    cpus: u32,
-    words: &[&str],
-    args: &[&str],
-) -> Result<String, Failure> {
-    let (nodes, cpus) = (nodes.to_string(), cpus.to_string());
-    let before = [
-        "cluster",
-        "--nodes",
-        &nodes,
-        "--smp",
-        &cpus,
-        "--timeout",
-        "150",
-    ];
-    let output = xtask(suite, &[&before, words, &["--"], args].concat())?;
-    expect(&output, 0, "booted in ")?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
+/// What the program is asked to do here.
+const PICTURE: [&str; 2] = ["--size", "64"];
 
-fn same(said: &str, expected: &[u8]) -> Verdict {
-    match said.as_bytes() == expected {
-        true => Ok(()),
-        false => Err(format!(
-            "found:\n{said}\nexpected what it prints on Linux:\n{}",
-            String::from_utf8_lossy(expected)
-        ))?,
-    }
-}
-
-fn tour(suite: &Suite, nodes: u16, cpus: u32) -> Verdict {
-    let said = run(suite, nodes, cpus, &["std-tour"], &[])?;
-    match said.contains("all well") && !said.contains("FAILED") {
-        true => Ok(()),
-        false => Err(format!("found:\n{said}"))?,
-    }
-}
-
-fn stress(suite: &Suite) -> Verdict {
-    for (part, amount) in STRESS {
-        let said = run(suite, 2, 1, &["stress"], &[part, amount])?;
-        if !said.contains("all held") {
-            Err(format!("found:\n{said}"))?;
-        }
-    }
-    Ok(())
-}
-
-/// The program's status is the command's, whichever node ends it.
-fn status(suite: &Suite) -> Verdict {
-    let of = |args: &[&str], status, said: &str| {
-        let words = ["cluster", "--nodes", "2", "--timeout", "60", "faults", "--"];
-        expect(&xtask(suite, &[&words, args].concat())?, status, said)
-    };
-    of(&["exit", "7"], 7, "")?;
-    of(&["exit-in-thread", "9"], 9, "")?;
-    of(&["panic"], 101, "panics.rs:")?;
-    // On the other node: the first thread that is started comes up there.
-    of(&["thread-panic"], 101, "[n1] ")?;
-    of(&["null"], 139, "null pointer dereference")
-}
-
-/// A node that cannot be reached any more is given up, and all end with a report.
-fn cut_off(suite: &Suite) -> Verdict {
+/// Faults hit whom they are for, the program does not notice, and all that is sent is captured,
+/// with what became of it.
+fn wire(suite: &Suite) -> Verdict {
+    let capture = suite.path("system.pcapng");
     let words = [
         "cluster",
         "--nodes",
         "2",
         "--timeout",
-        "120",
+        "150",
+        "-v",
         "--faults",
-        "down=1@12s..",
-        "faults",
+        "n0.loss=3%",
+        "--pcap",
+        &capture.display().to_string(),
+        "mandelbrot",
         "--",
-        "hang-idle",
     ];
-    let output = xtask(suite, &words)?;
-    expect(&output, 75, "has not been heard of for 20 s")
+    let output = xtask(suite, &[&words[..], &PICTURE].concat())?;
+    expect(&output, 0, "booted in ")?;
+    let on_linux = on_host(suite, "mandelbrot", &PICTURE)?;
+    if output.stdout != on_linux {
+        Err("the program prints something else than on Linux")?;
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let captured = captured(&capture)?;
+    for node in 0..2 {
+        let counted = counted(&stderr, node)?;
+        let found = captured.get(&node).copied().unwrap_or_default();
+        if found != counted {
+            Err(format!(
+                "captured {found:?} of n{node}, expected what was counted, {counted:?}"
+            ))?;
+        }
+        if (counted.lost > 0) != (node == 0) {
+            Err(format!(
+                "expected frames of n0 to be lost and no others, found {counted:?} of n{node}"
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+/// Of what one node has sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Frames {
+    all: u64,
+    lost: u64,
+}
+
+/// What the switch has counted, as it says at the end.
+fn counted(stderr: &str, node: u32) -> Result<Frames, String> {
+    let prefix = format!("xtask: switch: n{node} sent ");
+    let numbers = stderr.lines().find_map(|line| {
+        let (all, rest) = line.strip_prefix(&prefix)?.split_once(" frames (")?;
+        let (lost, _) = rest.split_once(" lost")?;
+        Some(Frames {
+            all: all.parse().ok()?,
+            lost: lost.parse().ok()?,
+        })
+    });
+    numbers.ok_or_else(|| format!("found no line `{prefix}…` in:\n{stderr}"))
+}
+
+/// What is in the capture, by interface.
+fn captured(path: &Path) -> Result<BTreeMap<u32, Frames>, Box<dyn std::error::Error>> {
+    let mut reader = PcapNgReader::new(File::open(path)?)?;
+    let mut captured: BTreeMap<u32, Frames> = BTreeMap::new();
+    while let Some(block) = reader.next_block() {
+        if let Block::EnhancedPacket(packet) = block? {
+            let is_lost = packet.options.iter().any(
+                |option| matches!(option, EnhancedPacketOption::Comment(text) if text.contains("lost")),
+            );
+            let frames = captured.entry(packet.interface_id).or_default();
+            frames.all += 1;
+            frames.lost += u64::from(is_lost);
+        }
+    }
+    Ok(captured)
+}
+
+/// One trace shows all nodes, on one clock: a thread that the first one started on the second runs
+/// after the first has begun, and before it ends.
+fn trace(suite: &Suite) -> Verdict {
+    let path = suite.path("system.json");
+    let out = path.display().to_string();
+    let words = [
+        "cluster",
+        "--nodes",
+        "2",
+        "--timeout",
+        "150",
+        "--trace",
+        &out,
+        "mandelbrot",
+        "--",
+    ];
+    let output = xtask(suite, &[&words[..], &PICTURE].concat())?;
+    expect(&output, 0, "events of 2 CPUs of 2 nodes are in ")?;
+    let trace: serde_json::Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+    let events = trace["traceEvents"].as_array().ok_or("found no events")?;
+    let of_node = |node: u64| events.iter().filter(move |event| event["pid"] == node);
+    for node in 0..2 {
+        let name = format!("node {node}");
+        if !of_node(node).any(|event| event["args"]["name"] == name.as_str()) {
+            Err(format!("found no `{name}` among {} events", events.len()))?;
+        }
+    }
+    let times = |node, is_wanted: fn(&str) -> bool| {
+        let slices = of_node(node).filter(move |event| {
+            event["cat"] == "thread" && event["name"].as_str().is_some_and(is_wanted)
+        });
+        slices.filter_map(|slice| Some((slice["ts"].as_f64()?, slice["dur"].as_f64()?)))
+    };
+    let main: Vec<(f64, f64)> = times(0, |name| name == "thread 1").collect();
+    let (Some(first), Some(last)) = (main.first(), main.last()) else {
+        Err("found no slice of the main thread")?
+    };
+    let whole = first.0..=last.0 + last.1;
+    let mut elsewhere = times(1, |name| {
+        name.starts_with("thread ") && name.ends_with(" of n1")
+    });
+    match elsewhere
+        .any(|(start, length)| whole.contains(&start) && whole.contains(&(start + length)))
+    {
+        true => expect(
+            &xtask(
+                suite,
+                &[
+                    "cluster",
+                    "--separate",
+                    "--nodes",
+                    "2",
+                    "--trace",
+                    "x",
+                    "hello",
+                ],
+            )?,
+            2,
+            "no common clock",
+        ),
+        false => Err(format!(
+            "found no thread of node 1 that runs in {whole:?} µs"
+        ))?,
+    }
 }
