@@ -69,7 +69,7 @@ pub fn refuse(reason: fmt::Arguments<'_>) -> ! {
 
 /// The status of a program that ends because a part of it was lost (EX_TEMPFAIL of sysexits.h: it may
 /// well work the next time).
-const LOST_STATUS: i32 = 75;
+pub const LOST_STATUS: i32 = 75;
 
 /// Ends the node, and says so, because a part of the program is not to be had any more. Any
 /// context.

@@ -155,9 +155,13 @@ cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program on N VMs t
     --after TEXT        count the times of --faults and --kill from the first line with TEXT on
     --seed S            which frames are hit, and what is drawn (1)
     --trace FILE.json   write what each CPU of all nodes did when, on one clock (as trace does)
+    --key FILE          64 hexadecimal digits that the nodes prove to each other that they have
+                        (a new key for each run)
     --log-dir DIR       where n0.log, n1.log, ... go (kept only when a node fails)
-    --keep-going        when a node fails, let the others run on (with --separate)
-    --separate          as many programs instead, that can talk to each other
+    --join-after S      start the last node S seconds later: its CPUs are added then
+    --silence S         how many seconds a node that says nothing is waited for (2; 20 when emulated)
+    --separate          as many programs instead, which can talk to each other
+    --keep-going        with --separate: when a node fails, let the others run on
     The status is the program's: 75 if it cannot go on without a machine that is lost. With
     --separate it is 0, or that of the node that failed first.
 cargo xtask test [FILTER...] [--list]     run the tests whose names contain a filter (all)

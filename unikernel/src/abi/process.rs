@@ -155,6 +155,7 @@ pub extern "C" fn sys_exit(status: i32) -> ! {
 
 /// Ends the program because it cannot go on; std's panics end here.
 pub extern "C" fn sys_abort() -> ! {
+    cluster::announce_end(panic::PANIC_STATUS);
     panic::program_abort()
 }
 

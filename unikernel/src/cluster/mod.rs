@@ -12,16 +12,21 @@
 //!   program's for it) is left to [`servers`].
 
 pub mod calls;
+pub mod census;
 pub mod config;
 mod engine;
 mod frames;
 mod futex;
+mod identity;
 mod links;
+pub mod lost;
+mod members;
+pub mod nodes;
 mod record;
 mod servers;
 mod timers;
 
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use darner_coherence::{Access, NodeId, PageIndex};
 use darner_lwkt::port::{Bounds, QueuePort, Receiver, thread_port};
@@ -29,7 +34,7 @@ use spin::Once;
 
 pub use self::config::ClusterConfig;
 pub use self::engine::Engine;
-pub use self::futex::{futex_wait, futex_wake, home_of};
+pub use self::futex::{futex_wait, futex_wake};
 pub use self::links::Progress;
 use self::record::{Kind, Words};
 use crate::layout::{self, PAGE};
@@ -84,8 +89,10 @@ pub enum Request {
         /// The result.
         words: Words,
     },
-    /// Wants to know when all nodes are linked.
-    Formed,
+    /// Wants to know when the node is one of the cluster, and serves.
+    Ready,
+    /// The program has ended: the other nodes are to be told.
+    Leave,
 }
 
 /// What the engine answers.
@@ -96,6 +103,8 @@ pub enum Reply {
     Lost,
     /// What the other node answered.
     Words(Words),
+    /// The other node is gone; nobody knows whether it has done what it was asked for.
+    Gone,
 }
 
 type Requests = QueuePort<Kernel, Request, Reply>;
@@ -108,10 +117,9 @@ const UNDER_WAY: usize = 1 << 16;
 
 static CONFIG: Once<&'static ClusterConfig> = Once::new();
 static PORT: Once<Requests> = Once::new();
-/// CPUs of all nodes, once they are known.
-static CPUS: AtomicUsize = AtomicUsize::new(0);
-/// Not 0 on nodes that have others do the program's calls. Read by the ABI's entry.
-pub static IS_GUEST: AtomicU32 = AtomicU32::new(0);
+/// Not 0 where the program's calls take a detour: on all nodes but the first, which does them; and there while it
+/// does not serve, until it does. Read by the ABI's entry.
+pub static DETOUR: AtomicU32 = AtomicU32::new(0);
 /// The program's variables: start and end, whole pages, of each part of the image that has some.
 static VARIABLES: Once<alloc::vec::Vec<(u64, u64)>> = Once::new();
 
@@ -121,7 +129,7 @@ pub const FIRST: NodeId = NodeId(0);
 /// Says that this node is one of a cluster. Boot, before the program's heap is made.
 pub fn set_config(config: &'static ClusterConfig) {
     CONFIG.call_once(|| config);
-    IS_GUEST.store(u32::from(config.me != FIRST), Ordering::Relaxed);
+    DETOUR.store(u32::from(config.me != FIRST), Ordering::Relaxed);
 }
 
 /// What the command line says about the cluster, if this node is in one. Any context.
@@ -143,17 +151,30 @@ pub fn is_active() -> bool {
 
 /// Whether the program's calls are done by the first node. Any context.
 pub fn is_guest() -> bool {
-    IS_GUEST.load(Ordering::Relaxed) != 0
+    is_active() && me() != FIRST.0
 }
 
-/// Makes the engine, for the protocol thread to run. Boot, before the network is started.
-/// `None`: this node is in no cluster.
-pub fn engine(variables: impl Iterator<Item = (u64, u64)>) -> Option<Engine> {
+/// Makes the engine, for the protocol thread to run. Boot, before the network is started and the
+/// program has written anything. `image` makes a hash of the image. `None`: this node is in no
+/// cluster.
+pub fn engine(
+    variables: impl Iterator<Item = (u64, u64)>,
+    image: impl FnOnce() -> [u8; 32],
+) -> Option<Engine> {
     let config = config()?;
+    let (key, identity) = identity::of_this_node(config, image());
     VARIABLES.call_once(|| variables.collect());
     let (port, requests) = thread_port(Bounds::new(REQUESTS).kept(UNDER_WAY));
     PORT.call_once(|| port);
-    Some(Engine::new(config, requests))
+    Some(Engine::new(config, key, identity, requests))
+}
+
+/// The program has ended: tells the other nodes, and waits until that is under way. Thread
+/// context, no lock held.
+pub fn leave() {
+    if is_active() {
+        call(Request::Leave);
+    }
 }
 
 /// Starts what serves other nodes. Boot, once the scheduler is there.
@@ -230,14 +251,27 @@ pub fn discard(start: u64, bytes: u64) {
     });
 }
 
-/// Waits until all nodes are linked. Thread context, no lock held.
+/// Waits until all nodes are there that the program waits for. Thread context, no lock held.
 pub fn wait_formed() {
-    call(Request::Formed);
+    call(Request::Ready);
 }
 
 /// CPUs of all nodes. Any context.
 pub fn cpus() -> usize {
-    CPUS.load(Ordering::Relaxed)
+    nodes::cpus().map(|(_, cpus)| cpus).sum()
+}
+
+/// The program has ended on this node with that status: says so to the first one, which ends
+/// it everywhere. Thread context, no lock held.
+pub fn announce_end(status: i32) {
+    if is_guest() {
+        tell(Request::Tell {
+            to: FIRST,
+            kind: Kind::Over,
+            words: record::words([status as u64]),
+        });
+        net::finish();
+    }
 }
 
 /// Asks the engine, and waits. Thread context, no lock held.

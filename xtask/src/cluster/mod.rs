@@ -2,7 +2,9 @@
 //!
 //! Node `i` is called `n<i>` and has the `i + 1`-th address of the subnet. They are one system: the
 //! program begins on node 0, and its threads run on all of them, in one memory. Standard input,
-//! output and the exit status are the program's, as with `run`.
+//! output and the exit status are the program's, as with `run`. A machine that dies does not end it: the others
+//! go on, or end with a report if anything of the program was there. With `--join-after`, the last node
+//! comes when the program runs already.
 //!
 //! With `--separate` there are as many programs. Each learns of the others from its environment:
 //! `DARNER_NODE` is its own number, `DARNER_NODES` how many there are, `DARNER_ADDRESSES` all
@@ -34,7 +36,7 @@ use crate::build_set::{BuildSet, Program};
 use crate::error::{Context, Error, Result};
 use crate::run::Explanation;
 use crate::trace;
-use crate::vm::network::{Addressing, Backend, Mac, Membership, Network, Nic, check_free};
+use crate::vm::network::{Addressing, Backend, Key, Mac, Membership, Network, Nic, check_free};
 use crate::vm::{self, Config, End, Guest, Input, Outcome, Output, Streams};
 use crate::workspace;
 
@@ -47,6 +49,7 @@ pub fn run(parser: lexopt::Parser) -> Result<u8> {
         .map(|node| options.common.network.clone().finish(node))
         .collect::<Result<Vec<_>>>()?;
     check_free(networks.iter().flat_map(Network::forwards))?;
+    let key = options.key.clone().map_or_else(Key::random, Ok)?;
     let logs = LogFolder::make(options.log_dir.as_deref())?;
     let capture = capture(&options)?;
 
@@ -65,6 +68,7 @@ pub fn run(parser: lexopt::Parser) -> Result<u8> {
         initrd: &initrd,
         folder: folder.path(),
         machines: Machines::new(options.nodes),
+        key,
     };
     let status = cluster.run(networks, &switch, logs.path())?;
     let events: Vec<Event> = switch.events().collect();
@@ -147,6 +151,7 @@ struct Cluster<'a> {
     /// For what is of use only while it runs.
     folder: &'a Path,
     machines: Machines,
+    key: Key,
 }
 
 impl Cluster<'_> {
@@ -199,6 +204,11 @@ impl Cluster<'_> {
         mark: Option<Mark>,
     ) -> Result<Outcome> {
         let common = &self.options.common;
+        if node + 1 == self.options.nodes
+            && let Some(delay) = self.options.join_after
+        {
+            self.machines.stop_of(node).wait_for(delay);
+        }
         let config = Config {
             network: self.plugged(node, network, socket),
             trace: self.options.trace.as_ref().map(|_| self.trace_of(node)),
@@ -280,9 +290,12 @@ impl Cluster<'_> {
         network.hostname = Some(format!("n{node}"));
         network.membership = self.options.is_one_system().then(|| Membership {
             node,
+            key: self.key.clone(),
             addresses: (0..self.options.nodes)
                 .map(|node| self.options.subnet.of_node(node).address.into())
                 .collect(),
+            founders: self.options.nodes - u16::from(self.options.join_after.is_some()),
+            silence: self.options.silence,
         });
         network
     }

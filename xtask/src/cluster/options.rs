@@ -1,7 +1,9 @@
 //! The command line of `xtask cluster`.
 
 use std::net::Ipv6Addr;
-use std::path::PathBuf;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use darner_switch::Plan;
 use lexopt::Parser;
@@ -9,13 +11,21 @@ use lexopt::prelude::*;
 
 use super::kill::{self, Kill};
 use super::subnet::Subnet;
+use crate::accel::Accelerator;
 use crate::error::{Context, Error, Result};
 use crate::run::network_options::{NetworkOptions, mtu};
 use crate::run::options::{Options as Common, number};
-use crate::vm::network::Addressing;
+use crate::vm::network::{Addressing, Key};
 
 /// How many nodes there may be.
 const MAX_NODES: u16 = 64;
+
+/// How long a node that says nothing is waited for, in seconds.
+const SILENCE: u16 = 2;
+/// The same, where many processors are played by few: a machine may stand still for seconds.
+const SILENCE_OF_EMULATED: u16 = 20;
+/// What may be asked for.
+const SILENCES: RangeInclusive<u16> = 1..=3_600;
 
 /// What `xtask cluster` is asked for.
 #[derive(Debug)]
@@ -49,6 +59,12 @@ pub struct Options {
     pub policy: Policy,
     /// What the nodes are to each other.
     pub kinship: Kinship,
+    /// What proves to nodes of one system that they are; a new one when `None`.
+    pub key: Option<Key>,
+    /// How long a node that says nothing is waited for, in seconds.
+    pub silence: u16,
+    /// How much later than the others the last node is started.
+    pub join_after: Option<Duration>,
 }
 
 /// What the nodes are to each other.
@@ -84,6 +100,9 @@ struct Raw {
     log_dir: Option<PathBuf>,
     policy: Policy,
     kinship: Kinship,
+    key: Option<Key>,
+    silence: Option<u16>,
+    join_after: Option<u16>,
     /// Whether a `--net` has come, after which options are about its card.
     is_past_switch: bool,
 }
@@ -110,6 +129,9 @@ impl Options {
             log_dir: None,
             policy: Policy::EndAll,
             kinship: Kinship::OneSystem,
+            key: None,
+            silence: None,
+            join_after: None,
             is_past_switch: false,
         };
         let network = NetworkOptions::beside_a_switch();
@@ -132,7 +154,10 @@ impl Raw {
             "--trace" => self.trace = Some(value()?.into()),
             "--pcap" => self.pcap = Some(value()?.into()),
             "--log-dir" => self.log_dir = Some(value()?.into()),
+            "--key" => self.key = Some(Key::read(Path::new(&value()?))?),
             "--separate" => self.kinship = Kinship::Separate,
+            "--silence" => self.silence = Some(number(option, &value()?)?),
+            "--join-after" => self.join_after = Some(number(option, &value()?)?),
             "--keep-going" => self.policy = Policy::KeepGoing,
             "--mtu" if !self.is_past_switch => self.mtu = Some(mtu(&value()?)?),
             "--ip6" if !self.is_past_switch => self.ip6 = Some(shared_ip6(&value()?)?),
@@ -171,6 +196,30 @@ impl Raw {
                 "found --keep-going: one system ends as a whole, so it goes with --separate only",
             ));
         }
+        if self.kinship == Kinship::Separate && self.key.is_some() {
+            return Err(Error::usage(
+                "found --key with --separate: only nodes of one system are linked by the kernel",
+            ));
+        }
+        let is_one_system = self.kinship == Kinship::OneSystem;
+        if self.join_after.is_some() && (nodes < 2 || !is_one_system) {
+            return Err(Error::usage(
+                "found --join-after: the last of several nodes of one system comes later, so it goes with --nodes 2 or \
+                 more, and not with --separate",
+            ));
+        }
+        let silence = match self.silence {
+            Some(silence) if !SILENCES.contains(&silence) || !is_one_system => {
+                return Err(Error::usage(format!(
+                    "found --silence {silence}, expected 1 to 3600 seconds, and not with --separate"
+                )));
+            }
+            Some(silence) => silence,
+            None => match common.config.accel.resolve()? {
+                Accelerator::Kvm => SILENCE,
+                Accelerator::Tcg => SILENCE_OF_EMULATED,
+            },
+        };
         if common.config.gdb && nodes > 1 {
             return Err(Error::usage(
                 "--gdb waits at one port for one machine: found several nodes, expected --nodes 1",
@@ -201,6 +250,11 @@ impl Raw {
             log_dir: self.log_dir,
             policy: self.policy,
             kinship: self.kinship,
+            key: self.key,
+            silence,
+            join_after: self
+                .join_after
+                .map(|seconds| Duration::from_secs(seconds.into())),
         })
     }
 }

@@ -72,6 +72,8 @@ pub struct Report {
     pub death: Option<Death>,
     /// Link-time addresses, innermost frame first.
     pub backtrace: Vec<u64>,
+    /// The link-time address of a variable of the program that was lost.
+    pub variable: Option<u64>,
     /// How memory was used, where that was asked for.
     pub stats: Option<Box<Snapshot>>,
 }
@@ -113,6 +115,7 @@ impl Report {
             "panic" => self.died(Death::ProgramPanic),
             "fault" => self.died(Death::Fault(rest.to_owned())),
             "loader-error" | "kernel-error" => self.died(Death::Refused(rest.to_owned())),
+            "variable" => self.variable = u64::from_str_radix(rest.trim(), 16).ok(),
             "bt" => self
                 .backtrace
                 .extend(u64::from_str_radix(rest.trim_start_matches("0x"), 16)),

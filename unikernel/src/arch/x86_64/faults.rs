@@ -93,10 +93,9 @@ pub extern "C" fn wait_for_page(address: u64, frame: &TrapFrame) {
     };
     match result {
         Ok(()) => {}
-        Err(NoAccess::Lost) => panic::lost(format_args!(
-            "the only copy of the memory at {address:#x} was on a node that is gone"
-        )),
+        Err(NoAccess::Lost) => cluster::lost::report(address),
         Err(NoAccess::Wild) => {
+            cluster::announce_end(EXIT_STATUS);
             interrupts::disable();
             // SAFETY: the register only says where the last page fault was. Others have come since
             // this one, and the report is about this one.

@@ -97,6 +97,12 @@ fn words(suite: &Suite, job: &Job, run: &Run, topology: Topology, seed: u64) -> 
     if let Some(memory) = job.memory {
         add("--mem", memory.to_string());
     }
+    if let Some(silence) = job.silence {
+        add("--silence", silence.to_string());
+    }
+    if let Some(delay) = run.join_after {
+        add("--join-after", delay.to_string());
+    }
     if let Some(machine) = &job.machine {
         add("--machine", machine.get_ref().clone());
     }

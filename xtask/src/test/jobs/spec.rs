@@ -33,6 +33,8 @@ pub struct Job {
     pub memory: Option<u64>,
     /// The machine type; xtask's own choice, if not given.
     pub machine: Option<Spanned<String>>,
+    /// How many seconds a node that says nothing is waited for; xtask's own choice, if not given.
+    pub silence: Option<u16>,
     /// How many seconds a run may take, from the start of its machines.
     #[serde(default = "usual_limit")]
     within: Spanned<u64>,
@@ -68,6 +70,8 @@ pub struct Run {
     pub stdin: String,
     /// What is wrong with the network, as for `--faults`.
     pub faults: Option<Spanned<String>>,
+    /// How many seconds after the others the last machine is started.
+    pub join_after: Option<u16>,
     /// Which machines are killed when, as for `--kill`.
     #[serde(default)]
     pub kill: Vec<Spanned<String>>,
