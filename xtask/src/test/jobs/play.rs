@@ -122,7 +122,7 @@ fn words(suite: &Suite, job: &Job, run: &Run, topology: Topology, seed: u64) -> 
     if let Some(after) = &run.after {
         add("--after", after.get_ref().clone());
     }
-    words.extend([job.program.get_ref().clone(), "--".to_owned()]);
+    words.extend([job.program_of(run).to_owned(), "--".to_owned()]);
     words.extend(run.args.iter().cloned());
     words
 }
@@ -141,11 +141,11 @@ fn on_linux(suite: &Suite, job: &Job, run: &Run) -> std::result::Result<Vec<u8>,
             None => arg.clone(),
         }
     });
-    let mut program = Command::new(suite.host_program(job.program.get_ref())?);
+    let mut program = Command::new(suite.host_program(job.program_of(run))?);
     program.args(args).envs(&run.env);
     let output = with_input(run, &mut program)?
         .output()
-        .context(|| format!("run `{}` on Linux", job.program.get_ref()))?;
+        .context(|| format!("run `{}` on Linux", job.program_of(run)))?;
     match output.status.success() {
         true => Ok(output.stdout),
         false => Err(format!(

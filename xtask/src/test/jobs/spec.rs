@@ -25,8 +25,8 @@ pub struct Job {
     pub name: String,
     /// What it shows, in a sentence.
     pub about: String,
-    /// A program of `apps/`.
-    pub program: Spanned<String>,
+    /// A program of `apps/`, for runs that name none.
+    program: Option<Spanned<String>>,
     /// The systems that it runs on, one after the other.
     topologies: Vec<Spanned<Topology>>,
     /// Memory of each machine in MiB; xtask's own choice, if not given.
@@ -56,6 +56,8 @@ pub struct Job {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
+    /// A program of `apps/`, if it is not the job's.
+    program: Option<Spanned<String>>,
     /// The program's arguments.
     #[serde(default)]
     pub args: Vec<String>,
@@ -100,6 +102,12 @@ impl Job {
     /// The systems that it runs on.
     pub fn topologies(&self) -> impl Iterator<Item = &Topology> {
         self.topologies.iter().map(Spanned::get_ref)
+    }
+
+    /// The program of one of its runs.
+    pub fn program_of<'a>(&'a self, run: &'a Run) -> &'a str {
+        let named = run.program.as_ref().or(self.program.as_ref());
+        named.map_or("", |program| program.get_ref())
     }
 
     /// How long a run may take.
@@ -162,9 +170,6 @@ fn parse(root: &Path, name: &str, text: &str) -> std::result::Result<Job, Wrong>
         what: error.message().to_owned(),
     })?;
     job.name = name.to_owned();
-    if let Err(error) = App::find(root, job.program.get_ref()) {
-        return wrong(&job.program, error);
-    }
     if let Some(machine) = &job.machine
         && let Err(error) = Machine::parse(machine.get_ref())
     {
@@ -193,6 +198,19 @@ fn parse(root: &Path, name: &str, text: &str) -> std::result::Result<Job, Wrong>
 }
 
 fn check(root: &Path, job: &Job, run: &Run) -> std::result::Result<(), Wrong> {
+    match run.program.as_ref().or(job.program.as_ref()) {
+        None => {
+            return wrong(
+                &run.expect,
+                "found no `program`, neither here nor for the whole job",
+            );
+        }
+        Some(program) => {
+            if let Err(error) = App::find(root, program.get_ref()) {
+                return wrong(program, error);
+            }
+        }
+    }
     for file in run.files.keys() {
         if !root.join(file.get_ref()).is_file() {
             let found = file.get_ref();
@@ -323,6 +341,8 @@ mod tests {
                 "{rest}\n{found}"
             );
         }
+        let found = error("about = 'a'\ntopologies = ['2x1']\n[[run]]\nexpect.status = 0\n");
+        assert!(found.contains("job.toml:4: found no `program`"), "{found}");
         let found = error(&START.replace("2x1", "two"));
         assert!(
             found.contains("job.toml:3: found `two`, expected NODESxCPUS"),
