@@ -157,6 +157,7 @@ cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program on N VMs t
     --trace FILE.json   write what each CPU of all nodes did when, on one clock (as trace does)
     --key FILE          64 hexadecimal digits that the nodes prove to each other that they have
                         (a new key for each run)
+    --stats-json FILE   write what the nodes counted of their memory (--stats shows it as a table)
     --log-dir DIR       where n0.log, n1.log, ... go (kept only when a node fails)
     --join-after S      start the last node S seconds later: its CPUs are added then
     --silence S         how many seconds a node that says nothing is waited for (2; 20 when emulated)

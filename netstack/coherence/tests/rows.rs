@@ -70,6 +70,11 @@ fn row_12_evict_dirty() {
 }
 
 #[test]
+fn prefetched_pages_cost_their_request_only() {
+    rows::prefetched_pages_cost_their_request_only();
+}
+
+#[test]
 fn race_upgrade_of_a_holder_that_gave_the_page_away() {
     rows::race_upgrade_of_a_holder_that_gave_the_page_away();
 }

@@ -30,6 +30,7 @@ mod refusal;
 mod rules;
 
 pub use cluster::{ClusterKind, encode_cluster, parse_cluster};
+pub use coherence::kind_of;
 pub use frame::{Deframer, LENGTH_BYTES, LONGEST_PACKET};
 pub use header::{Header, encode};
 pub use kind::Kind;

@@ -11,10 +11,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
+use darner_abi::Direction;
 use darner_cluster::{FirstSlot, Incarnation, MembershipNotice, View};
 use darner_coherence::{
     Action, AgentLimits, Config, Dirt, Event, Failure, HomeLimits, Message, Node, NodeId, Packet,
-    PageIndex, Time, Token,
+    PageIndex, Rights, Token,
 };
 use darner_link::{ClusterKey, Identity, Refusal};
 use darner_lwkt::message::ReplyTo;
@@ -28,6 +29,8 @@ use super::frames::{Frames, NoFrame};
 use super::links::{Came, Links, Progress};
 use super::members::{FORMATION, Members};
 use super::record::{self, Kind, Record, Words, words};
+use super::retirement::Retirement;
+use super::statistics::{Fault, Now, Served, Statistics};
 use super::timers::Timers;
 use super::{DETOUR, FIRST, Reply, Request, Requested, census, futex, nodes, servers};
 use crate::layout::{self, PAGE};
@@ -71,7 +74,11 @@ pub struct Engine {
     /// Threads that wait until this node serves.
     waiting_ready: Vec<Answer>,
     /// Threads that wait for a page or a discard.
-    waiting: BTreeMap<Token, Answer>,
+    waiting: BTreeMap<Token, (Answer, Option<Fault>)>,
+    /// The thread whose fault is told to the protocol now.
+    faulting: Option<Token>,
+    statistics: Statistics,
+    retirement: Retirement,
     /// Calls that other nodes have not answered, and which.
     calls: BTreeMap<u64, (NodeId, Answer)>,
     last_call: u64,
@@ -128,6 +135,9 @@ impl Engine {
             timers: Timers::default(),
             waiting_ready: Vec::new(),
             waiting: BTreeMap::new(),
+            faulting: None,
+            statistics: Statistics::default(),
+            retirement: Retirement::default(),
             calls: BTreeMap::new(),
             last_call: 0,
             stepped: now,
@@ -157,7 +167,7 @@ impl Engine {
         let leave = self.leave_when_all_know(now);
         let end = self.end_when_all_is_confirmed(stack, now);
         let timer = self.timers.next().filter(|_| self.is_ready());
-        let timer = timer.map(|at| at.0.saturating_mul(1000));
+        let timer = timer.map(|at| self.retirement.deadline(at, now));
         let deadlines = link_deadline
             .into_iter()
             .chain(timer)
@@ -193,7 +203,8 @@ impl Engine {
             }
         }
         self.give_back();
-        while let Some(page) = self.timers.take(time(now)) {
+        let over = self.retirement.time(now, HOLD);
+        while let Some(page) = self.timers.take(over) {
             self.happens(now, Event::TimeOver { page }, None);
         }
     }
@@ -440,21 +451,45 @@ impl Engine {
         ))
     }
 
+    /// What the program may do with a page at this moment.
+    fn mapped(&self, page: PageIndex) -> Rights {
+        let node = self.node.as_ref();
+        node.map_or(Rights::None, |node| node.agent().mapped(page))
+    }
+
     fn request(&mut self, request: Request, reply_to: Answer, now: u64) {
         match request {
-            Request::Fault { tid, page, access } => {
-                let token = Token(tid.into());
-                self.waiting.insert(token, reply_to);
+            Request::Fault {
+                thread,
+                page,
+                access,
+                since,
+                progress,
+            } => {
+                let token = Token(thread.kept.tid.into());
+                self.retirement.waits(token);
+                let fault = Fault {
+                    page,
+                    access,
+                    before: self.mapped(page),
+                    since,
+                    thread,
+                };
+                self.statistics.faulted(progress);
+                self.waiting.insert(token, (reply_to, Some(fault)));
+                self.faulting = Some(token);
                 let event = Event::Fault {
                     token,
                     page,
                     access,
                 };
                 self.happens(now, event, None);
+                self.faulting = None;
             }
             Request::Discard { tid, first, pages } => {
                 let token = Token(tid.into());
-                self.waiting.insert(token, reply_to);
+                self.statistics.discarded();
+                self.waiting.insert(token, (reply_to, None));
                 let event = Event::Discard {
                     token,
                     first,
@@ -464,6 +499,18 @@ impl Engine {
             }
             Request::Call { to, .. } if nodes::is_gone(to) => {
                 let _ = reply_to.reply(Reply::Gone);
+            }
+            Request::Prefetch {
+                first,
+                pages,
+                access,
+            } => {
+                let event = Event::Prefetch {
+                    first,
+                    pages,
+                    access,
+                };
+                self.happens(now, event, None);
             }
             Request::Call { to, kind, words } => {
                 self.last_call += 1;
@@ -477,7 +524,30 @@ impl Engine {
                 self.links.leave();
                 self.leaving = Some((reply_to, now + FAREWELL));
             }
+            Request::Statistics { of, first } if of == self.config.me => {
+                let _ = reply_to.reply(Reply::Words(self.counted(first)));
+            }
+            Request::Statistics { of, .. } if nodes::is_gone(of) => {
+                let _ = reply_to.reply(Reply::Gone);
+            }
+            Request::Statistics { of, first } => {
+                self.last_call += 1;
+                self.calls.insert(self.last_call, (of, reply_to));
+                self.send(of, Kind::Statistics, self.last_call, words([first]));
+            }
         }
+    }
+
+    /// The numbers at `first` and behind it; what is of a moment is of that when the first was asked for.
+    fn counted(&mut self, first: u64) -> Words {
+        if first == 0 {
+            let mut now = Now::default();
+            self.frames
+                .pages()
+                .for_each(|page| now.add(page, is_own(page)));
+            self.statistics.set_now(now);
+        }
+        self.statistics.part(first)
     }
 
     fn answer<const COUNT: usize>(&mut self, to: NodeId, call: u64, results: [u64; COUNT]) {
@@ -485,6 +555,7 @@ impl Engine {
     }
 
     fn send(&mut self, to: NodeId, kind: Kind, call: u64, words: Words) {
+        self.statistics.call(Direction::Sent, kind);
         self.links.send_record(to, &Record { kind, call, words });
     }
 
@@ -518,6 +589,9 @@ impl Engine {
             bytes: parsed.pages,
         };
         let packet = parsed.packet;
+        let header_bytes = bytes.len() - came.bytes.len();
+        self.statistics
+            .packet(Direction::Received, &packet.message, header_bytes);
         self.happens(now, Event::Received { from, packet }, Some(&came));
     }
 
@@ -529,6 +603,7 @@ impl Engine {
             return;
         }
         let Record { kind, call, words } = record;
+        self.statistics.call(Direction::Received, kind);
         match kind {
             Kind::Answer => {
                 if let Some((_, answer)) = self.calls.remove(&call) {
@@ -553,6 +628,10 @@ impl Engine {
             Kind::FutexWoken => futex::woken(words[0]),
             Kind::Began | Kind::Ended => census::note(kind, words[0] as sched::Tid),
             Kind::Over => servers::give(servers::Work::Over(words[0] as i32)),
+            Kind::Statistics => {
+                let numbers = self.counted(words[0]);
+                self.answer(from, call, numbers);
+            }
             Kind::Spawn | Kind::Join | Kind::Delegate | Kind::Free => {
                 servers::give(servers::Work::Asked { from, record });
             }
@@ -563,7 +642,8 @@ impl Engine {
     fn happens(&mut self, now: u64, event: Event, came: Option<&Payload<'_>>) {
         let Some(node) = &mut self.node else { return };
         let mut actions = Vec::new();
-        node.handle(time(now), event, &mut actions);
+        let time = self.retirement.time(now, HOLD);
+        node.handle(time, event, &mut actions);
         self.carry_out(now, actions, came);
     }
 
@@ -574,7 +654,8 @@ impl Engine {
             let mut actions = Vec::new();
             let event = Event::Protected { page, dirt };
             if let Some(node) = &mut self.node {
-                node.handle(time(now), event, &mut actions);
+                let time = self.retirement.time(now, HOLD);
+                node.handle(time, event, &mut actions);
             }
             self.act_all(actions, came, &mut protected);
         }
@@ -589,7 +670,9 @@ impl Engine {
         for action in actions {
             match action {
                 Action::Protect { page, rights } => {
-                    protected.push_back((page, self.frames.protect(page, rights)));
+                    let dirt = self.frames.protect(page, rights);
+                    self.statistics.protected(dirt, is_own(page));
+                    protected.push_back((page, dirt));
                 }
                 action => self.act(action, came),
             }
@@ -611,19 +694,32 @@ impl Engine {
             Action::Map { page, rights } => {
                 let mapped = self.frames.map(page, rights);
                 mapped.unwrap_or_else(|NoFrame| no_memory());
+                self.statistics.mapped(page, rights);
             }
             Action::Protect { .. } => unreachable!("the caller does these"),
             Action::Free { page } => self.frames.free(page),
             Action::Wake { token, result } => {
-                if let Some(answer) = self.waiting.remove(&token) {
+                if let Some((answer, fault)) = self.waiting.remove(&token) {
                     let reply = match result {
                         Ok(()) => Reply::Done,
                         Err(Failure::Lost) => Reply::Lost,
                     };
+                    if let Some(fault) = fault {
+                        let served = match self.faulting == Some(token) {
+                            true => Served::Here,
+                            false => Served::Away,
+                        };
+                        self.statistics
+                            .served(&fault, served, result, is_own(fault.page));
+                        self.retirement.resumes(token, fault.thread);
+                    }
                     let _ = answer.reply(reply);
                 }
             }
-            Action::SetTimer { page, at } => self.timers.set(page, at),
+            Action::SetTimer { page, at } => {
+                self.statistics.held();
+                self.timers.set(page, at);
+            }
             Action::Refused { from, why } => {
                 log::warn!(
                     "node {} says what the protocol does not allow: {why:?}",
@@ -645,11 +741,17 @@ impl Engine {
         let carried = packet.message.carried();
         let pages = carried.map(|page| &self.frames.bytes(page).unwrap_or(ZEROS)[..]);
         let pieces: Vec<&[u8]> = [header.bytes()].into_iter().chain(pages).collect();
+        let bytes = header.bytes().len();
+        self.statistics
+            .packet(Direction::Sent, &packet.message, bytes);
         self.links.send(to, pieces.into_iter());
     }
 
     fn send_hint(&mut self, to: NodeId, packet: Packet) {
         if let Some(header) = encode(&packet) {
+            let bytes = header.bytes().len();
+            self.statistics
+                .packet(Direction::Sent, &packet.message, bytes);
             self.links.send_hint(to, [header.bytes()].into_iter());
         }
     }
@@ -688,9 +790,9 @@ fn slice_start(node: NodeId) -> PageIndex {
     }
 }
 
-/// Protocol time.
-fn time(now: u64) -> Time {
-    Time(now / 1000)
+/// Whether this node is the home of a page, as its slice says.
+fn is_own(page: PageIndex) -> bool {
+    nodes::owner_of(page.0 * PAGE).0 == super::me()
 }
 
 /// Ends this node: it cannot be one of those.

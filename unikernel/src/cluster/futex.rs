@@ -38,7 +38,10 @@ pub fn futex_wait(word: &AtomicU32, expected: u32, deadline: Option<u64>) -> Fut
     let address = core::ptr::from_ref(word).addr();
     let home = home_of(address as u64);
     if home.0 == me() {
-        return sched::futex_enlist_and_wait(word, expected, deadline);
+        let pass_on = || {
+            futex_wake(address, 1);
+        };
+        return sched::futex_enlist_and_wait(word, expected, deadline, pass_on);
     }
     let ticket = LAST_TICKET.fetch_add(1, Ordering::Relaxed) + 1;
     WAITING.lock().insert(ticket, (home, sched::current()));
@@ -53,17 +56,20 @@ pub fn futex_wait(word: &AtomicU32, expected: u32, deadline: Option<u64>) -> Fut
         WAITING.lock().remove(&ticket);
         return FutexWait::Woken;
     }
-    let leave = |end: FutexWait| match cancel(home, words) {
-        true => end,
-        // A waker was faster: its message came before that answer.
-        false => FutexWait::Woken,
-    };
     if word.load(Ordering::SeqCst) != expected {
-        return leave(FutexWait::Changed);
+        if !cancel(home, words) {
+            // A waker took this thread for one that sleeps. It was meant for one that does.
+            futex_wake(address, 1);
+        }
+        return FutexWait::Changed;
     }
     while WAITING.lock().contains_key(&ticket) {
         if block_current(deadline) {
-            return leave(FutexWait::TimedOut);
+            return match cancel(home, words) {
+                true => FutexWait::TimedOut,
+                // A waker was faster: its message came before that answer.
+                false => FutexWait::Woken,
+            };
         }
     }
     FutexWait::Woken

@@ -12,6 +12,7 @@
 //! The exit status is 0 when all nodes end with 0, else that of the node that failed
 //! first in time; the statuses are those of `run` ([`verdict`] has the rules).
 
+mod counted;
 pub mod kill;
 mod machines;
 mod mark;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Instant;
 
+use counted::Counted;
 use darner_switch::{Broken, Capture, Core, Counters, Event, PortId, Server};
 use machines::{Machines, Signal};
 use mark::{Mark, Watched};
@@ -70,10 +72,11 @@ pub fn run(parser: lexopt::Parser) -> Result<u8> {
         machines: Machines::new(options.nodes),
         key,
     };
-    let status = cluster.run(networks, &switch, logs.path())?;
+    let (status, counted) = cluster.run(networks, &switch, logs.path())?;
     let events: Vec<Event> = switch.events().collect();
     let counters = switch.stop();
     tell(&events, counters.filter(|_| options.common.verbose));
+    counted::tell(&counted, options.stats_json.as_deref())?;
     if let Some(out) = &options.trace {
         cluster.write_trace(out)?;
     }
@@ -155,8 +158,8 @@ struct Cluster<'a> {
 }
 
 impl Cluster<'_> {
-    /// Runs all nodes to their ends; gives the status of it all.
-    fn run(&self, networks: Vec<Network>, switch: &Server, logs: &Path) -> Result<u8> {
+    /// Runs all nodes to their ends; gives the status of it all, and what they counted.
+    fn run(&self, networks: Vec<Network>, switch: &Server, logs: &Path) -> Result<(u8, Counted)> {
         let logs = (0..self.options.nodes)
             .map(|node| Log::create(logs, node))
             .collect::<Result<Vec<_>>>()?;
@@ -314,12 +317,13 @@ impl Cluster<'_> {
     }
 
     /// Waits until all have ended, and ends those that must not go on.
-    fn wait(&self, ends: &Receiver<Ended>, logs: &[Log]) -> Result<u8> {
+    fn wait(&self, ends: &Receiver<Ended>, logs: &[Log]) -> Result<(u8, Counted)> {
         let options = self.options;
-        let reports = match options.trace.is_some() || options.common.config.stats {
+        let reports = match options.trace.is_some() {
             true => Reports::Wanted,
             false => Reports::None,
         };
+        let mut counted = Counted::new();
         let mut verdict = Verdict::new(options.kinship, options.policy, reports);
         let mut error = None;
         let mut deadline: Option<Instant> = None;
@@ -329,7 +333,7 @@ impl Cluster<'_> {
                 Some(left) => ends.recv_timeout(left),
                 None => ends.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
-            let (node, outcome) = match end {
+            let (node, mut outcome) = match end {
                 Ok(end) => end,
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
@@ -338,6 +342,13 @@ impl Cluster<'_> {
                     continue;
                 }
             };
+            if let Ok(outcome) = &mut outcome
+                && options.is_one_system()
+            {
+                // What is told of the one system takes the place of what each machine tells of itself.
+                outcome.report.stats = None;
+                counted.append(&mut outcome.report.cluster);
+            }
             match outcome.and_then(|outcome| self.explained(node, &outcome, &verdict, logs)) {
                 Ok(how) => {
                     if let Then::EndIn(time) = verdict.take(node, how) {
@@ -352,7 +363,7 @@ impl Cluster<'_> {
         }
         match error {
             Some(error) => Err(error),
-            None => Ok(verdict.status()),
+            None => Ok((verdict.status(), counted)),
         }
     }
 
@@ -366,6 +377,7 @@ impl Cluster<'_> {
     ) -> Result<How> {
         let is_one = self.options.is_one_system();
         let Explanation { mut text, status } = Explanation::of(self.set, self.program, outcome)?;
+        let died = outcome.report.death.is_some();
         let how = match &outcome.end {
             End::Stopped if self.machines.is_killed(node) => How::Killed,
             End::Stopped => How::Stopped,
@@ -375,6 +387,12 @@ impl Cluster<'_> {
         };
         match (how, &outcome.end, verdict.failed()) {
             (How::Killed, ..) => text = "xtask: killed (--kill)\n".into(),
+            // It may be what the program has ended of: the others were told before it could end itself.
+            (How::Stopped, ..) if died => {
+                let mut outcome = outcome.clone();
+                outcome.end = End::Exited(0);
+                text = Explanation::of(self.set, self.program, &outcome)?.text;
+            }
             (How::Stopped, _, Some(failed)) => {
                 text = format!("xtask: ended, because n{failed} has failed");
                 text += match is_one {

@@ -53,6 +53,8 @@ pub struct Options {
     pub trace: Option<PathBuf>,
     /// A file for everything that they send.
     pub pcap: Option<PathBuf>,
+    /// A file for what they have counted.
+    pub stats_json: Option<PathBuf>,
     /// A folder for what each prints.
     pub log_dir: Option<PathBuf>,
     /// What happens to the others when one fails.
@@ -97,6 +99,7 @@ struct Raw {
     seed: u64,
     trace: Option<PathBuf>,
     pcap: Option<PathBuf>,
+    stats_json: Option<PathBuf>,
     log_dir: Option<PathBuf>,
     policy: Policy,
     kinship: Kinship,
@@ -126,6 +129,7 @@ impl Options {
             seed: 1,
             trace: None,
             pcap: None,
+            stats_json: None,
             log_dir: None,
             policy: Policy::EndAll,
             kinship: Kinship::OneSystem,
@@ -153,6 +157,7 @@ impl Raw {
             "--seed" => self.seed = number(option, &value()?)?,
             "--trace" => self.trace = Some(value()?.into()),
             "--pcap" => self.pcap = Some(value()?.into()),
+            "--stats-json" => self.stats_json = Some(value()?.into()),
             "--log-dir" => self.log_dir = Some(value()?.into()),
             "--key" => self.key = Some(Key::read(Path::new(&value()?))?),
             "--separate" => self.kinship = Kinship::Separate,
@@ -181,7 +186,7 @@ impl Raw {
         Ok(true)
     }
 
-    fn finish(self, common: Common) -> Result<Options> {
+    fn finish(self, mut common: Common) -> Result<Options> {
         let nodes = self.nodes.ok_or_else(|| {
             Error::usage("found no --nodes, expected `cargo xtask cluster --nodes N APP`")
         })?;
@@ -235,6 +240,14 @@ impl Raw {
                 "found --after, but nothing that could begin then, expected --faults or --kill, too",
             ));
         }
+        if self.stats_json.is_some() {
+            if self.kinship == Kinship::Separate {
+                return Err(Error::usage(
+                    "found --stats-json with --separate: only one system counts what its nodes have in common",
+                ));
+            }
+            common.config.stats = true;
+        }
         Ok(Options {
             plan: plan(self.faults.as_deref(), nodes)?,
             kills: kills(&self.kills, nodes, self.seed)?,
@@ -247,6 +260,7 @@ impl Raw {
             mtu: self.mtu,
             seed: self.seed,
             pcap: self.pcap,
+            stats_json: self.stats_json,
             log_dir: self.log_dir,
             policy: self.policy,
             kinship: self.kinship,

@@ -41,7 +41,7 @@ pub enum Then {
 /// Whether machines have something to write when the program has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reports {
-    /// A trace, or statistics.
+    /// A trace.
     Wanted,
     /// Nothing.
     None,

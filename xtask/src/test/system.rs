@@ -2,11 +2,12 @@
 //! them and what they did when.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::Path;
 
 use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
 use pcap_file::pcapng::{Block, PcapNgReader};
+use serde_json::Value;
 
 use super::case::{Case, Verdict};
 use super::command_line::{expect, xtask};
@@ -18,6 +19,8 @@ pub fn cases() -> Vec<Case> {
     vec![
         Case::new("system/wire", wire),
         Case::new("system/trace", trace),
+        Case::alone("system/cluster-tour/1", one_node),
+        Case::alone("system/cluster-tour/3x1", counted),
     ]
 }
 
@@ -44,14 +47,11 @@ fn wire(suite: &Suite) -> Verdict {
     ];
     let output = xtask(suite, &[&words[..], &PICTURE].concat())?;
     expect(&output, 0, "booted in ")?;
-    let on_linux = on_host(suite, "mandelbrot", &PICTURE)?;
-    if output.stdout != on_linux {
-        Err("the program prints something else than on Linux")?;
-    }
+    as_on_linux(suite, &output.stdout, "mandelbrot", &PICTURE)?;
     let stderr = String::from_utf8_lossy(&output.stderr);
     let captured = captured(&capture)?;
     for node in 0..2 {
-        let counted = counted(&stderr, node)?;
+        let counted = counted_by_switch(&stderr, node)?;
         let found = captured.get(&node).copied().unwrap_or_default();
         if found != counted {
             Err(format!(
@@ -67,6 +67,19 @@ fn wire(suite: &Suite) -> Verdict {
     Ok(())
 }
 
+/// A program must print what it prints on Linux.
+fn as_on_linux(suite: &Suite, said: &[u8], program: &str, args: &[&str]) -> Verdict {
+    let expected = on_host(suite, program, args)?;
+    match said == expected {
+        true => Ok(()),
+        false => Err(format!(
+            "found:\n{}\nexpected what it prints on Linux:\n{}",
+            String::from_utf8_lossy(said),
+            String::from_utf8_lossy(&expected)
+        ))?,
+    }
+}
+
 /// Of what one node has sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Frames {
@@ -75,7 +88,7 @@ struct Frames {
 }
 
 /// What the switch has counted, as it says at the end.
-fn counted(stderr: &str, node: u32) -> Result<Frames, String> {
+fn counted_by_switch(stderr: &str, node: u32) -> Result<Frames, String> {
     let prefix = format!("xtask: switch: n{node} sent ");
     let numbers = stderr.lines().find_map(|line| {
         let (all, rest) = line.strip_prefix(&prefix)?.split_once(" frames (")?;
@@ -123,7 +136,7 @@ fn trace(suite: &Suite) -> Verdict {
     ];
     let output = xtask(suite, &[&words[..], &PICTURE].concat())?;
     expect(&output, 0, "events of 2 CPUs of 2 nodes are in ")?;
-    let trace: serde_json::Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+    let trace: Value = serde_json::from_slice(&fs::read(&path)?)?;
     let events = trace["traceEvents"].as_array().ok_or("found no events")?;
     let of_node = |node: u64| events.iter().filter(move |event| event["pid"] == node);
     for node in 0..2 {
@@ -169,4 +182,48 @@ fn trace(suite: &Suite) -> Verdict {
             "found no thread of node 1 that runs in {whole:?} µs"
         ))?,
     }
+}
+
+/// What a program asks for beyond `std` it gets on a machine alone, too.
+fn one_node(suite: &Suite) -> Verdict {
+    let output = xtask(suite, &["run", "--timeout", "60", "cluster-tour"])?;
+    expect(&output, 0, "booted in ")?;
+    as_on_linux(suite, &output.stdout, "cluster-tour", &[])
+}
+
+/// The same on three; and what the nodes have counted is told when the program has ended.
+fn counted(suite: &Suite) -> Verdict {
+    let file = suite.path("counted.json");
+    let path = file.display().to_string();
+    let words = [
+        "cluster",
+        "--nodes",
+        "3",
+        "--timeout",
+        "150",
+        "--stats-json",
+        &path,
+        "cluster-tour",
+    ];
+    let output = xtask(suite, &words)?;
+    expect(&output, 0, "booted in ")?;
+    as_on_linux(suite, &output.stdout, "cluster-tour", &[])?;
+    let counted: Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
+    let nodes = counted["nodes"].as_array().map_or(&[][..], Vec::as_slice);
+    if nodes.len() != 3 {
+        Err(format!("found {counted:#}, expected three nodes"))?;
+    }
+    for node in nodes {
+        let is_right = node["read_faults_away"].as_u64() > Some(0)
+            && node["silent_upgrades_own"].as_u64() > Some(0)
+            && node["messages_received"]["grant"].as_u64() > Some(0)
+            && node["fault_ns_50_percent"].as_u64() > Some(0)
+            && node["steals_before_retire"] == 0;
+        if !is_right {
+            Err(format!(
+                "found {node:#}, expected numbers, and no page stolen"
+            ))?;
+        }
+    }
+    Ok(())
 }

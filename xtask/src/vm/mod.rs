@@ -83,7 +83,7 @@ pub enum End {
 }
 
 /// What is left of a virtual machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Outcome {
     /// How it ended.
     pub end: End,

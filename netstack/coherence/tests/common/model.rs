@@ -112,7 +112,10 @@ impl Cluster {
             .into_iter()
             .filter(|outside| match *outside {
                 Outside::Evict { page, .. } | Outside::MoveHome { page, .. } => page == 0,
-                Outside::Pressure { .. } | Outside::Release { .. } | Outside::Kill { .. } => false,
+                Outside::Pressure { .. }
+                | Outside::Prefetch { .. }
+                | Outside::Release { .. }
+                | Outside::Kill { .. } => false,
             });
         Self::new(
             vec![touch(P0, Access::Read), touch(P0, Access::Write)],

@@ -309,6 +309,53 @@ pub fn race_a_moved_page_is_lost_with_the_node_that_gave_it_away() {
     assert_eq!(outcomes, &[Outcome::Lost]);
 }
 
+/// What was asked for ahead is there when it is touched; to ask for what is there or on its way costs nothing.
+pub fn prefetched_pages_cost_their_request_only() {
+    let mut world = Plan {
+        nodes: 3,
+        hold: 0,
+        run: 16,
+        ..Plan::default()
+    }
+    .build();
+    touch(&mut world, HOME, Access::Write);
+    world.event(HOME, Event::Evict { page: PAGE });
+    world.run();
+    let ahead = |access| Event::Prefetch {
+        first: PAGE,
+        pages: 1,
+        access,
+    };
+    let asked = cost(&mut world, |world| {
+        world.event(READER, ahead(Access::Read));
+        world.event(READER, ahead(Access::Read));
+    });
+    assert_eq!(asked, (2, 0, 1));
+    let touched = access(&mut world, READER, Access::Read);
+    assert_eq!(touched, (0, 0, 0));
+    assert_eq!(
+        cost(&mut world, |world| world.event(READER, ahead(Access::Read))),
+        (0, 0, 0)
+    );
+    // All that is wanted comes, whoever has it; and is not mapped before it is touched.
+    let pages = 4;
+    let first = PageIndex(PAGE.0 + 1);
+    world.spawn(HOME, vec![Op::Touch(vec![(first, Access::Write)])]);
+    world.finish();
+    let event = Event::Prefetch {
+        first,
+        pages,
+        access: Access::Read,
+    };
+    let (messages, ..) = cost(&mut world, |world| world.event(READER, event));
+    assert_eq!(messages, 2 * pages as u32);
+    let agent = world.nodes[usize::from(READER.0)].agent();
+    for page in (0..pages).map(|distance| first.plus(distance)) {
+        assert!(agent.has_bytes(page));
+        assert_eq!(agent.mapped(page), Rights::None);
+    }
+}
+
 /// The last thread of a node.
 fn thread_of(world: &World, node: NodeId) -> usize {
     let last = world.threads.iter().rposition(|thread| thread.node == node);
@@ -351,6 +398,10 @@ pub const ROWS: &[(&str, fn())] = &[
     ),
     ("row_11_evict_clean", row_11_evict_clean),
     ("row_12_evict_dirty", row_12_evict_dirty),
+    (
+        "prefetched_pages_cost_their_request_only",
+        prefetched_pages_cost_their_request_only,
+    ),
     (
         "race_upgrade_of_a_holder_that_gave_the_page_away",
         race_upgrade_of_a_holder_that_gave_the_page_away,

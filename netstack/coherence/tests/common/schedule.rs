@@ -32,6 +32,13 @@ pub enum Outside {
         node: u16,
         pages: usize,
     },
+    /// The node is told what its threads will touch.
+    Prefetch {
+        node: u16,
+        page: u64,
+        pages: u64,
+        access: Access,
+    },
     /// A thread of the node lets others go on.
     Release {
         node: u16,
@@ -78,6 +85,9 @@ fn outside(nodes: u16) -> impl Strategy<Value = Outside> {
     prop_oneof![
         4 => (0..nodes, 0..PAGES).prop_map(|(node, page)| Outside::Evict { node, page }),
         1 => (0..nodes, 1..4_usize).prop_map(|(node, pages)| Outside::Pressure { node, pages }),
+        2 => (0..nodes, 0..PAGES, 1..4_u64, access()).prop_map(|(node, page, pages, access)| {
+            Outside::Prefetch { node, page, pages, access }
+        }),
         2 => (0..PAGES, 1..3_u64, 0..nodes).prop_map(|(page, pages, to)| Outside::MoveHome { page, pages, to }),
     ]
 }
@@ -228,6 +238,19 @@ impl World {
             Outside::Pressure { node, pages } => {
                 self.later(NodeId(node), Event::Pressure { pages })
             }
+            Outside::Prefetch {
+                node,
+                page,
+                pages,
+                access,
+            } => self.event(
+                NodeId(node),
+                Event::Prefetch {
+                    first: PageIndex(page),
+                    pages,
+                    access,
+                },
+            ),
             Outside::Release { node } => self.event(NodeId(node), Event::Release),
             Outside::MoveHome { page, pages, to } => {
                 let page = PageIndex(page);
