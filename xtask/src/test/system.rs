@@ -39,7 +39,7 @@ fn wire(suite: &Suite) -> Verdict {
         "150",
         "-v",
         "--faults",
-        "n0.loss=3%",
+        "n0.loss=10%",
         "--pcap",
         &capture.display().to_string(),
         "mandelbrot",
