@@ -50,6 +50,8 @@ const RECORDS: usize = 1 << 16;
 
 /// How long the end of the program may wait for the other nodes to be told, in ns.
 const FAREWELL: u64 = 1_000_000_000;
+/// How long it may take to tell another node why it is refused, in ns.
+const TELLING: u64 = 300_000_000;
 /// How long a card may take to send what it was given, in ns.
 const LAST_FRAMES: u64 = 10_000_000;
 
@@ -92,6 +94,8 @@ pub struct Engine {
     ending: Ending,
     /// What was lost, if that is why.
     loss: Option<&'static str>,
+    /// This node cannot be of the cluster, and ends then (monotonic ns).
+    refused: Option<(NodeId, Refusal, u64)>,
 }
 
 /// How far the end of a node is whose program has ended elsewhere.
@@ -145,6 +149,7 @@ impl Engine {
             leaving: None,
             ending: Ending::No,
             loss: None,
+            refused: None,
         }
     }
 
@@ -165,6 +170,12 @@ impl Engine {
         }
         let progress = self.links.flush(stack, now);
         let leave = self.leave_when_all_know(now);
+        if let Some((node, refusal, at)) = &self.refused
+            && now >= *at
+        {
+            refused(*node, refusal);
+        }
+        let refused = self.refused.as_ref().map(|&(_, _, at)| at);
         let end = self.end_when_all_is_confirmed(stack, now);
         let timer = self.timers.next().filter(|_| self.is_ready());
         let timer = timer.map(|at| self.retirement.deadline(at, now));
@@ -172,6 +183,7 @@ impl Engine {
             .into_iter()
             .chain(timer)
             .chain(leave)
+            .chain(refused)
             .chain(end);
         (progress, deadlines.chain(self.members.deadline()).min())
     }
@@ -294,7 +306,10 @@ impl Engine {
                 Came::Gone if !matches!(self.ending, Ending::No) => {}
                 Came::Gone => self.cut(from, "has ended"),
                 Came::Overrun => self.cut(from, "does not take what is sent to it"),
-                Came::Refused(refusal) if self.node.is_none() => refused(from, &refusal),
+                // The other node is told first.
+                Came::Refused(refusal) if self.node.is_none() => {
+                    self.refused = Some((from, refusal, now + TELLING));
+                }
                 Came::Refused(refusal) => {
                     let why =
                         alloc::format!("and this one do not know each other any more: {refusal}");

@@ -434,12 +434,13 @@ fn tell(events: &[Event], counters: Option<Counters>) {
         let (came, went) = (&of_port.ingress, &of_port.egress);
         eprintln!(
             "xtask: switch: n{port} sent {} frames ({} lost, {} twice, {} overtaken, {} corrupted, \
-             {} malformed), got {} ({} overflowed, {} discarded)",
+             {} reset, {} malformed), got {} ({} overflowed, {} discarded)",
             came.received,
             came.lost,
             came.duplicated,
             came.reordered,
             came.corrupted,
+            came.reset,
             came.malformed,
             went.sent,
             went.overflowed,
