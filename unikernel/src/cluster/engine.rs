@@ -50,6 +50,8 @@ const RECORDS: usize = 1 << 16;
 
 /// How long the end of the program may wait for the other nodes to be told, in ns.
 const FAREWELL: u64 = 1_000_000_000;
+/// How long it may take to tell another node why it is refused, in ns.
+const TELLING: u64 = 300_000_000;
 /// How long a card may take to send what it was given, in ns.
 const LAST_FRAMES: u64 = 10_000_000;
 
@@ -88,8 +90,12 @@ pub struct Engine {
     give_up: u64,
     /// Who waits for the others to be told that the program has ended, and until when.
     leaving: Option<(Answer, u64)>,
-    /// The program has ended on the first node, and this one ends.
+    /// The program has ended on the first node, or was lost with it, and this one ends.
     ending: Ending,
+    /// What was lost, if that is why.
+    loss: Option<&'static str>,
+    /// This node cannot be of the cluster, and ends then (monotonic ns).
+    refused: Option<(NodeId, Refusal, u64)>,
 }
 
 /// How far the end of a node is whose program has ended elsewhere.
@@ -142,6 +148,8 @@ impl Engine {
             give_up: now + FORMATION,
             leaving: None,
             ending: Ending::No,
+            loss: None,
+            refused: None,
         }
     }
 
@@ -162,6 +170,12 @@ impl Engine {
         }
         let progress = self.links.flush(stack, now);
         let leave = self.leave_when_all_know(now);
+        if let Some((node, refusal, at)) = &self.refused
+            && now >= *at
+        {
+            refused(*node, refusal);
+        }
+        let refused = self.refused.as_ref().map(|&(_, _, at)| at);
         let end = self.end_when_all_is_confirmed(stack, now);
         let timer = self.timers.next().filter(|_| self.is_ready());
         let timer = timer.map(|at| self.retirement.deadline(at, now));
@@ -169,6 +183,7 @@ impl Engine {
             .into_iter()
             .chain(timer)
             .chain(leave)
+            .chain(refused)
             .chain(end);
         (progress, deadlines.chain(self.members.deadline()).min())
     }
@@ -256,6 +271,9 @@ impl Engine {
             Ending::Parting(_, until) | Ending::Sending(until) => *until,
         };
         if now >= until {
+            if let Some(loss) = self.loss {
+                panic::lost(format_args!("{loss}"));
+            }
             panic::claim_last_words();
             panic::end(0);
         }
@@ -288,7 +306,10 @@ impl Engine {
                 Came::Gone if !matches!(self.ending, Ending::No) => {}
                 Came::Gone => self.cut(from, "has ended"),
                 Came::Overrun => self.cut(from, "does not take what is sent to it"),
-                Came::Refused(refusal) if self.node.is_none() => refused(from, &refusal),
+                // The other node is told first.
+                Came::Refused(refusal) if self.node.is_none() => {
+                    self.refused = Some((from, refusal, now + TELLING));
+                }
                 Came::Refused(refusal) => {
                     let why =
                         alloc::format!("and this one do not know each other any more: {refusal}");
@@ -343,9 +364,13 @@ impl Engine {
             self.links.close(node);
         }
         if gone.contains(&FIRST) {
-            panic::lost(format_args!(
-                "node 0 is gone (it has not been heard of for too long), and with it the program's first thread and its files"
-            ));
+            // The others are to hear of it first: this node may be needed for their majority.
+            self.loss = Some(
+                "node 0 is gone (it has not been heard of for too long), and with it the program's first thread \
+                 and its files",
+            );
+            self.ending = Ending::Due;
+            return;
         }
         let coherent = view.coherent(slice_start);
         let founders = (0..self.config.founders).map(NodeId);
@@ -566,8 +591,11 @@ impl Engine {
                 return self.heed(now);
             }
             Said::Coherence(parsed) => parsed,
-            Said::Locks(_) => {
-                return self.cut(from, "speaks of range locks, which this one has none of");
+            Said::Locks(_) | Said::Parking(_) => {
+                return self.cut(
+                    from,
+                    "speaks of locks and waiting places, which this one has none of",
+                );
             }
         };
         if !self.is_ready() {

@@ -54,16 +54,18 @@ fn faults() -> impl Strategy<Value = Faults> {
         share(),
         share(),
         share(),
+        share(),
         0_u64..5_000,
         0_u64..5_000,
         rate,
     )
         .prop_map(
-            |(loss, reorder, duplicate, corrupt, delay, jitter, rate)| Faults {
+            |(loss, reorder, duplicate, corrupt, reset, delay, jitter, rate)| Faults {
                 loss,
                 reorder,
                 duplicate,
                 corrupt,
+                reset,
                 delay: Duration::from_micros(delay),
                 jitter: Duration::from_micros(jitter.min(delay)),
                 rate,
@@ -289,6 +291,28 @@ fn the_schedule_is_kept() {
         assert_eq!(!wires.0.is_empty(), arrives, "at {millis} ms");
     }
     assert_eq!(core.next_due(), None);
+}
+
+/// Its times count from when it begins, and beginning again changes nothing.
+#[test]
+fn a_schedule_that_is_held_back_waits() {
+    let plan = Plan::parse("down=1@1s..2s", 2).unwrap();
+    let mut core = Core::held_back(plan, 0);
+    let (mut wires, at) = (Kept::default(), Duration::from_secs);
+    core.plug(PortId(0));
+    core.plug(PortId(1));
+    let mut arrives = |core: &mut Core, now| {
+        core.expire(now, &mut wires);
+        wires.0.clear();
+        core.receive(now, PortId(0), &frame(0, 7, 60), &mut wires);
+        !wires.0.is_empty()
+    };
+    assert!(arrives(&mut core, at(1)) && core.next_due().is_none());
+    core.begin(at(10));
+    core.begin(at(11));
+    assert_eq!(core.next_due(), Some(at(11)));
+    assert!(!arrives(&mut core, at(11)));
+    assert!(arrives(&mut core, at(12)) && core.next_due().is_none());
 }
 
 #[test]

@@ -71,6 +71,8 @@ mutants! {
         SharerNotInvalidated,
         /// A write-back is taken even if the page was given to another node since.
         StaleWriteBackRefused,
+        /// Nobody is told of a write-back that got no answer when the view changes.
+        VainWriteBackNotTold,
     }
     /// Of range records and range locks.
     LOCKS {
@@ -117,6 +119,8 @@ mutants! {
     }
     /// Of waiting places.
     PARKING {
+        /// Who had come to a barrier and died is told that it opens, if it is back.
+        DeadKeepPlacesAtBarriers,
         /// A thread that may have missed a wake-up is not told to look again.
         GenerationNotCompared,
         /// Nobody looks again when the view has changed.

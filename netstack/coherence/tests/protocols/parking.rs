@@ -28,6 +28,7 @@ each! {
     giving_up,
     without_room,
     requeued,
+    who_came_and_died_is_not_told,
 }
 
 fn cases() -> u32 {

@@ -88,6 +88,11 @@ fn race_a_moved_page_is_lost_with_the_node_that_gave_it_away() {
 }
 
 #[test]
+fn race_a_write_back_is_lost_with_the_home_that_it_went_by_way_of() {
+    rows::race_a_write_back_is_lost_with_the_home_that_it_went_by_way_of();
+}
+
+#[test]
 fn race_an_old_write_back_comes_after_a_new_one() {
     rows::race_an_old_write_back_comes_after_a_new_one();
 }

@@ -47,6 +47,8 @@ pub const PORT: u16 = 7_447;
 const STALL: u64 = 4_000_000_000;
 /// What part of the memory may be taken by what one node has not acknowledged.
 const MEMORY_SHARE: u64 = 8;
+/// Connections that may wait to be accepted, besides those of all nodes.
+const STRANGERS: usize = 8;
 const CHANNELS: [Channel; 2] = [Channel::Control, Channel::Bulk];
 
 /// Whether anything was done.
@@ -212,7 +214,7 @@ impl Links {
         };
         let listen = Request::Listen {
             binding,
-            backlog: 2 * self.peers.len(),
+            backlog: 2 * self.peers.len() + STRANGERS,
             options: wire::options(),
         };
         if let Reply::Listening(listener) = stack.request(listen, now) {

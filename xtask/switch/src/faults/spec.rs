@@ -239,14 +239,6 @@ impl Builder {
                 );
             }
         }
-        for (port, faults) in self.ports.iter().enumerate() {
-            if faults.jitter > faults.delay {
-                return wrong(
-                    format!("{:?}±{:?} at n{port}", faults.delay, faults.jitter),
-                    "a delay that is at least as long as what it varies by",
-                );
-            }
-        }
         Ok(())
     }
 }
@@ -257,13 +249,14 @@ fn set(faults: &mut Faults, key: &str, value: &str) -> Result<()> {
         "reorder" => faults.reorder = probability(value)?,
         "dup" => faults.duplicate = probability(value)?,
         "corrupt" => faults.corrupt = probability(value)?,
-        "delay" => (faults.delay, faults.jitter) = delay(value)?,
+        "reset" => faults.reset = probability(value)?,
+        "delay" => (faults.delay, faults.jitter) = spread(value)?,
         "rate" => faults.rate = Some(rate(value)?),
         "queue" => faults.queue = size(value)?,
         other => {
             return wrong(
                 other,
-                "loss, delay, reorder, dup, corrupt, rate, queue, partition or down",
+                "loss, delay, reorder, dup, corrupt, reset, rate, queue, partition or down",
             );
         }
     }
@@ -283,11 +276,19 @@ fn probability(text: &str) -> Result<Probability> {
     }
 }
 
-/// `5ms`, `5ms±2ms`, or, where that sign is not at hand, `5ms+-2ms`.
-fn delay(text: &str) -> Result<(Duration, Duration)> {
-    match text.split_once('±').or_else(|| text.split_once("+-")) {
-        Some((delay, jitter)) => Ok((duration(delay)?, duration(jitter)?)),
-        None => Ok((duration(text)?, Duration::ZERO)),
+/// Reads a time and what it may vary by: `5ms`, `5ms±2ms`, or, where that sign is not at hand,
+/// `5ms+-2ms`.
+///
+/// # Errors
+/// What was found, and what was expected in its place.
+pub fn spread(text: &str) -> Result<(Duration, Duration)> {
+    let (time, jitter) = match text.split_once('±').or_else(|| text.split_once("+-")) {
+        Some((time, jitter)) => (duration(time)?, duration(jitter)?),
+        None => (duration(text)?, Duration::ZERO),
+    };
+    match jitter <= time {
+        true => Ok((time, jitter)),
+        false => wrong(text, "a time that is at least as long as what it varies by"),
     }
 }
 
@@ -371,7 +372,7 @@ mod tests {
     use crate::core::{Change, Link};
     use crate::{Faults, Partition, PortId, Probability, Rate};
 
-    const ALL: &str = "loss=1%,delay=5ms±2ms,reorder=2%,dup=0.01,corrupt=0.1%,rate=100Mbit,\
+    const ALL: &str = "loss=1%,delay=5ms±2ms,reorder=2%,dup=0.01,corrupt=0.1%,reset=0.3%,rate=100Mbit,\
                        queue=64KiB,partition=0,1|2@10s..20s,down=2@30s,n1.loss=0";
 
     #[test]
@@ -385,6 +386,7 @@ mod tests {
             reorder: share(0.02),
             duplicate: share(0.01),
             corrupt: share(0.001),
+            reset: share(0.003),
             rate: Rate::new(100_000_000),
             queue: 65536,
         };
@@ -409,7 +411,7 @@ mod tests {
     #[test]
     fn a_file_says_the_same() {
         let file = "loss = '1%'\ndelay = '5ms+-2ms'\nreorder = '2%'\ndup = 0.01\n\
-                    corrupt = '0.1%'\nrate = '100Mbit'\nqueue = 65536\n\
+                    corrupt = '0.1%'\nreset = '0.3%'\nrate = '100Mbit'\nqueue = 65536\n\
                     partition = ['0,1|2@10s..20s']\ndown = '2@30s'\n[n1]\nloss = 0\n";
         assert_eq!(Plan::parse_toml(file, 3), Plan::parse(ALL, 3));
         assert!(Plan::parse_toml("loss = true", 3).is_err());

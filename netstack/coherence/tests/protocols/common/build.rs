@@ -20,6 +20,8 @@ pub struct Plan {
     /// Pages from the first on of which all nodes have the same bytes to begin with.
     pub replicated: u64,
     pub adaptation: Adaptation,
+    /// Of how many pages whose homes have moved each agent remembers where they are.
+    pub known: usize,
 }
 
 /// What replicated pages hold.
@@ -37,6 +39,7 @@ impl Default for Plan {
             hold: 1,
             replicated: 0,
             adaptation: Adaptation::Off,
+            known: 256,
         }
     }
 }
@@ -56,25 +59,28 @@ impl Plan {
         }
     }
 
-    pub fn build(&self) -> World {
-        let nodes = (0..self.nodes).map(|me| {
-            let mut node = Node::new(Config {
-                me: NodeId(me),
-                nodes: self.numbers.max(self.nodes),
-                view: self.view(),
-                home: HomeLimits {
-                    records: self.records,
-                    moved: 256,
-                },
-                agent: AgentLimits {
-                    hold: self.hold,
-                    run: self.run,
-                    moved: 256,
-                },
-            });
-            node.set_adaptation(self.adaptation);
-            node
+    /// A node that knows nothing, and takes itself to be in this view.
+    pub fn node(&self, me: NodeId, view: View) -> Node {
+        let mut node = Node::new(Config {
+            me,
+            nodes: self.numbers.max(self.nodes),
+            view,
+            home: HomeLimits {
+                records: self.records,
+                moved: 256,
+            },
+            agent: AgentLimits {
+                hold: self.hold,
+                run: self.run,
+                moved: self.known,
+            },
         });
+        node.set_adaptation(self.adaptation);
+        node
+    }
+
+    pub fn build(&self) -> World {
+        let nodes = (0..self.nodes).map(|me| self.node(NodeId(me), self.view()));
         let mut world = World::from_nodes(nodes.collect(), self.shootdown);
         world.latest = Some(self.view());
         for page in (0..self.replicated).map(PageIndex) {

@@ -381,6 +381,46 @@ pub fn prefetched_pages_cost_their_request_only() {
     }
 }
 
+pub fn race_a_write_back_is_lost_with_the_home_that_it_went_by_way_of() {
+    let plan = Plan {
+        nodes: 4,
+        hold: 0,
+        // Agents remember where the last page is that they have found.
+        known: 0,
+        ..Plan::default()
+    };
+    let mut world = plan.build();
+    world.outside(Outside::MoveHome {
+        page: PAGE.0,
+        pages: 2,
+        to: 1,
+    });
+    world.run();
+    touch(&mut world, OWNER, Access::Write);
+    let next = Variable {
+        page: PAGE.plus(1),
+        lane: 0,
+    };
+    let other = world.spawn(OWNER, vec![Op::Load(next)]);
+    finish(&mut world, other);
+    world.event(OWNER, Event::Evict { page: PAGE });
+    survive(&mut world, HOME);
+    let reader = world.spawn(NodeId(3), vec![Op::Load(VARIABLE)]);
+    finish(&mut world, reader);
+    assert_eq!(world.threads[reader].outcomes, [Outcome::Lost]);
+}
+
+/// A thread does what it is to do.
+fn finish(world: &mut World, thread: usize) {
+    while !world.all_done() {
+        if world.runnable().contains(&thread) {
+            world.execute(thread);
+        }
+        world.run();
+    }
+    assert_eq!(world.wrong, None);
+}
+
 /// The last thread of a node.
 fn thread_of(world: &World, node: NodeId) -> usize {
     let last = world.threads.iter().rposition(|thread| thread.node == node);
@@ -388,6 +428,7 @@ fn thread_of(world: &World, node: NodeId) -> usize {
 }
 
 /// All of them.
+#[cfg(feature = "mutants")]
 pub const ROWS: &[(&str, fn())] = &[
     (
         "row_01_read_miss_clean_at_home",
@@ -442,5 +483,9 @@ pub const ROWS: &[(&str, fn())] = &[
     (
         "race_a_moved_page_is_lost_with_the_node_that_gave_it_away",
         race_a_moved_page_is_lost_with_the_node_that_gave_it_away,
+    ),
+    (
+        "race_a_write_back_is_lost_with_the_home_that_it_went_by_way_of",
+        race_a_write_back_is_lost_with_the_home_that_it_went_by_way_of,
     ),
 ];

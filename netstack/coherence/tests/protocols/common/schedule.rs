@@ -108,6 +108,7 @@ fn plan() -> impl Strategy<Value = Plan> {
             hold: 1,
             replicated: 0,
             adaptation: Adaptation::Off,
+            known: if numbers == 0 { 256 } else { 0 },
         },
     )
 }

@@ -1,5 +1,6 @@
 //! Nodes that die, and views that the others are told of.
 
+use super::build::Plan;
 use super::{Machine, World};
 use darner_coherence::{
     Epoch, Event, Grant, Message, Node, NodeId, PageIndex, Slices, State, View,
@@ -62,6 +63,23 @@ impl World {
             members,
             slices,
         };
+        self.announce(next);
+    }
+
+    /// A node that had died becomes a member again, as one that knows nothing, and all are to be told.
+    pub fn comes_back(&mut self, plan: &Plan, node: NodeId) {
+        let Some(mut view) = self.latest.clone() else {
+            return;
+        };
+        self.machines[usize::from(node.0)] = Machine::default();
+        self.nodes[usize::from(node.0)] = plan.node(node, view.clone());
+        view.epoch.0 += 1;
+        view.members.push(node);
+        view.members.sort_unstable();
+        self.announce(view);
+    }
+
+    fn announce(&mut self, next: View) {
         for &member in &next.members {
             self.untold
                 .entry(member)
@@ -155,11 +173,14 @@ impl World {
         }
         match home.record(page).state {
             State::Idle | State::Shared { .. } => Some(BTreeSet::from([node])),
-            // It has dropped its copy in silence, or will say that it has one.
+            // It has dropped its copy in silence, or will say that it has one. What it writes back may die on
+            // the way.
             State::Exclusive { owner } => {
+                let agent = self.nodes[usize::from(owner.0)].agent();
                 let settled = view.members.contains(&owner)
                     && !home.is_busy(page)
-                    && !self.nodes[usize::from(owner.0)].agent().awaits(page);
+                    && !agent.awaits(page)
+                    && !agent.is_leaving(page);
                 settled.then(|| BTreeSet::from([node, owner]))
             }
             State::Owned { .. } | State::Lost => None,

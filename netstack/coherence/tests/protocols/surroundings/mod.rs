@@ -123,6 +123,13 @@ impl<P> Surroundings<P> {
         true
     }
 
+    /// A node that has died is there again, and is a member of the latest view, which is to be announced.
+    pub fn revive(&mut self, node: NodeId) {
+        self.dead[usize::from(node.0)] = false;
+        self.latest.members.push(node);
+        self.latest.members.sort_unstable();
+    }
+
     /// The latest view has changed, and all members will be told.
     pub fn announce(&mut self) {
         self.latest.epoch.0 += 1;

@@ -296,6 +296,17 @@ impl World {
         self.around.announce();
     }
 
+    /// A node that has died becomes a member again, as one that knows nothing, and all will be told.
+    pub fn comes_back(&mut self, node: NodeId) {
+        self.nodes[usize::from(node.0)] = Parking::new(Config {
+            me: node,
+            view: self.around.latest.clone(),
+            limits: SIZES,
+        });
+        self.around.revive(node);
+        self.around.announce();
+    }
+
     pub fn tell(&mut self, node: NodeId) {
         if let Some(view) = self.around.next_view(node) {
             self.event(node, Event::View(view));

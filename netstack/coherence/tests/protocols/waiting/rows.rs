@@ -208,7 +208,27 @@ pub fn requeued() {
     assert_eq!(ended(&world), [1, 1, 1, 1]);
 }
 
+/// Who came to a barrier and died counts, but is not told that it opens: its node may be back, and its
+/// ticket another thread's.
+pub fn who_came_and_died_is_not_told() {
+    let mut world = World::new(3, SIZES);
+    let barrier = word(HOME, 0);
+    world.spawn(1, vec![Op::Meet(barrier, 2)]);
+    world.run();
+    world.kill(NodeId(1));
+    world.run();
+    world.comes_back(NodeId(1));
+    world.run();
+    let taker = world.spawn(1, vec![Op::Take(word(HOME, 1))]);
+    world.run();
+    let second = world.spawn(2, vec![Op::Meet(barrier, 2)]);
+    world.run();
+    assert_eq!(world.threads[second].met, 1);
+    assert_eq!(world.threads[taker].endings, []);
+}
+
 /// All of them.
+#[cfg(feature = "mutants")]
 pub const ROWS: &[(&str, fn())] = &[
     ("row_13_barrier", row_13_barrier),
     ("barrier_of_many_threads", barrier_of_many_threads),
@@ -220,4 +240,8 @@ pub const ROWS: &[(&str, fn())] = &[
     ("giving_up", giving_up),
     ("without_room", without_room),
     ("requeued", requeued),
+    (
+        "who_came_and_died_is_not_told",
+        who_came_and_died_is_not_told,
+    ),
 ];
