@@ -11,10 +11,13 @@ use std::time::Instant;
 
 /// Guards that only cost messages, room or time, and guards against races so rare that it takes more steps
 /// than this test has. The tests of the protocols themselves notice them.
-const BEYOND: [Mutant; 10] = [
+const BEYOND: [Mutant; 13] = [
     Mutant::BusyPagesMayComeAlong,
     Mutant::ClaimOfWhatIsOnTheWay,
     Mutant::CleanWrittenBackToo,
+    // Nodes that do not serve stand still, and begin anew when they are expelled.
+    Mutant::ExpelledKeepLocks,
+    Mutant::GrantedWhileStopped,
     Mutant::LossOnTheWayNotNoticed,
     Mutant::NoHold,
     // What is lost without it is pages whose home has moved, and the oracle allows for those.
@@ -23,6 +26,7 @@ const BEYOND: [Mutant; 10] = [
     Mutant::OvertakingWriteBackRefused,
     Mutant::ParkedInSilence,
     Mutant::StaleWriteBackRefused,
+    Mutant::StoppedHoldersAct,
 ];
 
 /// The same of membership, transactions and ports.
