@@ -17,6 +17,8 @@ static BASE_TSC: AtomicU64 = AtomicU64::new(0);
 static SCALE: AtomicU64 = AtomicU64::new(1 << 32);
 /// Counter frequency in kHz.
 static KHZ: AtomicU64 = AtomicU64::new(0);
+/// Counter value when this machine was started, which is never put forward.
+static STARTED_TSC: AtomicU64 = AtomicU64::new(0);
 /// Wall time at time zero, nanoseconds since 1970.
 static WALL_BASE: AtomicU64 = AtomicU64::new(0);
 
@@ -34,7 +36,9 @@ pub fn init() {
         ((1_000_000u128 << 32) / u128::from(khz)) as u64,
         Ordering::Relaxed,
     );
-    BASE_TSC.store(tsc(), Ordering::Relaxed);
+    let started = tsc();
+    BASE_TSC.store(started, Ordering::Relaxed);
+    STARTED_TSC.store(started, Ordering::Relaxed);
     WALL_BASE.store(clock::wall_ns(), Ordering::Relaxed);
 }
 
@@ -50,9 +54,20 @@ fn since_base(now: u64, base: u64) -> u64 {
     if (ticks as i64) < 0 { 0 } else { ticks }
 }
 
-/// Nanoseconds since boot. Any context.
+/// Nanoseconds since boot. In a cluster it is put forward to what other nodes' clocks show. Any
+/// context.
 pub fn monotonic_ns() -> u64 {
-    let ticks = since_base(tsc(), BASE_TSC.load(Ordering::Relaxed));
+    since(&BASE_TSC)
+}
+
+/// Nanoseconds since this machine was started: the clock for lengths of time that no other
+/// machine's clock may change. Any context.
+pub fn uptime_ns() -> u64 {
+    since(&STARTED_TSC)
+}
+
+fn since(base: &AtomicU64) -> u64 {
+    let ticks = since_base(tsc(), base.load(Ordering::Relaxed));
     ((u128::from(ticks) * u128::from(SCALE.load(Ordering::Relaxed))) >> 32) as u64
 }
 

@@ -148,13 +148,20 @@ cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program on N VMs t
     --net user          a second card; node i then has the port HOST+i of each -p and --diag
     --pcap FILE         all that the nodes send, an interface for each
     --faults SPEC       what is wrong with the network: loss=1%,delay=5ms±2ms,reorder=2%,dup=1%,
-                        corrupt=1%,rate=100Mbit,queue=256KiB (n2.loss=1% for one node),
+                        corrupt=1%,reset=1%,rate=100Mbit,queue=256KiB (n2.loss=1% for one node),
                         partition=0,1|2@10s..20s, down=2@5s..; or a file FILE.toml with the same
     --seed S            which frames these hit (1)
+    --key FILE          64 hexadecimal digits that the nodes prove to each other that they have
+                        (a new key for each run)
+    --stats-json FILE   write what the nodes counted of their memory (--stats shows it as a table)
     --log-dir DIR       where n0.log, n1.log, ... go (kept only when a node fails)
-    --keep-going        when a node fails, let the others run on
-    The status is 0, or that of the node that failed first.
+    --join-after S      start the last node S seconds later: its CPUs are added then
+    --silence S         how many seconds a node that says nothing is waited for (2; 20 when emulated)
+    --separate          as many programs instead, which can talk to each other
+    --keep-going        with --separate: when a node fails, let the others run on
+    The status is the program's; with --separate 0, or that of the node that failed first.
 cargo xtask test [FILTER...] [--list]     run the tests whose names contain a filter (all)
+    --deep              also those that take hours: programs and suites on more machines
 cargo xtask bench [GROUP] [--json]        measure a group of figures (none: list the groups)
 cargo xtask sim [OPTIONS]                 clusters in virtual time, checked after every step
     --seed S            the first episode (1); each next one has the next seed

@@ -51,6 +51,12 @@ pub fn backtrace(elf: &Path, roots: &[&Path], addresses: &[u64], exact: bool) ->
     Ok(text)
 }
 
+/// The variable at an address of the ELF file, if its symbols tell.
+pub fn variable(elf: &Path, address: u64) -> Result<Option<String>> {
+    let loader = Loader::new(elf).context(|| format!("read the symbols of {}", elf.display()))?;
+    Ok(loader.find_symbol(address).map(demangled))
+}
+
 /// The function at an address, and those that were inlined into it, innermost
 /// first, each with file and line.
 fn frames(loader: &Loader, probe: u64) -> Vec<(String, Option<String>)> {

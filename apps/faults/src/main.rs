@@ -15,6 +15,7 @@ use hermit as _;
 
 mod endings;
 mod heap;
+mod losses;
 mod machine;
 mod panics;
 
@@ -102,6 +103,21 @@ const KINDS: &[Kind] = &[
         endings::missing_file()
     }),
     kind("abort", "abort", |_| endings::abort()),
+    kind(
+        "lone-node",
+        "sleep for some seconds, with nothing on the last of three nodes",
+        losses::lone_node,
+    ),
+    kind(
+        "lost-heap",
+        "read memory that another thread has made, some seconds later",
+        losses::heap,
+    ),
+    kind(
+        "lost-variable",
+        "read a variable that another thread has written, some seconds later",
+        losses::variable,
+    ),
     kind("hang", "spin for ever", |_| endings::hang()),
     kind("hang-idle", "sleep for ever", |_| endings::hang_idle()),
 ];

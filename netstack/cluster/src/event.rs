@@ -34,6 +34,10 @@ pub enum Event {
     },
     /// The time of the last [`Action::SetTimer`] has come.
     TimeOver,
+    /// The node stood still for so long that others may have spoken, and has not listened: whoever it heard before
+    /// is not taken for dead before it has been silent for long from now on. What the node was promised
+    /// does not last longer for that.
+    StoodStill,
     /// The node is to be given nothing new, for it will leave.
     Drain,
     /// The node stops serving at once and for good, and leaves. Nobody waits for what it has: drain it first.

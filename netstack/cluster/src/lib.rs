@@ -58,4 +58,4 @@ pub use port::{MOST_MOVES, NoTicket, PortFailure, PortNotice, Ports, RequestId, 
 pub use transaction::{
     BeginError, Closed, Ending, Handle, Opening, TransactionNotice, Transactions,
 };
-pub use view::{Member, Slot, Standing, TieBreak, View};
+pub use view::{FirstSlot, Member, Slot, Standing, TieBreak, View};

@@ -188,6 +188,13 @@ impl Membership {
         self.advance(now, out);
     }
 
+    /// The node has not listened for a while.
+    pub(crate) fn stood_still(&mut self, now: Nanos) {
+        if let Phase::Inside(inside) = &mut self.phase {
+            inside.listen_anew(now);
+        }
+    }
+
     pub(crate) fn link_up(&mut self, now: Nanos, peer: Identity, out: &mut Outbox) {
         match &mut self.phase {
             Phase::Joining(joining) => joining.link_up(self.me, peer, out),

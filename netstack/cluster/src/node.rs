@@ -77,6 +77,7 @@ impl Node {
                 node.ports.link_down(peer);
             }
             Event::TimeOver => node.timer = Nanos::NEVER,
+            Event::StoodStill => node.membership.stood_still(now),
             Event::Drain => node.membership.drain(now, out),
             Event::Leave => node.membership.leave(now, out),
         });

@@ -222,21 +222,62 @@ impl View {
     }
 
     /// The view for the coherence of cluster memory, where each slot's slice has that many
-    /// pages.
+    /// pages. See [`View::coherent`].
+    #[must_use]
+    pub fn for_coherence(&self, slice_pages: NonZero<u32>) -> darner_coherence::View {
+        self.coherent(|slot| PageIndex(u64::from(slot.0) * u64::from(slice_pages.get())))
+    }
+
+    /// The view for the coherence of cluster memory, where each slot's slice begins at `start`: of
+    /// slot 0 at page 0, and of each at a higher page than the one before.
     ///
     /// A slice leaves its home when that is no member any more. One whose slot never had a member goes
     /// to the first that it gets, which has to discard it before it is used.
     #[must_use]
-    pub fn for_coherence(&self, slice_pages: NonZero<u32>) -> darner_coherence::View {
-        let start = |slot: NodeId| PageIndex(u64::from(slot.0) * u64::from(slice_pages.get()));
-        let slots = (0..SLOTS).map(NodeId);
-        let slices = slots.map(|slot| (start(slot), self.home(slot))).collect();
+    pub fn coherent(&self, start: impl Fn(NodeId) -> PageIndex) -> darner_coherence::View {
         darner_coherence::View {
             epoch: self.epoch,
             members: self.members.iter().map(|member| member.node).collect(),
-            slices: Slices::new(slices).expect("slices begin at 0, in order"),
+            slices: slices(start, |slot| self.home(slot)),
         }
     }
+
+    /// The view before the first one that `me` is in, as its coherence is to take it. It was the home
+    /// of nothing, so the slices that it inherits are lost; but not its own slot's if nobody had that before.
+    #[must_use]
+    pub fn before_first(
+        &self,
+        me: NodeId,
+        slot: FirstSlot,
+        start: impl Fn(NodeId) -> PageIndex,
+    ) -> darner_coherence::View {
+        let nobody = NodeId(u16::MAX);
+        let home = |of: NodeId| {
+            let is_own = of == me && slot == FirstSlot::Fresh;
+            let inherits = self.home(of) == me && !is_own;
+            if inherits { nobody } else { self.home(of) }
+        };
+        darner_coherence::View {
+            epoch: Epoch(self.epoch.0 - 1),
+            members: Vec::new(),
+            slices: slices(start, home),
+        }
+    }
+}
+
+/// What a node finds in the slot that it gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstSlot {
+    /// Nobody had it before.
+    Fresh,
+    /// An earlier life had it.
+    Used,
+}
+
+fn slices(start: impl Fn(NodeId) -> PageIndex, home: impl Fn(NodeId) -> NodeId) -> Slices {
+    let slots = (0..SLOTS).map(NodeId);
+    let slices = slots.map(|slot| (start(slot), home(slot))).collect();
+    Slices::new(slices).expect("slices begin at 0, in order")
 }
 
 /// Who gets the slice of `slot` when its home has died: the next member, all around; one that

@@ -37,14 +37,14 @@ macro_rules! on_kernel_stack {
 pub(super) use on_kernel_stack;
 
 /// As [`on_kernel_stack`]; on nodes of a cluster whose program's calls the first node does, it
-/// does this one. The function's own address tells it which.
+/// does this one ([`DETOUR`](crate::cluster::DETOUR)). The function's own address tells it which.
 macro_rules! at_first_node {
     ($inner:path) => {
         naked_asm!(
             "push rbp",
             "mov rbp, rsp",
             "mov rsp, gs:[{kernel_stack}]",
-            "cmp dword ptr [rip + {is_guest}], 0",
+            "cmp dword ptr [rip + {detour}], 0",
             "jne 2f",
             "call {inner}",
             "mov rsp, rbp",
@@ -64,7 +64,7 @@ macro_rules! at_first_node {
             "pop rbp",
             "ret",
             kernel_stack = const crate::arch::percpu::KERNEL_STACK,
-            is_guest = sym crate::cluster::IS_GUEST,
+            detour = sym crate::cluster::DETOUR,
             delegate = sym crate::cluster::calls::delegate,
             inner = sym $inner,
         )
@@ -85,6 +85,8 @@ macro_rules! entries {
 }
 
 entries! { on_kernel_stack
+    cluster: sys_darner_nodes sys_darner_here sys_darner_cpus sys_darner_place sys_darner_prefetch
+        sys_darner_count;
     entropy: sys_read_entropy;
     memory: sys_alloc sys_alloc_zeroed sys_realloc sys_dealloc sys_mmap sys_munmap sys_mprotect;
     process: sys_abort sys_getpagesize sys_available_parallelism sys_get_processor_count

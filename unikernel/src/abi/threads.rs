@@ -34,6 +34,9 @@ fn spawn(
         };
         spawned.ok()
     });
+    if let (Some(tid), true) = (thread, cluster::is_active()) {
+        cluster::census::began(tid);
+    }
     thread.ok_or(Errno(ENOMEM))
 }
 

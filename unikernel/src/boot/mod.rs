@@ -28,7 +28,7 @@ use crate::arch::apic::{self, LocalInterrupts};
 use crate::arch::percpu::PerCpu;
 use crate::arch::{cpu, smp, timer};
 use crate::control::{KERNEL_TSC, LOADER_TSC};
-use crate::layout::{IMAGE_BASE, LARGE_PAGE, PAGE, align_down, align_up};
+use crate::layout::{IMAGE_BASE, LARGE_PAGE, PAGE, SLICES_BASE, align_down, align_up};
 use crate::memory::{frames, kernel_heap, paging, program_heap, stacks};
 use crate::{
     abi, cluster, console, diag, drivers, logging, net, panic, params, platform, sched, time, trace,
@@ -326,7 +326,7 @@ extern "C" fn kernel_main() -> ! {
     }
     // Tests of the drivers take the cards for themselves.
     if cfg!(all(feature = "net", not(feature = "selftest"))) {
-        let engine = cluster::engine(image.variables());
+        let engine = cluster::engine(image.variables(), || image.hash());
         if engine.is_some() {
             cluster::start_servers();
         }
@@ -398,6 +398,12 @@ unsafe fn drop_identity_mapping() {
 /// `address` as the linker knew it, if it is in the image's code.
 pub fn link_address(address: u64) -> Option<u64> {
     is_text(address).then(|| address - IMAGE_BASE)
+}
+
+/// `address` as the linker knew it, if it is in the image and not in its code.
+pub fn link_address_of_variable(address: u64) -> Option<u64> {
+    let is_in_image = (IMAGE_BASE..SLICES_BASE).contains(&address);
+    (is_in_image && !is_text(address)).then(|| address - IMAGE_BASE)
 }
 
 /// Whether `address` is code, of the program or of the kernel.

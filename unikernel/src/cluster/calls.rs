@@ -5,40 +5,28 @@ use core::alloc::Layout;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use darner_coherence::NodeId;
-use spin::Once;
 
+use super::nodes::{self, owner_of};
+use super::placement::Placement;
 use super::record::{Kind, words};
-use super::{FIRST, Reply, Request, call, home_of, is_active, me};
-use crate::net;
+use super::{FIRST, Reply, Request, call, is_active, me, servers};
 use crate::sched::{self, SpawnError, Tid};
 use crate::sync::Lock;
+use crate::{net, panic};
 
-/// CPUs of each node, once all are linked.
-static NODE_CPUS: Once<Vec<u16>> = Once::new();
 /// Threads that were placed from here.
 static PLACED: AtomicUsize = AtomicUsize::new(0);
 
-/// Says how many CPUs each node has. The protocol thread, once.
-pub(super) fn set_cpus(cpus: &[u16]) {
-    NODE_CPUS.call_once(|| cpus.to_vec());
-}
-
 /// Where the next thread goes: all CPUs of all nodes in turn, this node's last.
 fn next_place() -> NodeId {
-    let Some(cpus) = NODE_CPUS.get() else {
-        return NodeId(me());
-    };
-    let all: usize = cpus.iter().map(|&cpus| usize::from(cpus)).sum();
+    let all: usize = nodes::cpus().map(|(_, cpus)| cpus).sum();
     // The first CPU behind this node's.
-    let behind: usize = cpus[..=usize::from(me())]
-        .iter()
-        .map(|&cpus| usize::from(cpus))
-        .sum();
+    let up_to_here = nodes::cpus().take_while(|&(node, _)| node.0 <= me());
+    let behind: usize = up_to_here.map(|(_, cpus)| cpus).sum();
     let mut place = (behind + PLACED.fetch_add(1, Ordering::Relaxed)) % all.max(1);
-    for (node, &cpus) in (0..).zip(cpus) {
-        let cpus = usize::from(cpus);
+    for (node, cpus) in nodes::cpus() {
         if place < cpus {
-            return NodeId(node);
+            return node;
         }
         place -= cpus;
     }
@@ -52,7 +40,12 @@ pub fn spawn(
     priority: u8,
     stack_bytes: u64,
 ) -> Result<Tid, SpawnError> {
-    let to = next_place();
+    let to = match sched::current().kept.placement.get() {
+        Placement::Anywhere => next_place(),
+        Placement::Near => NodeId(me()),
+        Placement::On(node) if nodes::cpus_of(node) == 0 => return Err(SpawnError::NoNode),
+        Placement::On(node) => node,
+    };
     if to.0 == me() {
         return sched::spawn(entry, arg, priority, stack_bytes, None);
     }
@@ -61,6 +54,11 @@ pub fn spawn(
     let kind = Kind::Spawn;
     match call(Request::Call { to, kind, words }) {
         Reply::Words([tid, ..]) if tid != 0 => Ok(tid as Tid),
+        // It may have run for a while, so it cannot be started again.
+        Reply::Gone => panic::lost(format_args!(
+            "node {} is gone, where a thread of the program was being started",
+            to.0
+        )),
         _ => Err(SpawnError::NoMemory),
     }
 }
@@ -80,16 +78,23 @@ pub fn join(tid: Tid) {
 
 /// Has the first node do a call of the program: the function at `function`, which is where it is
 /// on all nodes, with what the caller put into its registers. What these point to is cluster
-/// memory. On the kernel stack, from the ABI's entry.
+/// memory. On the first node itself, waits until that serves. On the kernel stack, from the ABI's entry.
 pub extern "C" fn delegate(function: u64, arguments: &[u64; 6]) -> u64 {
     let [a, b, c, d, e, f] = *arguments;
+    if me() == FIRST.0 {
+        call(Request::Ready);
+        return servers::perform(function, arguments);
+    }
     let answer = call(Request::Call {
         to: FIRST,
         kind: Kind::Delegate,
         words: words([function, a, b, c, d, e, f]),
     });
     let Reply::Words([result, errno, ..]) = answer else {
-        unreachable!("a call is answered with words");
+        // This node ends with the first one: it is about to.
+        loop {
+            sched::block_current(None);
+        }
     };
     if errno != 0 {
         let errno = errno as i32;
@@ -100,7 +105,7 @@ pub extern "C" fn delegate(function: u64, arguments: &[u64; 6]) -> u64 {
 
 /// Whether memory at `address` is another node's to give out, and so to take back.
 pub fn is_elsewhere(address: usize) -> bool {
-    is_active() && home_of(address as u64).0 != me()
+    is_active() && owner_of(address as u64).0 != me()
 }
 
 /// Memory of other nodes' heaps that was freed here, and that they have not been told of.
@@ -116,6 +121,13 @@ pub fn free(address: usize, layout: Layout) {
     };
     if is_first {
         net::wake();
+    }
+}
+
+/// Memory that could not be given back yet. The protocol thread.
+pub(super) fn put_back(mut left: Vec<(usize, Layout)>) {
+    if !left.is_empty() {
+        FREED.lock().append(&mut left);
     }
 }
 

@@ -6,26 +6,37 @@
 //! Nothing here waits.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
+use darner_abi::Direction;
+use darner_cluster::{FirstSlot, Incarnation, MembershipNotice, View};
 use darner_coherence::{
-    Action, AgentLimits, Config, Dirt, Epoch, Event, Failure, HomeLimits, Message, Node, NodeId,
-    Packet, PageIndex, Slices, Time, Token, View,
+    Action, AgentLimits, Config, Dirt, Event, Failure, HomeLimits, Message, Node, NodeId, Packet,
+    PageIndex, Rights, Token,
 };
+use darner_link::{ClusterKey, Identity, Refusal};
 use darner_lwkt::message::ReplyTo;
 use darner_lwkt::port::Received;
-use darner_netstack::Stack;
+use darner_netstack::socket::Farewell;
+use darner_netstack::{Request as StackRequest, Stack};
+use darner_wire::{Header, Said};
 
 use super::config::ClusterConfig;
 use super::frames::{Frames, NoFrame};
 use super::links::{Came, Links, Progress};
+use super::members::{FORMATION, Members};
 use super::record::{self, Kind, Record, Words, words};
+use super::retirement::Retirement;
+use super::statistics::{Fault, Now, Served, Statistics};
 use super::timers::Timers;
-use super::{CPUS, FIRST, Reply, Request, Requested, futex, servers};
+use super::{DETOUR, FIRST, Reply, Request, Requested, census, futex, nodes, servers};
 use crate::layout::{self, PAGE};
 use crate::net::WaitPoint;
-use crate::sched::Kernel;
-use crate::time::monotonic_ns;
+use crate::sched::{self, Kernel};
+use crate::time::uptime_ns;
 use crate::{arch, panic};
 
 /// How long a page that has just arrived stays, in microseconds.
@@ -37,54 +48,340 @@ const MOVED: usize = 4096;
 /// Entries of the directory.
 const RECORDS: usize = 1 << 16;
 
-/// How long all nodes may take to be linked, in ns.
-const FORMATION: u64 = 90_000_000_000;
-/// How often a node says that it is there, in ns.
-const BEAT: u64 = 500_000_000;
-/// How long a node that says nothing is waited for, in ns. A machine that has to share its host
-/// with many may stand still for seconds.
-const SILENCE: u64 = 20_000_000_000;
+/// How long the end of the program may wait for the other nodes to be told, in ns.
+const FAREWELL: u64 = 1_000_000_000;
+/// How long it may take to tell another node why it is refused, in ns.
+const TELLING: u64 = 300_000_000;
+/// How long a card may take to send what it was given, in ns.
+const LAST_FRAMES: u64 = 10_000_000;
 
 type Answer = ReplyTo<Kernel, Reply>;
 
 /// The node's part in the cluster.
 pub struct Engine {
+    config: &'static ClusterConfig,
     requests: Requested,
-    node: Node,
+    members: Members,
+    /// Coherence, once the cluster is formed.
+    node: Option<Node>,
+    /// This node may use and answer for cluster memory.
+    is_serving: bool,
     frames: Frames,
     links: Links,
     /// For packets that come.
     packet: Vec<u8>,
+    /// What has come while this node did not serve.
+    put_off: VecDeque<(NodeId, PutOff)>,
     timers: Timers,
+    /// Threads that wait until this node serves.
+    waiting_ready: Vec<Answer>,
     /// Threads that wait for a page or a discard.
-    waiting: BTreeMap<Token, Answer>,
-    /// Calls that other nodes have not answered.
-    calls: BTreeMap<u64, Answer>,
+    waiting: BTreeMap<Token, (Answer, Option<Fault>)>,
+    /// The thread whose fault is told to the protocol now.
+    faulting: Option<Token>,
+    statistics: Statistics,
+    retirement: Retirement,
+    /// Calls that other nodes have not answered, and which.
+    calls: BTreeMap<u64, (NodeId, Answer)>,
     last_call: u64,
-    /// When something was last heard of each node (monotonic ns).
-    heard: Vec<u64>,
-    /// When this node says next that it is there.
-    next_beat: u64,
-    /// Threads that wait for all nodes to be linked.
-    waiting_formed: Vec<Answer>,
-    /// All nodes are linked, and the program's variables are shared.
-    is_formed: bool,
-    /// Until when they may be on their way (monotonic ns).
+    /// When this was last called ([`uptime_ns`]).
+    stepped: u64,
+    /// Until when the cluster has to be formed ([`uptime_ns`]).
     give_up: u64,
+    /// Who waits for the others to be told that the program has ended, and until when.
+    leaving: Option<(Answer, u64)>,
+    /// The program has ended on the first node, and this one ends.
+    ending: Ending,
+    /// This node cannot be of the cluster, and ends then (monotonic ns).
+    refused: Option<(NodeId, Refusal, u64)>,
+}
+
+/// How far the end of a node is whose program has ended elsewhere.
+enum Ending {
+    /// It has not.
+    No,
+    /// It has. What has come for this node's links is to be confirmed yet.
+    Due,
+    /// That is under way, but does not hold up the end for longer than until then (monotonic ns).
+    Parting(Arc<Farewell<WaitPoint>>, u64),
+    /// It is confirmed. The card sends what it was given, until then.
+    Sending(u64),
+}
+
+/// See [`Engine::put_off`].
+enum PutOff {
+    Packet(Vec<u8>),
+    Record(Record),
 }
 
 impl Engine {
-    pub(super) fn new(config: &ClusterConfig, requests: Requested) -> Self {
-        let members: Vec<NodeId> = (0..config.nodes).map(NodeId).collect();
-        let view = View {
-            epoch: Epoch(1),
-            members: members.clone(),
-            slices: slices(&members),
+    /// `identity` and `key`: what this node says of itself to the others, and what proves it.
+    pub(super) fn new(
+        config: &'static ClusterConfig,
+        key: ClusterKey,
+        identity: Identity,
+        requests: Requested,
+    ) -> Self {
+        nodes::init();
+        let now = uptime_ns();
+        Self {
+            config,
+            requests,
+            links: Links::new(config, key, identity),
+            members: Members::new(config, Incarnation(identity.incarnation)),
+            node: None,
+            is_serving: false,
+            frames: Frames::default(),
+            packet: Vec::new(),
+            put_off: VecDeque::new(),
+            timers: Timers::default(),
+            waiting_ready: Vec::new(),
+            waiting: BTreeMap::new(),
+            faulting: None,
+            statistics: Statistics::default(),
+            retirement: Retirement::default(),
+            calls: BTreeMap::new(),
+            last_call: 0,
+            stepped: now,
+            give_up: now + FORMATION,
+            leaving: None,
+            ending: Ending::No,
+            refused: None,
+        }
+    }
+
+    /// Does all that there is to do. Whether the stack has to look at what was done; and when this
+    /// is to be called again at the latest (monotonic ns).
+    pub fn step(&mut self, stack: &mut Stack<WaitPoint>, now: u64) -> (Progress, Option<u64>) {
+        let link_deadline = self.links.make(stack, now);
+        self.listen(now);
+        self.members.advance(&mut self.links);
+        self.heed(now);
+        if self.members.take_link_change() {
+            self.count_cpus();
+        }
+        if self.is_ready() {
+            self.work(now);
+        } else if self.node.is_none() && uptime_ns() > self.give_up {
+            self.not_formed();
+        }
+        let progress = self.links.flush(stack, now);
+        let leave = self.leave_when_all_know(now);
+        if let Some((node, refusal, at)) = &self.refused
+            && now >= *at
+        {
+            refused(*node, refusal);
+        }
+        let refused = self.refused.as_ref().map(|&(_, _, at)| at);
+        let end = self.end_when_all_is_confirmed(stack, now);
+        let timer = self.timers.next().filter(|_| self.is_ready());
+        let timer = timer.map(|at| self.retirement.deadline(at, now));
+        let deadlines = link_deadline
+            .into_iter()
+            .chain(timer)
+            .chain(leave)
+            .chain(refused)
+            .chain(end);
+        (progress, deadlines.chain(self.members.deadline()).min())
+    }
+
+    /// Whether threads and other nodes are served.
+    fn is_ready(&self) -> bool {
+        self.node.is_some() && self.is_serving
+    }
+
+    /// Whether there are links to all members, so that it is known how many CPUs they have.
+    fn is_linked(&self) -> bool {
+        let mut members = self
+            .members
+            .view()
+            .map_or(&[][..], |view| &view.members)
+            .iter();
+        members.all(|member| member.node == self.config.me || self.links.is_settled(member.node))
+    }
+
+    /// Does what threads want, and what is due.
+    fn work(&mut self, now: u64) {
+        while let Ok(Some(Received::Message(message))) = self.requests.get() {
+            let (request, reply_to) = message.into_parts();
+            self.request(request, reply_to, now);
+        }
+        if self.is_linked() {
+            for answer in self.waiting_ready.drain(..) {
+                let _ = answer.reply(Reply::Done);
+            }
+        }
+        self.give_back();
+        let over = self.retirement.time(now, HOLD);
+        while let Some(page) = self.timers.take(over) {
+            self.happens(now, Event::TimeOver { page }, None);
+        }
+    }
+
+    /// Gives back what the program has freed and other nodes have allocated, as far as they take
+    /// it now.
+    fn give_back(&mut self) {
+        let mut left = Vec::new();
+        for (address, layout) in super::calls::take_freed() {
+            let owner = nodes::owner_of(address as u64);
+            if nodes::is_gone(owner) {
+                continue;
+            }
+            if !self.links.has_room(owner, Kind::Free) {
+                left.push((address, layout));
+                continue;
+            }
+            let words = [address, layout.size(), layout.align()].map(|word| word as u64);
+            self.send(owner, Kind::Free, 0, record::words(words));
+        }
+        super::calls::put_back(left);
+    }
+
+    /// Lets the program end once the other nodes have heard of it, or cannot be told. When to look
+    /// again at the latest.
+    fn leave_when_all_know(&mut self, now: u64) -> Option<u64> {
+        let is_known = self.links.is_parted();
+        let leaving = self.leaving.take_if(|(_, until)| is_known || now >= *until);
+        if let Some((answer, _)) = leaving {
+            let _ = answer.reply(Reply::Done);
+        }
+        self.leaving.as_ref().map(|&(_, until)| until)
+    }
+
+    /// Ends this node once the program has ended. Its connections end first: the first node waits for
+    /// that, as for those of any other. When to look again at the latest.
+    fn end_when_all_is_confirmed(&mut self, stack: &mut Stack<WaitPoint>, now: u64) -> Option<u64> {
+        if matches!(self.ending, Ending::Due) {
+            self.links.stop();
+            let farewell = Arc::new(Farewell::new());
+            let _ = stack.request(StackRequest::Finish(farewell.clone()), now);
+            self.ending = Ending::Parting(farewell, now + FAREWELL);
+        }
+        let until = match &self.ending {
+            Ending::No | Ending::Due => return None,
+            // What was given to the card last is lost when the machine is switched off at once.
+            Ending::Parting(farewell, until) if farewell.is_over() => {
+                let until = (*until).min(now + LAST_FRAMES);
+                self.ending = Ending::Sending(until);
+                until
+            }
+            Ending::Parting(_, until) | Ending::Sending(until) => *until,
         };
-        let node = Node::new(Config {
+        if now >= until {
+            panic::claim_last_words();
+            panic::end(0);
+        }
+        Some((now + LAST_FRAMES).min(until))
+    }
+
+    /// Takes all that has come by the links.
+    fn listen(&mut self, now: u64) {
+        let uptime = uptime_ns();
+        if uptime - self.stepped > self.config.silence / 4 {
+            self.members.stood_still(&mut self.links);
+        }
+        self.stepped = uptime;
+        while self.is_ready()
+            && let Some((from, put_off)) = self.put_off.pop_front()
+        {
+            match put_off {
+                PutOff::Packet(packet) => self.packet(from, &packet, now),
+                PutOff::Record(record) => self.record(from, record),
+            }
+        }
+        let mut packet = core::mem::take(&mut self.packet);
+        while let Some((from, came)) = self.links.next(&mut packet, now) {
+            match came {
+                Came::Packet => self.packet(from, &packet, now),
+                Came::Record(record) => self.record(from, record),
+                // The program has ended, which was said there.
+                Came::Gone if from == FIRST => self.ending = Ending::Due,
+                // Others end as this one does.
+                Came::Gone if !matches!(self.ending, Ending::No) => {}
+                Came::Gone => self.cut(from, "has ended"),
+                Came::Overrun => self.cut(from, "does not take what is sent to it"),
+                // The other node is told first.
+                Came::Refused(refusal) if self.node.is_none() => {
+                    self.refused = Some((from, refusal, now + TELLING));
+                }
+                Came::Refused(refusal) => {
+                    let why =
+                        alloc::format!("and this one do not know each other any more: {refusal}");
+                    self.cut(from, &why);
+                }
+                Came::Garbage => self.cut(from, "sends what makes no sense"),
+            }
+        }
+        self.packet = packet;
+    }
+
+    /// Hears no more of a node. The members agree on whether it is gone.
+    fn cut(&mut self, node: NodeId, why: &str) {
+        log::error!("node {} {why}", node.0);
+        self.links.close(node);
+    }
+
+    /// Does what follows from what the members have agreed on.
+    fn heed(&mut self, now: u64) {
+        while let Some(notice) = self.members.take_notice() {
+            match notice {
+                MembershipNotice::View(view) => self.enter(&view, now),
+                MembershipNotice::Serving { .. } => self.set_serving(true),
+                MembershipNotice::Stopped { .. } => self.set_serving(false),
+                MembershipNotice::JoinRefused { why } => {
+                    log::warn!("a node of the cluster does not take this one in: {why:?}");
+                }
+                MembershipNotice::Ended { .. } => {}
+            }
+        }
+    }
+
+    fn set_serving(&mut self, is_serving: bool) {
+        self.is_serving = is_serving;
+        let detour = self.config.me != FIRST || !is_serving;
+        DETOUR.store(detour.into(), Ordering::Release);
+    }
+
+    /// The cluster's members are these from now on.
+    fn enter(&mut self, view: &View, now: u64) {
+        for slot in &view.slots {
+            nodes::set_home(slot.node, slot.home);
+        }
+        let is_member = |node| view.member(node).is_some();
+        let gone: Vec<NodeId> = view.slots.iter().map(|slot| slot.node).collect();
+        let gone = gone
+            .into_iter()
+            .filter(|&node| !is_member(node) && !nodes::is_gone(node));
+        let gone: Vec<NodeId> = gone.collect();
+        for &node in &gone {
+            nodes::set_gone(node);
+            self.links.close(node);
+        }
+        if gone.contains(&FIRST) {
+            panic::lost(format_args!(
+                "node 0 is gone (it has not been heard of for too long), and with it the program's first thread and its files"
+            ));
+        }
+        let coherent = view.coherent(slice_start);
+        let founders = (0..self.config.founders).map(NodeId);
+        if self.node.is_some() {
+            self.happens(now, Event::View(coherent), None);
+        } else if founders.into_iter().all(|node| view.slot(node).is_some()) {
+            self.form(view, coherent, now);
+        }
+        for node in gone {
+            self.lost(node);
+        }
+    }
+
+    /// All are there that the program waits for: from now on its variables are the same memory on
+    /// all nodes.
+    fn form(&mut self, view: &View, coherent: darner_coherence::View, now: u64) {
+        let config = self.config;
+        let mut node = Node::new(Config {
             me: config.me,
             nodes: config.nodes,
-            view,
+            view: view.before_first(config.me, FirstSlot::Fresh, slice_start),
             home: HomeLimits {
                 records: RECORDS,
                 moved: MOVED,
@@ -95,126 +392,109 @@ impl Engine {
                 moved: MOVED,
             },
         });
-        let cpus = arch::percpu::online() as u16;
-        Self {
-            requests,
-            node,
-            frames: Frames::default(),
-            links: Links::new(config, cpus),
-            packet: Vec::new(),
-            timers: Timers::default(),
-            waiting: BTreeMap::new(),
-            calls: BTreeMap::new(),
-            last_call: 0,
-            heard: members.iter().map(|_| 0).collect(),
-            next_beat: 0,
-            waiting_formed: Vec::new(),
-            is_formed: false,
-            give_up: monotonic_ns() + FORMATION,
-        }
-    }
-
-    /// Does all that there is to do. Whether the stack has to look at what was done; and when this
-    /// is to be called again at the latest (monotonic ns).
-    pub fn step(&mut self, stack: &mut Stack<WaitPoint>, now: u64) -> (Progress, Option<u64>) {
-        let mut link_deadline = None;
-        if !self.is_formed {
-            if !self.links.missing().is_empty() {
-                link_deadline = Some(self.links.make(stack, now));
-            }
-            let missing = self.links.missing();
-            if missing.is_empty() {
-                self.form(now);
-            } else if now > self.give_up {
-                not_formed(&missing);
-            }
-        }
-        while let Ok(Some(Received::Message(message))) = self.requests.get() {
-            let (request, reply_to) = message.into_parts();
-            self.request(request, reply_to, now);
-        }
-        self.receive(now);
-        for (address, layout) in super::calls::take_freed() {
-            let address = address as u64;
-            let words = words([address, layout.size() as u64, layout.align() as u64]);
-            self.send(super::home_of(address), Kind::Free, 0, words);
-        }
-        while let Some(page) = self.timers.take(time(now)) {
-            self.happens(now, Event::TimeOver { page }, None);
-        }
-        if self.is_formed && now >= self.next_beat {
-            self.beat(now);
-        }
-        let progress = self.links.flush(stack, now);
-        let timer = self.timers.next().map(|at| at.0.saturating_mul(1000));
-        let beat = self.is_formed.then_some(self.next_beat);
-        let deadlines = link_deadline.into_iter().chain(timer).chain(beat);
-        (progress, deadlines.min())
-    }
-
-    /// All are there: from now on the program's variables are the same memory on all nodes.
-    fn form(&mut self, now: u64) {
-        self.is_formed = true;
-        self.heard.fill(now);
-        self.next_beat = now + BEAT;
-        let cpus = self.links.cpus();
-        CPUS.store(
-            cpus.iter().map(|&cpus| usize::from(cpus)).sum(),
-            core::sync::atomic::Ordering::Relaxed,
-        );
-        super::calls::set_cpus(&cpus);
         for &(start, end) in super::variables() {
             for address in (start..end).step_by(PAGE as usize) {
                 self.frames.adopt(address);
             }
         }
         arch::tlb::shootdown_all();
+        let mut actions = Vec::new();
         for &(start, end) in super::variables() {
-            let mut actions = Vec::new();
-            self.node
-                .replicate(PageIndex(start / PAGE), (end - start) / PAGE, &mut actions);
-            self.carry_out(now, actions, None);
+            let (first, pages) = (PageIndex(start / PAGE), (end - start) / PAGE);
+            if config.is_founder() {
+                node.replicate(first, pages, &mut actions);
+            } else {
+                // Others may have written to them meanwhile.
+                actions.extend((0..pages).map(|page| Action::Free {
+                    page: first.plus(page),
+                }));
+            }
         }
-        for answer in self.waiting_formed.drain(..) {
-            let _ = answer.reply(Reply::Done);
+        self.node = Some(node);
+        self.carry_out(now, actions, None);
+        self.happens(now, Event::View(coherent), None);
+    }
+
+    /// A node is gone, and the program goes on if it needs nothing that was there.
+    fn lost(&mut self, node: NodeId) {
+        log::warn!(
+            "node {} is gone: it has not been heard of for too long",
+            node.0
+        );
+        if self.config.me == FIRST {
+            census::gone(node);
+        }
+        futex::node_gone(node);
+        let calls = self.calls.extract_if(.., |_, &mut (to, _)| to == node);
+        for (_, (_, answer)) in calls {
+            let _ = answer.reply(Reply::Gone);
         }
     }
 
-    /// Says that this node is there, and looks whether the others are.
-    fn beat(&mut self, now: u64) {
-        // Who has stood still for so long has not listened, either.
-        let has_stood_still = now > self.next_beat + SILENCE / 4;
-        self.next_beat = now + BEAT;
-        let me = self.node.id();
-        for node in (0..self.heard.len() as u16).map(NodeId) {
-            if node == me {
-                continue;
-            }
-            let heard = &mut self.heard[usize::from(node.0)];
-            if has_stood_still {
-                *heard = now;
-            } else if now.saturating_sub(*heard) > SILENCE {
-                gone(node, "has not been heard of for 20 s");
-            }
-            self.send(node, Kind::Heartbeat, 0, Words::default());
+    /// Says how many CPUs the members have.
+    fn count_cpus(&self) {
+        let members = self.members.view().map_or(&[][..], |view| &view.members);
+        for member in members {
+            nodes::set_cpus(member.node, self.links.cpus(member.node));
         }
+    }
+
+    /// Ends this node: others have not come.
+    fn not_formed(&self) -> ! {
+        let view = self.members.view();
+        let is_there = |&node: &u16| view.is_some_and(|view| view.slot(NodeId(node)).is_some());
+        let missing = (0..self.config.founders).filter(|node| !is_there(node));
+        let missing: Vec<u16> = missing.collect();
+        let mut refusals = missing
+            .iter()
+            .filter_map(|&node| self.links.refusal(NodeId(node)));
+        let why = refusals.next();
+        let why = why.map_or(String::new(), |refusal| alloc::format!("; {refusal}"));
+        panic::refuse(format_args!(
+            "found no link to nodes {missing:?} of the cluster for 90 s; start all nodes, with the same addresses \
+             (cluster.address=IP), the same key (cluster.key=HEX) and the same program{why}"
+        ))
+    }
+
+    /// What the program may do with a page at this moment.
+    fn mapped(&self, page: PageIndex) -> Rights {
+        let node = self.node.as_ref();
+        node.map_or(Rights::None, |node| node.agent().mapped(page))
     }
 
     fn request(&mut self, request: Request, reply_to: Answer, now: u64) {
         match request {
-            Request::Fault { tid, page, access } => {
-                let token = Token(tid.into());
-                self.waiting.insert(token, reply_to);
+            Request::Fault {
+                thread,
+                page,
+                access,
+                since,
+                progress,
+            } => {
+                let token = Token(thread.kept.tid.into());
+                self.retirement.waits(token);
+                let fault = Fault {
+                    page,
+                    access,
+                    before: self.mapped(page),
+                    since,
+                    thread,
+                };
+                self.statistics.faulted(progress);
+                self.waiting.insert(token, (reply_to, Some(fault)));
+                self.faulting = Some(token);
                 let event = Event::Fault {
                     token,
                     page,
                     access,
                 };
                 self.happens(now, event, None);
+                self.faulting = None;
             }
             Request::Discard { tid, first, pages } => {
                 let token = Token(tid.into());
-                self.waiting.insert(token, reply_to);
+                self.statistics.discarded();
+                self.waiting.insert(token, (reply_to, None));
                 let event = Event::Discard {
                     token,
                     first,
@@ -222,18 +502,57 @@ impl Engine {
                 };
                 self.happens(now, event, None);
             }
+            Request::Call { to, .. } if nodes::is_gone(to) => {
+                let _ = reply_to.reply(Reply::Gone);
+            }
+            Request::Prefetch {
+                first,
+                pages,
+                access,
+            } => {
+                let event = Event::Prefetch {
+                    first,
+                    pages,
+                    access,
+                };
+                self.happens(now, event, None);
+            }
             Request::Call { to, kind, words } => {
                 self.last_call += 1;
-                self.calls.insert(self.last_call, reply_to);
+                self.calls.insert(self.last_call, (to, reply_to));
                 self.send(to, kind, self.last_call, words);
             }
             Request::Tell { to, kind, words } => self.send(to, kind, 0, words),
             Request::Answer { to, call, words } => self.send(to, Kind::Answer, call, words),
-            Request::Formed if self.is_formed => {
-                let _ = reply_to.reply(Reply::Done);
+            Request::Ready => self.waiting_ready.push(reply_to),
+            Request::Leave => {
+                self.links.leave();
+                self.leaving = Some((reply_to, now + FAREWELL));
             }
-            Request::Formed => self.waiting_formed.push(reply_to),
+            Request::Statistics { of, first } if of == self.config.me => {
+                let _ = reply_to.reply(Reply::Words(self.counted(first)));
+            }
+            Request::Statistics { of, .. } if nodes::is_gone(of) => {
+                let _ = reply_to.reply(Reply::Gone);
+            }
+            Request::Statistics { of, first } => {
+                self.last_call += 1;
+                self.calls.insert(self.last_call, (of, reply_to));
+                self.send(of, Kind::Statistics, self.last_call, words([first]));
+            }
         }
+    }
+
+    /// The numbers at `first` and behind it; what is of a moment is of that when the first was asked for.
+    fn counted(&mut self, first: u64) -> Words {
+        if first == 0 {
+            let mut now = Now::default();
+            self.frames
+                .pages()
+                .for_each(|page| now.add(page, is_own(page)));
+            self.statistics.set_now(now);
+        }
+        self.statistics.part(first)
     }
 
     fn answer<const COUNT: usize>(&mut self, to: NodeId, call: u64, results: [u64; COUNT]) {
@@ -241,54 +560,61 @@ impl Engine {
     }
 
     fn send(&mut self, to: NodeId, kind: Kind, call: u64, words: Words) {
+        self.statistics.call(Direction::Sent, kind);
         self.links.send_record(to, &Record { kind, call, words });
     }
 
-    /// Takes all that has come by the links.
-    fn receive(&mut self, now: u64) {
-        let mut packet = core::mem::take(&mut self.packet);
-        while let Some((from, came)) = self.links.next(&mut packet) {
-            // What has come may have put the clock forward.
-            self.heard[usize::from(from.0)] = monotonic_ns().max(now);
-            match came {
-                Came::Packet => self.packet(from, &packet, now),
-                Came::Record(record) => self.record(from, record),
-                // It closes its links when the program has ended, which was said there.
-                Came::Gone if from == FIRST => {
-                    panic::claim_last_words();
-                    panic::end(0);
-                }
-                Came::Gone => gone(from, "has closed its links"),
-                Came::Garbage => gone(from, "sends what makes no sense"),
-            }
-        }
-        self.packet = packet;
-    }
-
     fn packet(&mut self, from: NodeId, bytes: &[u8], now: u64) {
-        let parsed = match darner_wire::parse_coherence(bytes) {
-            Ok(parsed) => parsed,
+        let said = match darner_wire::parse(bytes) {
+            Ok(said) => said,
             Err(refusal) => {
                 log::error!(
                     "node {} sends a packet that breaks a rule: {refusal}",
                     from.0
                 );
-                gone(from, "sends what makes no sense")
+                return self.cut(from, "sends what makes no sense");
             }
         };
+        let parsed = match said {
+            Said::Cluster(packet) => {
+                self.members.received(from, packet, &mut self.links);
+                return self.heed(now);
+            }
+            Said::Coherence(parsed) => parsed,
+            Said::Locks(_) | Said::Parking(_) => {
+                return self.cut(
+                    from,
+                    "speaks of locks and waiting places, which this one has none of",
+                );
+            }
+        };
+        if !self.is_ready() {
+            let bytes = PutOff::Packet(bytes.to_vec());
+            return self.put_off.push_back((from, bytes));
+        }
         let came = Payload {
             message: parsed.packet.message.clone(),
             bytes: parsed.pages,
         };
         let packet = parsed.packet;
+        let header_bytes = bytes.len() - came.bytes.len();
+        self.statistics
+            .packet(Direction::Received, &packet.message, header_bytes);
         self.happens(now, Event::Received { from, packet }, Some(&came));
     }
 
     fn record(&mut self, from: NodeId, record: Record) {
+        if !self.is_ready() {
+            return self.put_off.push_back((from, PutOff::Record(record)));
+        }
+        if nodes::is_gone(from) {
+            return;
+        }
         let Record { kind, call, words } = record;
+        self.statistics.call(Direction::Received, kind);
         match kind {
             Kind::Answer => {
-                if let Some(answer) = self.calls.remove(&call) {
+                if let Some((_, answer)) = self.calls.remove(&call) {
                     let _ = answer.reply(Reply::Words(words));
                 }
             }
@@ -308,7 +634,12 @@ impl Engine {
                 self.answer(from, call, [woken as u64]);
             }
             Kind::FutexWoken => futex::woken(words[0]),
-            Kind::Heartbeat => {}
+            Kind::Began | Kind::Ended => census::note(kind, words[0] as sched::Tid),
+            Kind::Over => servers::give(servers::Work::Over(words[0] as i32)),
+            Kind::Statistics => {
+                let numbers = self.counted(words[0]);
+                self.answer(from, call, numbers);
+            }
             Kind::Spawn | Kind::Join | Kind::Delegate | Kind::Free => {
                 servers::give(servers::Work::Asked { from, record });
             }
@@ -317,8 +648,10 @@ impl Engine {
 
     /// Tells the protocol what happens, and does what it wants done.
     fn happens(&mut self, now: u64, event: Event, came: Option<&Payload<'_>>) {
+        let Some(node) = &mut self.node else { return };
         let mut actions = Vec::new();
-        self.node.handle(time(now), event, &mut actions);
+        let time = self.retirement.time(now, HOLD);
+        node.handle(time, event, &mut actions);
         self.carry_out(now, actions, came);
     }
 
@@ -328,7 +661,10 @@ impl Engine {
         while let Some((page, dirt)) = protected.pop_front() {
             let mut actions = Vec::new();
             let event = Event::Protected { page, dirt };
-            self.node.handle(time(now), event, &mut actions);
+            if let Some(node) = &mut self.node {
+                let time = self.retirement.time(now, HOLD);
+                node.handle(time, event, &mut actions);
+            }
             self.act_all(actions, came, &mut protected);
         }
     }
@@ -342,7 +678,9 @@ impl Engine {
         for action in actions {
             match action {
                 Action::Protect { page, rights } => {
-                    protected.push_back((page, self.frames.protect(page, rights)));
+                    let dirt = self.frames.protect(page, rights);
+                    self.statistics.protected(dirt, is_own(page));
+                    protected.push_back((page, dirt));
                 }
                 action => self.act(action, came),
             }
@@ -351,9 +689,8 @@ impl Engine {
 
     fn act(&mut self, action: Action, came: Option<&Payload<'_>>) {
         match action {
-            Action::Send { to, packet } | Action::Hint { to, packet } => {
-                self.send_packet(to, packet);
-            }
+            Action::Send { to, packet } => self.send_packet(to, packet),
+            Action::Hint { to, packet } => self.send_hint(to, packet),
             Action::Store { page } => {
                 let stored = match came.and_then(|came| came.page(page)) {
                     Some(bytes) => self.frames.store(page, bytes),
@@ -365,19 +702,32 @@ impl Engine {
             Action::Map { page, rights } => {
                 let mapped = self.frames.map(page, rights);
                 mapped.unwrap_or_else(|NoFrame| no_memory());
+                self.statistics.mapped(page, rights);
             }
             Action::Protect { .. } => unreachable!("the caller does these"),
             Action::Free { page } => self.frames.free(page),
             Action::Wake { token, result } => {
-                if let Some(answer) = self.waiting.remove(&token) {
+                if let Some((answer, fault)) = self.waiting.remove(&token) {
                     let reply = match result {
                         Ok(()) => Reply::Done,
                         Err(Failure::Lost) => Reply::Lost,
                     };
+                    if let Some(fault) = fault {
+                        let served = match self.faulting == Some(token) {
+                            true => Served::Here,
+                            false => Served::Away,
+                        };
+                        self.statistics
+                            .served(&fault, served, result, is_own(fault.page));
+                        self.retirement.resumes(token, fault.thread);
+                    }
                     let _ = answer.reply(reply);
                 }
             }
-            Action::SetTimer { page, at } => self.timers.set(page, at),
+            Action::SetTimer { page, at } => {
+                self.statistics.held();
+                self.timers.set(page, at);
+            }
             Action::Refused { from, why } => {
                 log::warn!(
                     "node {} says what the protocol does not allow: {why:?}",
@@ -391,20 +741,36 @@ impl Engine {
     }
 
     fn send_packet(&mut self, to: NodeId, packet: Packet) {
-        let header = match darner_wire::encode(&packet) {
-            Ok(header) => header,
-            Err(refusal) => {
-                log::error!("cannot say {packet:?}: {refusal}");
-                return;
-            }
+        let Some(header) = encode(&packet) else {
+            return;
         };
-        self.links.send(to, header.framed());
-        for page in packet.message.carried() {
-            match self.frames.bytes(page) {
-                Some(bytes) => self.links.send_more(to, bytes),
-                // Never written, so all zeros.
-                None => self.links.send_more(to, &[0; PAGE as usize]),
-            }
+        // Never written, so all zeros.
+        const ZEROS: &[u8; PAGE as usize] = &[0; PAGE as usize];
+        let carried = packet.message.carried();
+        let pages = carried.map(|page| &self.frames.bytes(page).unwrap_or(ZEROS)[..]);
+        let pieces: Vec<&[u8]> = [header.bytes()].into_iter().chain(pages).collect();
+        let bytes = header.bytes().len();
+        self.statistics
+            .packet(Direction::Sent, &packet.message, bytes);
+        self.links.send(to, pieces.into_iter());
+    }
+
+    fn send_hint(&mut self, to: NodeId, packet: Packet) {
+        if let Some(header) = encode(&packet) {
+            let bytes = header.bytes().len();
+            self.statistics
+                .packet(Direction::Sent, &packet.message, bytes);
+            self.links.send_hint(to, [header.bytes()].into_iter());
+        }
+    }
+}
+
+fn encode(packet: &Packet) -> Option<Header> {
+    match darner_wire::encode(packet) {
+        Ok(header) => Some(header),
+        Err(refusal) => {
+            log::error!("cannot say {packet:?}: {refusal}");
+            None
         }
     }
 }
@@ -423,38 +789,25 @@ impl Payload<'_> {
     }
 }
 
-/// The homes of pages: the first node's slice begins at address 0, so it has the image, too.
-fn slices(members: &[NodeId]) -> Slices {
-    let start = |node: NodeId| match node {
-        FIRST => 0,
-        NodeId(node) => layout::slice(node).heap,
-    };
-    let slices = members
-        .iter()
-        .map(|&node| (PageIndex(start(node) / PAGE), node));
-    Slices::new(slices.collect()).expect("slices are in order, and the first begins at 0")
+/// Where a node's slice of cluster memory begins: the first one's at address 0, so it has the image,
+/// too.
+fn slice_start(node: NodeId) -> PageIndex {
+    match node {
+        FIRST => PageIndex(0),
+        NodeId(node) => PageIndex(layout::slice(node).heap / PAGE),
+    }
 }
 
-/// Protocol time.
-fn time(now: u64) -> Time {
-    Time(now / 1000)
+/// Whether this node is the home of a page, as its slice says.
+fn is_own(page: PageIndex) -> bool {
+    nodes::owner_of(page.0 * PAGE).0 == super::me()
 }
 
-/// Ends this node: the program cannot go on without one of its nodes, whose memory and threads
-/// are gone with it.
-fn gone(node: NodeId, why: &str) -> ! {
-    panic::lost(format_args!(
-        "node {} {why}: what of the program's memory and threads was there is lost, so the program ends",
-        node.0
-    ))
-}
-
-/// Ends this node: others have not come.
-fn not_formed(missing: &[NodeId]) -> ! {
-    let missing: Vec<u16> = missing.iter().map(|node| node.0).collect();
+/// Ends this node: it cannot be one of those.
+fn refused(node: NodeId, refusal: &Refusal) -> ! {
     panic::refuse(format_args!(
-        "found no link to nodes {missing:?} of the cluster for 90 s; start all nodes, with the same addresses \
-         (cluster.address=IP) and the same program"
+        "this node and node {} cannot be of one cluster: {refusal}",
+        node.0
     ))
 }
 

@@ -9,13 +9,14 @@
 //! are in a second one. A wake-up goes to the home's own first.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use darner_coherence::NodeId;
 
+use super::nodes::home_of;
 use super::record::{Kind, Words, words};
-use super::{FIRST, Reply, Request, call, me, tell};
-use crate::layout;
+use super::{Reply, Request, call, me, tell};
 use crate::sched::{self, FutexWait, ThreadRef, block_current, wake_thread};
 use crate::sync::Lock;
 
@@ -27,14 +28,9 @@ static REMOTE: Lock<BTreeMap<usize, VecDeque<Remote>>> = Lock::new(BTreeMap::new
 /// How many those are.
 static REMOTE_COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Threads of this node that wait at other homes, by ticket.
-static WAITING: Lock<BTreeMap<u64, ThreadRef>> = Lock::new(BTreeMap::new());
+/// Threads of this node that wait at other homes, and which, by ticket.
+static WAITING: Lock<BTreeMap<u64, (NodeId, ThreadRef)>> = Lock::new(BTreeMap::new());
 static LAST_TICKET: AtomicU64 = AtomicU64::new(0);
-
-/// The node that memory of the program is homed at.
-pub fn home_of(address: u64) -> NodeId {
-    layout::slice_at(address).map_or(FIRST, NodeId)
-}
 
 /// Blocks while the word has the value `expected`, until a wake-up, or until `deadline`
 /// (monotonic ns). The caller has checked the word's address. Thread context, no lock held.
@@ -42,27 +38,38 @@ pub fn futex_wait(word: &AtomicU32, expected: u32, deadline: Option<u64>) -> Fut
     let address = core::ptr::from_ref(word).addr();
     let home = home_of(address as u64);
     if home.0 == me() {
-        return sched::futex_enlist_and_wait(word, expected, deadline);
+        let pass_on = || {
+            futex_wake(address, 1);
+        };
+        return sched::futex_enlist_and_wait(word, expected, deadline, pass_on);
     }
     let ticket = LAST_TICKET.fetch_add(1, Ordering::Relaxed) + 1;
-    WAITING.lock().insert(ticket, sched::current());
+    WAITING.lock().insert(ticket, (home, sched::current()));
     let words = words([address as u64, ticket]);
-    call(Request::Call {
+    let entered = call(Request::Call {
         to: home,
         kind: Kind::FutexWait,
         words,
     });
-    let leave = |end: FutexWait| match cancel(home, words) {
-        true => end,
-        // A waker was faster: its message came before that answer.
-        false => FutexWait::Woken,
-    };
+    if matches!(entered, Reply::Gone) {
+        // The word has another home now. As after any wake-up, the caller looks again.
+        WAITING.lock().remove(&ticket);
+        return FutexWait::Woken;
+    }
     if word.load(Ordering::SeqCst) != expected {
-        return leave(FutexWait::Changed);
+        if !cancel(home, words) {
+            // A waker took this thread for one that sleeps. It was meant for one that does.
+            futex_wake(address, 1);
+        }
+        return FutexWait::Changed;
     }
     while WAITING.lock().contains_key(&ticket) {
         if block_current(deadline) {
-            return leave(FutexWait::TimedOut);
+            return match cancel(home, words) {
+                true => FutexWait::TimedOut,
+                // A waker was faster: its message came before that answer.
+                false => FutexWait::Woken,
+            };
         }
     }
     FutexWait::Woken
@@ -99,6 +106,8 @@ pub fn futex_wake(address: usize, count: usize) -> usize {
     });
     match answer {
         Reply::Words([woken, ..]) => woken as usize,
+        // Those that waited there are woken, and may wait at the new home already.
+        Reply::Gone => futex_wake(address, count),
         _ => 0,
     }
 }
@@ -163,8 +172,30 @@ pub(super) fn strike(from: NodeId, words: Words) -> bool {
 
 /// A thread of this node that waits at another home is woken. The protocol thread.
 pub(super) fn woken(ticket: u64) {
-    let thread = WAITING.lock().remove(&ticket);
-    if let Some(thread) = thread {
+    let waiting = WAITING.lock().remove(&ticket);
+    if let Some((_, thread)) = waiting {
         wake_thread(&thread);
     }
+}
+
+/// A node is gone: nobody there waits any more, and whoever waited there looks again, at the words'
+/// new home. The protocol thread.
+pub(super) fn node_gone(node: NodeId) {
+    let waited: Vec<(NodeId, ThreadRef)> = {
+        let mut waiting = WAITING.lock();
+        let waited = waiting.extract_if(.., |_, &mut (home, _)| home == node);
+        waited.map(|(_, waited)| waited).collect()
+    };
+    for (_, thread) in waited {
+        wake_thread(&thread);
+    }
+    let mut remote = REMOTE.lock();
+    let mut struck = 0;
+    remote.retain(|_, waiters| {
+        let before = waiters.len();
+        waiters.retain(|&(from, _)| from != node);
+        struck += before - waiters.len();
+        !waiters.is_empty()
+    });
+    REMOTE_COUNT.fetch_sub(struck, Ordering::SeqCst);
 }

@@ -12,16 +12,24 @@
 //!   program's for it) is left to [`servers`].
 
 pub mod calls;
+pub mod census;
 pub mod config;
 mod engine;
 mod frames;
 mod futex;
+mod identity;
 mod links;
+pub mod lost;
+mod members;
+pub mod nodes;
+pub mod placement;
 mod record;
+pub mod retirement;
 mod servers;
+pub mod statistics;
 mod timers;
 
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use darner_coherence::{Access, NodeId, PageIndex};
 use darner_lwkt::port::{Bounds, QueuePort, Receiver, thread_port};
@@ -29,24 +37,31 @@ use spin::Once;
 
 pub use self::config::ClusterConfig;
 pub use self::engine::Engine;
-pub use self::futex::{futex_wait, futex_wake, home_of};
+pub use self::futex::{futex_wait, futex_wake};
 pub use self::links::Progress;
 use self::record::{Kind, Words};
+use self::retirement::Progress as Retired;
+use crate::arch::idt::TrapFrame;
 use crate::layout::{self, PAGE};
 use crate::memory::{paging, program_heap, regions};
 use crate::net;
-use crate::sched::{self, Kernel};
+use crate::sched::{self, Kernel, ThreadRef};
+use crate::time::uptime_ns;
 
 /// What threads ask of the engine.
 pub enum Request {
     /// A thread may not access a page.
     Fault {
         /// The thread.
-        tid: sched::Tid,
+        thread: ThreadRef,
         /// The page.
         page: PageIndex,
         /// For what.
         access: Access,
+        /// When ([`uptime_ns`]).
+        since: u64,
+        /// What it had done since it last faulted.
+        progress: Retired,
     },
     /// Freed memory, of which nobody needs the bytes.
     Discard {
@@ -56,6 +71,15 @@ pub enum Request {
         first: PageIndex,
         /// How many.
         pages: u64,
+    },
+    /// Pages that the program will touch.
+    Prefetch {
+        /// The first page.
+        first: PageIndex,
+        /// How many.
+        pages: u64,
+        /// For what.
+        access: Access,
     },
     /// Something is to be done by another node.
     Call {
@@ -84,8 +108,17 @@ pub enum Request {
         /// The result.
         words: Words,
     },
-    /// Wants to know when all nodes are linked.
-    Formed,
+    /// Wants to know when the node is one of the cluster, and serves.
+    Ready,
+    /// The program has ended: the other nodes are to be told.
+    Leave,
+    /// Wants to know what a node has counted.
+    Statistics {
+        /// Which.
+        of: NodeId,
+        /// The place of the first of eight numbers.
+        first: u64,
+    },
 }
 
 /// What the engine answers.
@@ -96,6 +129,8 @@ pub enum Reply {
     Lost,
     /// What the other node answered.
     Words(Words),
+    /// The other node is gone; nobody knows whether it has done what it was asked for.
+    Gone,
 }
 
 type Requests = QueuePort<Kernel, Request, Reply>;
@@ -108,10 +143,9 @@ const UNDER_WAY: usize = 1 << 16;
 
 static CONFIG: Once<&'static ClusterConfig> = Once::new();
 static PORT: Once<Requests> = Once::new();
-/// CPUs of all nodes, once they are known.
-static CPUS: AtomicUsize = AtomicUsize::new(0);
-/// Not 0 on nodes that have others do the program's calls. Read by the ABI's entry.
-pub static IS_GUEST: AtomicU32 = AtomicU32::new(0);
+/// Not 0 where the program's calls take a detour: on all nodes but the first, which does them; and there while it
+/// does not serve, until it does. Read by the ABI's entry.
+pub static DETOUR: AtomicU32 = AtomicU32::new(0);
 /// The program's variables: start and end, whole pages, of each part of the image that has some.
 static VARIABLES: Once<alloc::vec::Vec<(u64, u64)>> = Once::new();
 
@@ -121,7 +155,7 @@ pub const FIRST: NodeId = NodeId(0);
 /// Says that this node is one of a cluster. Boot, before the program's heap is made.
 pub fn set_config(config: &'static ClusterConfig) {
     CONFIG.call_once(|| config);
-    IS_GUEST.store(u32::from(config.me != FIRST), Ordering::Relaxed);
+    DETOUR.store(u32::from(config.me != FIRST), Ordering::Relaxed);
 }
 
 /// What the command line says about the cluster, if this node is in one. Any context.
@@ -143,17 +177,30 @@ pub fn is_active() -> bool {
 
 /// Whether the program's calls are done by the first node. Any context.
 pub fn is_guest() -> bool {
-    IS_GUEST.load(Ordering::Relaxed) != 0
+    is_active() && me() != FIRST.0
 }
 
-/// Makes the engine, for the protocol thread to run. Boot, before the network is started.
-/// `None`: this node is in no cluster.
-pub fn engine(variables: impl Iterator<Item = (u64, u64)>) -> Option<Engine> {
+/// Makes the engine, for the protocol thread to run. Boot, before the network is started and the
+/// program has written anything. `image` makes a hash of the image. `None`: this node is in no
+/// cluster.
+pub fn engine(
+    variables: impl Iterator<Item = (u64, u64)>,
+    image: impl FnOnce() -> [u8; 32],
+) -> Option<Engine> {
     let config = config()?;
+    let (key, identity) = identity::of_this_node(config, image());
     VARIABLES.call_once(|| variables.collect());
     let (port, requests) = thread_port(Bounds::new(REQUESTS).kept(UNDER_WAY));
     PORT.call_once(|| port);
-    Some(Engine::new(config, requests))
+    Some(Engine::new(config, key, identity, requests))
+}
+
+/// The program has ended: tells the other nodes, and waits until that is under way. Thread
+/// context, no lock held.
+pub fn leave() {
+    if is_active() {
+        call(Request::Leave);
+    }
 }
 
 /// Starts what serves other nodes. Boot, once the scheduler is there.
@@ -190,8 +237,9 @@ pub enum NoAccess {
 }
 
 /// Waits until the calling thread may access the page at `address`, which [`covers`] found to be
-/// cluster memory. Thread context, no lock held.
-pub fn fault(address: u64, write: bool) -> Result<(), NoAccess> {
+/// cluster memory, as it has tried; `frame` is what it goes on with. Thread context, no lock held.
+pub fn fault(address: u64, write: bool, frame: &mut TrapFrame) -> Result<(), NoAccess> {
+    let since = uptime_ns();
     if paging::allows(address, write) {
         // Another thread has waited for it.
         return Ok(());
@@ -201,14 +249,23 @@ pub fn fault(address: u64, write: bool) -> Result<(), NoAccess> {
     }
     let access = if write { Access::Write } else { Access::Read };
     let page = PageIndex(address / PAGE);
-    let tid = crate::arch::percpu::current_tid();
-    let result = match call(Request::Fault { tid, page, access }) {
+    let thread = sched::current();
+    let progress = thread.kept.given.fault(page.0, write, frame);
+    let asked = Request::Fault {
+        thread: thread.clone(),
+        page,
+        access,
+        since,
+        progress,
+    };
+    let result = match call(asked) {
         Reply::Lost => Err(NoAccess::Lost),
         _ => Ok(()),
     };
+    thread.kept.given.resume(frame);
     // A wake-up that was meant for something else may have come meanwhile. Whoever blocks looks
     // at its condition again, so one too many does no harm.
-    sched::wake_thread(&sched::current());
+    sched::wake_thread(&thread);
     result
 }
 
@@ -230,14 +287,46 @@ pub fn discard(start: u64, bytes: u64) {
     });
 }
 
-/// Waits until all nodes are linked. Thread context, no lock held.
+/// The most that [`prefetch`] asks for at a time, in pages.
+const MOST_AHEAD: u64 = 1024;
+
+/// Asks for memory that the program will touch, [`MOST_AHEAD`] pages of it at most; how many. Does not wait for
+/// them. What is no cluster memory is there anyway. Thread context, no lock held.
+pub fn prefetch(start: u64, bytes: u64, access: Access) -> u64 {
+    if bytes == 0 || !covers(start) || !covers(start.saturating_add(bytes - 1)) {
+        return 0;
+    }
+    let (first, last) = (start / PAGE, (start + bytes - 1) / PAGE);
+    let pages = (last - first + 1).min(MOST_AHEAD);
+    tell(Request::Prefetch {
+        first: PageIndex(first),
+        pages,
+        access,
+    });
+    pages
+}
+
+/// Waits until all nodes are there that the program waits for. Thread context, no lock held.
 pub fn wait_formed() {
-    call(Request::Formed);
+    call(Request::Ready);
 }
 
 /// CPUs of all nodes. Any context.
 pub fn cpus() -> usize {
-    CPUS.load(Ordering::Relaxed)
+    nodes::cpus().map(|(_, cpus)| cpus).sum()
+}
+
+/// The program has ended on this node with that status: says so to the first one, which ends
+/// it everywhere. Thread context, no lock held.
+pub fn announce_end(status: i32) {
+    if is_guest() {
+        tell(Request::Tell {
+            to: FIRST,
+            kind: Kind::Over,
+            words: record::words([status as u64]),
+        });
+        net::finish();
+    }
 }
 
 /// Asks the engine, and waits. Thread context, no lock held.

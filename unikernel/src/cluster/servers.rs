@@ -12,7 +12,7 @@ use darner_coherence::NodeId;
 
 use super::record::{self, Kind, Record, Words};
 use super::{Request, tell};
-use crate::abi::process::NORMAL_PRIORITY;
+use crate::abi::process::{self, NORMAL_PRIORITY};
 use crate::memory::program_heap;
 use crate::sched::{self, WaitQueue};
 use crate::sync::Lock;
@@ -34,6 +34,8 @@ pub enum Work {
     },
     /// What boot leaves to a thread: it touches cluster memory.
     Own(fn()),
+    /// The program has ended on another node, with that status.
+    Over(i32),
 }
 
 static WORK: Lock<VecDeque<Work>> = Lock::new(VecDeque::new());
@@ -71,6 +73,7 @@ extern "C" fn run(_: usize) {
         }
         match work {
             Work::Own(work) => work(),
+            Work::Over(status) => process::sys_exit(status),
             Work::Asked { from, record } => {
                 let words = serve(&record);
                 if record.call != 0 {
@@ -127,12 +130,17 @@ fn call(words: Words) -> Words {
         log::error!("another node wants a call to {function:#x}, which is none of the kernel's");
         return Words::default();
     }
-    // SAFETY: the image is the same on all nodes, and the address is that of one of the ABI's
-    // functions: `delegate` was given it. They take up to six integers, and return one.
-    let function: extern "C" fn(u64, u64, u64, u64, u64, u64) -> u64 =
-        unsafe { core::mem::transmute(function as usize) };
     let errno = &sched::current().kept.errno;
     errno.store(0, Ordering::Relaxed);
-    let result = function(a, b, c, d, e, f);
+    let result = perform(function, &[a, b, c, d, e, f]);
     record::words([result, errno.load(Ordering::Relaxed) as u64])
+}
+
+/// Calls one of the ABI's functions: its address is what `delegate` was given, here or on another node.
+pub(super) fn perform(function: u64, &[a, b, c, d, e, f]: &[u64; 6]) -> u64 {
+    // SAFETY: the image is the same on all nodes, and the address is that of one of the ABI's
+    // functions. They take up to six integers, and return one.
+    let function: extern "C" fn(u64, u64, u64, u64, u64, u64) -> u64 =
+        unsafe { core::mem::transmute(function as usize) };
+    function(a, b, c, d, e, f)
 }

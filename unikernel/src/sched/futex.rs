@@ -154,8 +154,14 @@ fn wait(word: &AtomicU32, expected: u32, block: impl Fn(Critical<Kernel>) -> boo
 }
 
 /// As [`futex_wait_until`], for words of cluster memory: a look at one may have to wait for it. So
-/// the thread is among those who wait before it looks, and holds no lock when it does.
-pub fn futex_enlist_and_wait(word: &AtomicU32, expected: u32, deadline: Option<u64>) -> FutexWait {
+/// the thread is among those who wait before it looks, and holds no lock when it does. When it finds
+/// the word changed and a waker has chosen it meanwhile, `pass_on` has to wake another: one that sleeps.
+pub fn futex_enlist_and_wait(
+    word: &AtomicU32,
+    expected: u32,
+    deadline: Option<u64>,
+    pass_on: impl FnOnce(),
+) -> FutexWait {
     let address = core::ptr::from_ref(word).addr();
     let bucket = futexes().bucket(address);
     let me = current();
@@ -167,10 +173,10 @@ pub fn futex_enlist_and_wait(word: &AtomicU32, expected: u32, deadline: Option<u
         waiters.push_back(me.clone());
     }
     if word.load(Ordering::SeqCst) != expected {
-        return match give_up(bucket, &me) {
-            FutexWait::TimedOut => FutexWait::Changed,
-            end => end,
-        };
+        if give_up(bucket, &me) == FutexWait::Woken {
+            pass_on();
+        }
+        return FutexWait::Changed;
     }
     loop {
         if place.woken.load(Ordering::Acquire) {

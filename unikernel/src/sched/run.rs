@@ -130,6 +130,9 @@ pub fn exit_current() -> ! {
     // keep the memory of all that end there.
     reap();
     let me = current();
+    if cluster::is_active() {
+        cluster::census::ended(me.kept.tid);
+    }
     // First it cannot be found, then those who looked for it are told.
     drop(THREADS.write().remove(&me.kept.tid));
     me.kept.ended.store(1, Ordering::SeqCst);

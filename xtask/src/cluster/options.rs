@@ -1,20 +1,30 @@
 //! The command line of `xtask cluster`.
 
 use std::net::Ipv6Addr;
-use std::path::PathBuf;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use darner_switch::Plan;
 use lexopt::Parser;
 use lexopt::prelude::*;
 
 use super::subnet::Subnet;
+use crate::accel::Accelerator;
 use crate::error::{Context, Error, Result};
 use crate::run::network_options::{NetworkOptions, mtu};
 use crate::run::options::{Options as Common, number};
-use crate::vm::network::Addressing;
+use crate::vm::network::{Addressing, Key};
 
 /// How many nodes there may be.
 const MAX_NODES: u16 = 64;
+
+/// How long a node that says nothing is waited for, in seconds.
+const SILENCE: u16 = 2;
+/// The same, where many processors are played by few: a machine may stand still for seconds.
+const SILENCE_OF_EMULATED: u16 = 20;
+/// What may be asked for.
+const SILENCES: RangeInclusive<u16> = 1..=3_600;
 
 /// What `xtask cluster` is asked for.
 #[derive(Debug)]
@@ -35,12 +45,20 @@ pub struct Options {
     pub seed: u64,
     /// A file for everything that they send.
     pub pcap: Option<PathBuf>,
+    /// A file for what they have counted.
+    pub stats_json: Option<PathBuf>,
     /// A folder for what each prints.
     pub log_dir: Option<PathBuf>,
     /// What happens to the others when one fails.
     pub policy: Policy,
     /// What the nodes are to each other.
     pub kinship: Kinship,
+    /// What proves to nodes of one system that they are; a new one when `None`.
+    pub key: Option<Key>,
+    /// How long a node that says nothing is waited for, in seconds.
+    pub silence: u16,
+    /// How much later than the others the last node is started.
+    pub join_after: Option<Duration>,
 }
 
 /// What the nodes are to each other.
@@ -70,9 +88,13 @@ struct Raw {
     faults: Option<String>,
     seed: u64,
     pcap: Option<PathBuf>,
+    stats_json: Option<PathBuf>,
     log_dir: Option<PathBuf>,
     policy: Policy,
     kinship: Kinship,
+    key: Option<Key>,
+    silence: Option<u16>,
+    join_after: Option<u16>,
     /// Whether a `--net` has come, after which options are about its card.
     is_past_switch: bool,
 }
@@ -93,9 +115,13 @@ impl Options {
             faults: None,
             seed: 1,
             pcap: None,
+            stats_json: None,
             log_dir: None,
             policy: Policy::EndAll,
             kinship: Kinship::OneSystem,
+            key: None,
+            silence: None,
+            join_after: None,
             is_past_switch: false,
         };
         let network = NetworkOptions::beside_a_switch();
@@ -114,8 +140,12 @@ impl Raw {
             "--faults" => self.faults = Some(value()?),
             "--seed" => self.seed = number(option, &value()?)?,
             "--pcap" => self.pcap = Some(value()?.into()),
+            "--stats-json" => self.stats_json = Some(value()?.into()),
             "--log-dir" => self.log_dir = Some(value()?.into()),
+            "--key" => self.key = Some(Key::read(Path::new(&value()?))?),
             "--separate" => self.kinship = Kinship::Separate,
+            "--silence" => self.silence = Some(number(option, &value()?)?),
+            "--join-after" => self.join_after = Some(number(option, &value()?)?),
             "--keep-going" => self.policy = Policy::KeepGoing,
             "--mtu" if !self.is_past_switch => self.mtu = Some(mtu(&value()?)?),
             "--ip6" if !self.is_past_switch => self.ip6 = Some(shared_ip6(&value()?)?),
@@ -139,7 +169,7 @@ impl Raw {
         Ok(true)
     }
 
-    fn finish(self, common: Common) -> Result<Options> {
+    fn finish(self, mut common: Common) -> Result<Options> {
         let nodes = self.nodes.ok_or_else(|| {
             Error::usage("found no --nodes, expected `cargo xtask cluster --nodes N APP`")
         })?;
@@ -154,10 +184,42 @@ impl Raw {
                 "found --keep-going: one system ends as a whole, so it goes with --separate only",
             ));
         }
+        if self.kinship == Kinship::Separate && self.key.is_some() {
+            return Err(Error::usage(
+                "found --key with --separate: only nodes of one system are linked by the kernel",
+            ));
+        }
+        let is_one_system = self.kinship == Kinship::OneSystem;
+        if self.join_after.is_some() && (nodes < 2 || !is_one_system) {
+            return Err(Error::usage(
+                "found --join-after: the last of several nodes of one system comes later, so it goes with --nodes 2 or \
+                 more, and not with --separate",
+            ));
+        }
+        let silence = match self.silence {
+            Some(silence) if !SILENCES.contains(&silence) || !is_one_system => {
+                return Err(Error::usage(format!(
+                    "found --silence {silence}, expected 1 to 3600 seconds, and not with --separate"
+                )));
+            }
+            Some(silence) => silence,
+            None => match common.config.accel.resolve()? {
+                Accelerator::Kvm => SILENCE,
+                Accelerator::Tcg => SILENCE_OF_EMULATED,
+            },
+        };
         if common.config.gdb && nodes > 1 {
             return Err(Error::usage(
                 "--gdb waits at one port for one machine: found several nodes, expected --nodes 1",
             ));
+        }
+        if self.stats_json.is_some() {
+            if self.kinship == Kinship::Separate {
+                return Err(Error::usage(
+                    "found --stats-json with --separate: only one system counts what its nodes have in common",
+                ));
+            }
+            common.config.stats = true;
         }
         Ok(Options {
             plan: plan(self.faults.as_deref(), nodes)?,
@@ -168,9 +230,15 @@ impl Raw {
             mtu: self.mtu,
             seed: self.seed,
             pcap: self.pcap,
+            stats_json: self.stats_json,
             log_dir: self.log_dir,
             policy: self.policy,
             kinship: self.kinship,
+            key: self.key,
+            silence,
+            join_after: self
+                .join_after
+                .map(|seconds| Duration::from_secs(seconds.into())),
         })
     }
 }

@@ -35,6 +35,11 @@ impl Explanation {
                 format_args!("xtask: the guest could not start: {reason}"),
             );
         }
+        if let Some(address) = outcome.report.variable
+            && let Some(name) = symbolize::variable(&program.elf, address)?
+        {
+            line(&mut text, format_args!("xtask: the variable is `{name}`"));
+        }
         if let Some(stats) = &outcome.report.stats {
             text += &Stats::from(&**stats).to_string();
         }

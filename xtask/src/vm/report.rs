@@ -1,6 +1,8 @@
 //! What the guest reports on its control channel, one record a line.
 
-use darner_abi::Snapshot;
+use std::collections::BTreeMap;
+
+use darner_abi::{NodeStatistics, Snapshot};
 
 /// Time-stamp counters at the stations of a boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,8 +74,12 @@ pub struct Report {
     pub death: Option<Death>,
     /// Link-time addresses, innermost frame first.
     pub backtrace: Vec<u64>,
+    /// The link-time address of a variable of the program that was lost.
+    pub variable: Option<u64>,
     /// How memory was used, where that was asked for.
     pub stats: Option<Box<Snapshot>>,
+    /// What the nodes of the cluster have counted, where that was asked for.
+    pub cluster: BTreeMap<u16, NodeStatistics>,
 }
 
 /// What a record makes xtask do at once.
@@ -106,19 +112,31 @@ impl Report {
                 self.exit = rest.trim().parse::<i64>().ok().map(|status| status as u8);
                 return News::Exiting;
             }
-            "stats" => {
-                self.stats.get_or_insert_default().take(rest);
-            }
+            "stats" => match rest.strip_prefix("cluster/") {
+                Some(counted) => self.take_counted(counted),
+                None => {
+                    self.stats.get_or_insert_default().take(rest);
+                }
+            },
             "panic" if rest == "kernel" => self.died(Death::KernelPanic),
             "panic" => self.died(Death::ProgramPanic),
             "fault" => self.died(Death::Fault(rest.to_owned())),
             "loader-error" | "kernel-error" => self.died(Death::Refused(rest.to_owned())),
+            "variable" => self.variable = u64::from_str_radix(rest.trim(), 16).ok(),
             "bt" => self
                 .backtrace
                 .extend(u64::from_str_radix(rest.trim_start_matches("0x"), 16)),
             _ => {}
         }
         News::None
+    }
+
+    /// What a node has counted, or a part of that: its number, and the numbers.
+    fn take_counted(&mut self, counted: &str) {
+        let (node, numbers) = counted.split_once(' ').unwrap_or((counted, ""));
+        if let Ok(node) = node.parse() {
+            self.cluster.entry(node).or_default().take(numbers);
+        }
     }
 
     fn died(&mut self, death: Death) {
@@ -165,6 +183,22 @@ mod tests {
         let stats = report.stats.unwrap();
         assert_eq!((stats.node.cpus, stats.node.memory_free), (2, 5));
         assert_eq!(stats.program.classes[3].size, 32);
+    }
+
+    #[test]
+    fn nodes_are_told_apart() {
+        let mut report = Report::default();
+        for record in [
+            "stats cluster/1 0=5",
+            "stats cluster/0",
+            "stats cluster/1 1=2",
+            "stats cluster/x 0=1",
+        ] {
+            report.take(record);
+        }
+        assert_eq!(report.cluster.len(), 2);
+        assert_eq!(report.cluster[&1].words()[..3], [5, 2, 0]);
+        assert_eq!(report.stats, None);
     }
 
     #[test]

@@ -49,6 +49,13 @@ impl Inside {
         }
     }
 
+    /// The others are taken to be heard now.
+    pub(super) fn listen_anew(&mut self, now: Nanos) {
+        for peer in self.peers.values_mut() {
+            peer.heard = now;
+        }
+    }
+
     /// Says to all that this node lives, and asks for links that are missing.
     pub(super) fn heartbeat(&mut self, now: Nanos, out: &mut Outbox) {
         self.heartbeat_at = now + self.times.heartbeat;

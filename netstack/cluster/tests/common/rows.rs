@@ -14,6 +14,10 @@ pub const ROWS: &[(&str, fn())] = &[
     ("of two the lower one goes on", of_two_the_lower_goes_on),
     ("of two the higher one ends", of_two_the_higher_ends),
     (
+        "who stood still listens first",
+        who_stood_still_listens_first,
+    ),
+    (
         "of two strict ones neither goes on",
         of_two_strict_neither_goes_on,
     ),
@@ -112,6 +116,26 @@ fn of_two_the_higher_ends() {
     assert!(!world.serves(1) && !world.hosts[1].told_serving);
     wait(&mut world, TIMES.give_up);
     assert_eq!(world.hosts[1].ended, Some(EndReason::NoMajority));
+}
+
+/// A host that stood still with all of its nodes.
+fn who_stood_still_listens_first() {
+    let mut world = together(2, TieBreak::Lowest);
+    while let Some(&next) = world.deliverable().first() {
+        world.deliver(next);
+    }
+    let until = world.now + 3 * TIMES.suspect.0;
+    for host in &mut world.hosts {
+        host.paused_until = until;
+    }
+    world.now = until;
+    assert!(!world.serves(1), "its lease is over");
+    for node in 0..2 {
+        world.handle(node, Event::StoodStill);
+    }
+    wait(&mut world, TIMES.suspect);
+    assert_eq!(members(&world), [0, 1]);
+    assert!(world.serves(0) && world.serves(1));
 }
 
 fn of_two_strict_neither_goes_on() {

@@ -78,12 +78,16 @@ mutants! {
     LOCKS {
         /// A request does not wait for earlier ones of its node.
         EarlierNotAwaited,
+        /// What an expelled node's threads hold stays held.
+        ExpelledKeepLocks,
         /// What comes along with a request is taken before the request is complete.
         ExtentTakenAtOnce,
         /// A request is complete when one of several holders has ceded.
         FirstCedeSuffices,
         /// A thread that asks overtakes threads that came earlier and need not ask.
         FollowersOvertaken,
+        /// Locks are granted while the node does not serve.
+        GrantedWhileStopped,
         /// A lease is ceded and kept.
         LeaseKeptWhenCeded,
         /// A lease is ceded under a lock.
@@ -104,6 +108,8 @@ mutants! {
         ReturnedWhileAsking,
         /// A home serves before all reports of a view have come.
         ServedBeforeReports,
+        /// Who holds a lock may act on it while the node does not serve.
+        StoppedHoldersAct,
         /// What is left of a record after a change in its middle is forgotten.
         TailOfCutRecordForgotten,
         /// What is in use is given up when the home is short of room.

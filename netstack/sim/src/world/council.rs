@@ -12,10 +12,10 @@ use crate::oracle::{Risk, Wrong};
 use crate::plan::Plan;
 use crate::time::{MILLISECOND, Moment};
 use darner_cluster::{
-    Action, Address, ClusterId, Config, Event, Identity, Incarnation, Limits, Member,
+    Action, Address, ClusterId, Config, Event, FirstSlot, Identity, Incarnation, Limits, Member,
     MembershipNotice, Nanos, Node, Notice, Packet, Standing, Start, TieBreak, Times,
 };
-use darner_coherence::{Epoch, NodeId, PageIndex, Rights, Slices};
+use darner_coherence::{Epoch, NodeId, PageIndex, Rights};
 use std::num::NonZero;
 
 /// Spans of time for a cluster that notices soon what is wrong.
@@ -460,23 +460,13 @@ impl World {
         view: &darner_cluster::View,
         pages: NonZero<u32>,
     ) -> darner_coherence::View {
-        let fresh = self
-            .council
-            .as_ref()
-            .is_some_and(|council| council.one(node).life == 1);
-        let nobody = NodeId(u16::MAX);
-        let slice = |slot: u16| {
-            let home = view.home(NodeId(slot));
-            let inherits = home == node && !(fresh && slot == node.0);
-            let first = PageIndex(u64::from(slot) * u64::from(pages.get()));
-            (first, if inherits { nobody } else { home })
+        let council = self.council.as_ref();
+        let slot = match council.is_some_and(|council| council.one(node).life == 1) {
+            true => FirstSlot::Fresh,
+            false => FirstSlot::Used,
         };
-        let slices = (0..darner_cluster::SLOTS).map(slice).collect();
-        darner_coherence::View {
-            epoch: Epoch(view.epoch.0 - 1),
-            members: Vec::new(),
-            slices: Slices::new(slices).expect("slices in order, the first at page 0"),
-        }
+        let pages = u64::from(pages.get());
+        view.before_first(node, slot, |slot| PageIndex(u64::from(slot.0) * pages))
     }
 
     /// There is a new view: those who are not in it are dead for the others, and must have stopped.

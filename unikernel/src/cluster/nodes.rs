@@ -1,0 +1,82 @@
+//! What threads may know of the other nodes without asking the engine: how many CPUs each has, which
+//! are gone, and who is the home of whose memory. The protocol thread says it, anybody reads it.
+
+use core::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+
+use darner_coherence::NodeId;
+
+use super::FIRST;
+use super::config::MOST;
+use crate::layout;
+
+const SLOTS: usize = MOST as usize;
+
+/// CPUs of each node that the program's threads may run on.
+static CPUS: [AtomicU16; SLOTS] = [const { AtomicU16::new(0) }; SLOTS];
+/// The home of each slice.
+static HOMES: [AtomicU16; SLOTS] = [const { AtomicU16::new(0) }; SLOTS];
+/// Nodes that were members and are not any more, a bit for each.
+static GONE: AtomicU64 = AtomicU64::new(0);
+
+/// Each slice's home is its own node, to begin with.
+pub(super) fn init() {
+    for (slot, home) in (0..).zip(&HOMES) {
+        home.store(slot, Ordering::Relaxed);
+    }
+}
+
+/// Says how many CPUs the program's threads may use on a node.
+pub(super) fn set_cpus(node: NodeId, cpus: u16) {
+    CPUS[usize::from(node.0)].store(cpus, Ordering::Relaxed);
+}
+
+/// CPUs of each node that the program's threads may run on.
+pub fn cpus() -> impl Iterator<Item = (NodeId, usize)> {
+    let cpus = CPUS
+        .iter()
+        .map(|cpus| usize::from(cpus.load(Ordering::Relaxed)));
+    (0..).map(NodeId).zip(cpus)
+}
+
+/// CPUs of a node; 0 while it is not there.
+pub fn cpus_of(node: NodeId) -> u16 {
+    CPUS.get(usize::from(node.0))
+        .map_or(0, |cpus| cpus.load(Ordering::Relaxed))
+}
+
+/// Says who is the home of the slice of slot `slot`.
+pub(super) fn set_home(slot: NodeId, home: NodeId) {
+    HOMES[usize::from(slot.0)].store(home.0, Ordering::SeqCst);
+}
+
+/// Says that a node is gone.
+pub(super) fn set_gone(node: NodeId) {
+    GONE.fetch_or(1 << node.0, Ordering::SeqCst);
+    set_cpus(node, 0);
+}
+
+/// Whether a node was a member and is not any more.
+pub fn is_gone(node: NodeId) -> bool {
+    gone().any(|gone| gone == node)
+}
+
+/// The nodes that were members and are not any more.
+pub fn gone() -> impl Iterator<Item = NodeId> {
+    let gone = GONE.load(Ordering::SeqCst);
+    (0..MOST)
+        .filter(move |slot| gone >> slot & 1 != 0)
+        .map(NodeId)
+}
+
+/// The node whose heap, stacks and mappings memory at `address` is of: who gives it out and takes
+/// it back. The program's variables are the first node's.
+pub fn owner_of(address: u64) -> NodeId {
+    layout::slice_at(address).map_or(FIRST, NodeId)
+}
+
+/// The home of the memory at `address`: its owner, or whoever has its slice since the owner is
+/// gone.
+pub fn home_of(address: u64) -> NodeId {
+    let owner = owner_of(address);
+    NodeId(HOMES[usize::from(owner.0)].load(Ordering::SeqCst))
+}
