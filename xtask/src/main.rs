@@ -178,6 +178,7 @@ cargo xtask sim [OPTIONS]                 clusters in virtual time, checked afte
     --nodes N           how many nodes, 1 to 64 (drawn from the seed)
     --faults LIST       all, none, or some of crash,pause,partition,cut,clock,pressure,
                         move,leave (drawn)
+    --views WHOSE       given, or theirs: as the nodes agree on them (drawn)
     --tries K           how many episodes to play at most to reduce one that is wrong (2000)
     --show K            how many of its last steps to show (40)
     --plot FILE.svg     instead, draw messages per operation by number of nodes
