@@ -1,5 +1,6 @@
 //! Programs for the guest: finding one by name or path, and building it.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Error, Result};
@@ -8,14 +9,25 @@ use crate::kernel::Profile;
 use crate::toolchain::Toolchain;
 use crate::workspace;
 
-/// A crate that can be built for the guest.
+/// A program for the guest.
 #[derive(Clone, Debug)]
 pub struct App {
     /// What the program is called.
     pub name: String,
-    manifest: PathBuf,
-    /// Whether it is one of the repository's own.
-    ours: bool,
+    source: Source,
+}
+
+/// What it is made of.
+#[derive(Clone, Debug)]
+enum Source {
+    /// A crate that can be built for the guest.
+    Crate {
+        manifest: PathBuf,
+        /// Whether it is one of the repository's own.
+        ours: bool,
+    },
+    /// Nothing that is known here: it is an ELF file.
+    Built(PathBuf),
 }
 
 /// The programs that the repository brings, by name.
@@ -33,18 +45,27 @@ pub fn list(root: &Path) -> Result<Vec<String>> {
 }
 
 impl App {
-    /// The program that `name` means: a folder of `apps/`, or the path of a crate.
+    /// The program that `name` means: a folder of `apps/`, the path of a crate, or that of an ELF file.
     pub fn find(root: &Path, name: &str) -> Result<Self> {
         let own = root.join("apps").join(name).join("Cargo.toml");
         let is_plain = !name.is_empty() && !name.contains('/') && name != "." && name != "..";
         if is_plain && own.is_file() {
             return Ok(Self {
                 name: name.to_owned(),
-                manifest: own,
-                ours: true,
+                source: Source::Crate {
+                    manifest: own,
+                    ours: true,
+                },
             });
         }
         let path = workspace::absolute(Path::new(name));
+        if is_elf(&path) {
+            let name = path.file_name().unwrap_or_default();
+            return Ok(Self {
+                name: name.to_string_lossy().into_owned(),
+                source: Source::Built(path),
+            });
+        }
         let manifest = match path.file_name() {
             Some(file) if file == "Cargo.toml" => path,
             _ => path.join("Cargo.toml"),
@@ -54,12 +75,11 @@ impl App {
             let ours = manifest.starts_with(root.join("apps"));
             return Ok(Self {
                 name: package_name(&manifest)?,
-                manifest,
-                ours,
+                source: Source::Crate { manifest, ours },
             });
         }
         Err(Error::usage(format!(
-            "found no program `{name}`: neither a folder of apps/ nor the path of a crate.\n\
+            "found no program `{name}`: neither a folder of apps/ nor the path of a crate or of an ELF file.\n\
              programs that there are: {}",
             list(root)?.join(", ")
         )))
@@ -67,7 +87,23 @@ impl App {
 
     /// Builds it with the kernel; gives the place of the ELF file.
     pub fn build(&self, toolchain: &Toolchain, root: &Path, profile: Profile) -> Result<PathBuf> {
-        self.finish(self.cargo(toolchain, root, profile)?)
+        match &self.source {
+            Source::Crate { manifest, ours } => {
+                self.finish(cargo(toolchain, root, profile, manifest, *ours)?)
+            }
+            Source::Built(elf) => Ok(elf.clone()),
+        }
+    }
+
+    /// Where its `Cargo.toml` is.
+    fn manifest(&self) -> Result<&Path> {
+        match &self.source {
+            Source::Crate { manifest, .. } => Ok(manifest),
+            Source::Built(elf) => Err(Error::usage(format!(
+                "found {}, which is built already, expected a crate",
+                elf.display()
+            ))),
+        }
     }
 
     /// Builds it, optimised, for the machine that xtask runs on.
@@ -75,7 +111,7 @@ impl App {
         let mut cargo = toolchain.cargo(root);
         cargo
             .args(["build", "--release", "--manifest-path"])
-            .arg(&self.manifest)
+            .arg(self.manifest()?)
             .arg("--target-dir")
             .arg(workspace::target_dir(root));
         self.finish(cargo)
@@ -89,7 +125,7 @@ impl App {
         cargo
             .args(["build", "--release", "--target", TARGET])
             .args(["--config", &flags, "--manifest-path"])
-            .arg(&self.manifest)
+            .arg(self.manifest()?)
             .arg("--target-dir")
             .arg(workspace::target_dir(root).join("linux"));
         self.finish(cargo)
@@ -101,24 +137,6 @@ impl App {
         let made = guest_cargo::executables(cargo, &[], &what)?;
         let programs: Vec<PathBuf> = made.into_iter().map(|program| program.path).collect();
         self.choose(&programs)
-    }
-
-    fn cargo(
-        &self,
-        toolchain: &Toolchain,
-        root: &Path,
-        profile: Profile,
-    ) -> Result<std::process::Command> {
-        let here = self.manifest.parent().unwrap_or(root);
-        // Cargo's configuration is found from the folder that it runs in.
-        let folder = if self.ours { root } else { here };
-        let mut cargo =
-            guest_cargo::command(toolchain, root, folder, "build", "std,panic_abort", profile)?;
-        cargo.arg("--manifest-path").arg(&self.manifest);
-        if self.ours {
-            cargo.arg("--target-dir").arg(workspace::target_dir(root));
-        }
-        Ok(cargo)
     }
 
     /// Of the programs that the crate has, the one that is named like it, or
@@ -141,6 +159,33 @@ impl App {
             ))),
         }
     }
+}
+
+/// What builds the crate for the guest.
+fn cargo(
+    toolchain: &Toolchain,
+    root: &Path,
+    profile: Profile,
+    manifest: &Path,
+    ours: bool,
+) -> Result<std::process::Command> {
+    let here = manifest.parent().unwrap_or(root);
+    // Cargo's configuration is found from the folder that it runs in.
+    let folder = if ours { root } else { here };
+    let mut cargo =
+        guest_cargo::command(toolchain, root, folder, "build", "std,panic_abort", profile)?;
+    cargo.arg("--manifest-path").arg(manifest);
+    if ours {
+        cargo.arg("--target-dir").arg(workspace::target_dir(root));
+    }
+    Ok(cargo)
+}
+
+/// Whether there is a file that begins as ELF files do.
+fn is_elf(path: &Path) -> bool {
+    let mut start = [0; 4];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == *b"\x7fELF"
 }
 
 /// The `name` in a manifest's `[package]`.

@@ -161,12 +161,16 @@ cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program on N VMs t
     --keep-going        with --separate: when a node fails, let the others run on
     The status is the program's; with --separate 0, or that of the node that failed first.
 cargo xtask test [FILTER...] [--list]     run the tests whose names contain a filter (all)
+    --deep              also those that take hours: programs and suites on more machines
 cargo xtask bench [GROUP] [--json]        measure a group of figures (none: list the groups)
 cargo xtask sim [OPTIONS]                 clusters in virtual time, checked after every step
     --seed S            the first episode (1); each next one has the next seed
     --steps K           how many steps in all (1000000)
     --nodes N           how many nodes, 1 to 64 (drawn from the seed)
-    --faults LIST       all, none, or some of crash,pause,partition,cut,clock,pressure,move (drawn)
+    --faults LIST       all, none, or some of crash,pause,partition,cut,clock,pressure,
+                        move,leave (drawn)
+    --tries K           how many episodes to play at most to reduce one that is wrong (2000)
+    --show K            how many of its last steps to show (40)
     --plot FILE.svg     instead, draw messages per operation by number of nodes
     --figures           instead, print figures
 cargo xtask check --deep [--steps K]      model checks and simulations that take an hour

@@ -10,44 +10,48 @@
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 #[cfg(target_os = "hermit")]
 use hermit as _;
 
-mod options;
 mod picture;
 
-use options::Options;
+use parallel::Arguments;
 use picture::Picture;
 
+struct Options {
+    threads: usize,
+    /// Width of the picture in points; the height is two thirds of it.
+    size: usize,
+    /// Where the picture goes as a PPM file, if anywhere.
+    out: Option<String>,
+}
+
+impl Options {
+    fn read(given: &mut Arguments) -> Self {
+        Self {
+            threads: given.threads(),
+            size: given.number("size", "width in points", 240, 16..=8192),
+            out: given.text("out", "a file for the picture, as PPM"),
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    let options = match Options::parse(std::env::args().skip(1)) {
-        Ok(options) => options,
-        Err(error) => {
-            eprintln!("mandelbrot: {error}\n{}", options::USAGE);
-            return ExitCode::from(2);
-        }
-    };
-    let threads = options
-        .threads
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    parallel::main("mandelbrot", Options::read, run)
+}
 
-    let begin = Instant::now();
-    let picture = draw(options.size, threads);
-    let time = begin.elapsed();
-
+fn run(options: Options) -> Result<(), String> {
+    let Options { threads, size, out } = options;
+    let picture = parallel::timed("drawn", threads, || draw(size, threads));
     print!("{picture}");
-    if let Some(path) = &options.out {
-        if let Err(error) = std::fs::write(path, picture.to_ppm()) {
-            eprintln!("mandelbrot: cannot write {path}: {error}");
-            return ExitCode::FAILURE;
-        }
+    if let Some(path) = out {
+        let written = std::fs::write(&path, picture.to_ppm());
+        written.map_err(|error| format!("cannot write {path}: {error}"))?;
         println!("wrote {path}");
     }
-    eprintln!("{} ms with {threads} thread(s)", time.as_millis());
-    println!("checksum {:016x}", picture.checksum());
-    ExitCode::SUCCESS
+    println!("{}", picture.checksum());
+    Ok(())
 }
 
 /// Draws a picture `size` wide. Each thread takes the next undrawn row until none
@@ -56,27 +60,17 @@ fn draw(size: usize, threads: usize) -> Picture {
     let mut picture = Picture::new(size);
     let height = picture.height();
     let next = AtomicUsize::new(0);
-    let rows: Vec<(usize, Vec<u8>)> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut mine = Vec::new();
-                    loop {
-                        let y = next.fetch_add(1, Ordering::Relaxed);
-                        if y >= height {
-                            return mine;
-                        }
-                        mine.push((y, picture::row(size, y)));
-                    }
-                })
-            })
-            .collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| worker.join().expect("drawing does not panic"))
-            .collect()
+    let rows = parallel::team(threads, |_| {
+        let mut mine = Vec::new();
+        loop {
+            let y = next.fetch_add(1, Ordering::Relaxed);
+            if y >= height {
+                return mine;
+            }
+            mine.push((y, picture::row(size, y)));
+        }
     });
-    for (y, row) in rows {
+    for (y, row) in rows.into_iter().flatten() {
         picture.set_row(y, &row);
     }
     picture

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use parallel::Checksum;
+
 /// The number of steps after which a point counts as inside the set.
 const LIMIT: u8 = 255;
 
@@ -63,11 +65,9 @@ impl Picture {
         self.steps[y * self.width..][..self.width].copy_from_slice(row);
     }
 
-    /// A number that changes with every point (FNV-1a).
-    pub fn checksum(&self) -> u64 {
-        self.steps.iter().fold(0xcbf2_9ce4_8422_2325, |sum, &step| {
-            (sum ^ u64::from(step)).wrapping_mul(0x0100_0000_01b3)
-        })
+    /// A number that changes with every point.
+    pub fn checksum(&self) -> Checksum {
+        Checksum::new().with(&self.steps)
     }
 
     /// The picture as a colour PPM file.

@@ -1,5 +1,7 @@
-//! `xtask test`: everything that must hold, on the host and in VMs.
+//! `xtask test`: everything that must hold, on the host and in VMs. With `--deep`, what takes too
+//! long for every change as well.
 
+mod apps;
 mod bench;
 mod case;
 mod cluster;
@@ -31,15 +33,16 @@ use suite::Suite;
 /// Does what the command line after `test` says; status 1 if a test failed, or none was run.
 pub fn run(mut parser: lexopt::Parser) -> Result<u8> {
     use lexopt::prelude::*;
-    let (mut filters, mut list) = (Vec::new(), false);
+    let (mut filters, mut list, mut depth) = (Vec::new(), false, Depth::Usual);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("list") => list = true,
+            Long("deep") => depth = Depth::Deep,
             Value(filter) => filters.push(filter.string()?),
             other => return Err(other.unexpected().into()),
         }
     }
-    let mut cases = all()?;
+    let mut cases = all(depth)?;
     if !filters.is_empty() {
         cases.retain(|case| {
             filters
@@ -55,7 +58,7 @@ pub fn run(mut parser: lexopt::Parser) -> Result<u8> {
     }
     if cases.is_empty() {
         return Err(Error::usage(format!(
-            "found no test whose name contains {}; `cargo xtask test --list` lists them",
+            "found no test whose name contains {}; `cargo xtask test --list` lists them, with --deep all",
             filters.join(" or ")
         )));
     }
@@ -65,7 +68,16 @@ pub fn run(mut parser: lexopt::Parser) -> Result<u8> {
     Ok(u8::from(!tally.is_success()))
 }
 
-fn all() -> Result<Vec<Case>> {
+/// How much is tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    /// What every change has to pass.
+    Usual,
+    /// That, and what takes hours.
+    Deep,
+}
+
+fn all(depth: Depth) -> Result<Vec<Case>> {
     let mut cases = host::cases();
     cases.extend(lint::cases());
     cases.extend(image::cases());
@@ -83,8 +95,12 @@ fn all() -> Result<Vec<Case>> {
     cases.extend(system::cases());
     cases.extend(strangers::cases());
     cases.extend(misfits::cases());
+    cases.extend(apps::cases(depth));
     cases.extend(bench::cases());
     cases.extend(libtest::crates()?);
+    if depth == Depth::Deep {
+        cases.extend(libtest::deep_crates()?);
+    }
     let (guests, mut cases): (Vec<_>, Vec<_>) = cases
         .into_iter()
         .partition(|case| case.company == Company::Guests);

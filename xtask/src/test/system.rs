@@ -11,7 +11,10 @@ use super::matrix::on_host;
 use super::suite::Suite;
 
 /// Some of everything: machines × CPUs of each.
-const SHAPES: [(u16, u32); 5] = [(1, 1), (1, 4), (2, 2), (3, 1), (4, 2)];
+pub const SHAPES: [(u16, u32); 5] = [(1, 1), (1, 4), (2, 2), (3, 1), (4, 2)];
+
+/// How long a program may take, in seconds: many times what it needs where it has the host for itself.
+const PATIENCE: u32 = 150;
 
 /// Parts of `stress`, and how much of them: where every turn of a lock may cost messages.
 const STRESS: [(&str, &str); 9] = [
@@ -88,7 +91,18 @@ fn run(
     words: &[&str],
     args: &[&str],
 ) -> Result<String, Failure> {
-    let (nodes, cpus) = (nodes.to_string(), cpus.to_string());
+    run_within(suite, PATIENCE, (nodes, cpus), words, args)
+}
+
+/// As [`run`], if it takes no longer than some seconds.
+pub fn run_within(
+    suite: &Suite,
+    seconds: u32,
+    (nodes, cpus): (u16, u32),
+    words: &[&str],
+    args: &[&str],
+) -> Result<String, Failure> {
+    let (nodes, cpus, seconds) = (nodes.to_string(), cpus.to_string(), seconds.to_string());
     let before = [
         "cluster",
         "--nodes",
@@ -96,14 +110,15 @@ fn run(
         "--smp",
         &cpus,
         "--timeout",
-        "150",
+        &seconds,
     ];
     let output = xtask(suite, &[&before, words, &["--"], args].concat())?;
     expect(&output, 0, "booted in ")?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn same(said: &str, expected: &[u8]) -> Verdict {
+/// An error unless it said what it says on Linux.
+pub fn same(said: &str, expected: &[u8]) -> Verdict {
     match said.as_bytes() == expected {
         true => Ok(()),
         false => Err(format!(

@@ -23,6 +23,11 @@ pub fn crates() -> Result<Vec<Case>> {
     crates::cases()
 }
 
+/// Those of crates, on several machines that are one system.
+pub fn deep_crates() -> Result<Vec<Case>> {
+    crates::deep_cases()
+}
+
 /// Those of the standard library.
 pub fn std_tests() -> Result<Vec<Case>> {
     std_tests::cases()

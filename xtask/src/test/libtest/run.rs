@@ -9,6 +9,7 @@ use super::skip::{self, Skip};
 use crate::build_set::Program;
 use crate::run;
 use crate::test::case::{Failure, Verdict};
+use crate::test::command_line::xtask;
 use crate::test::suite::{Given, Suite};
 use crate::vm::{Config, End, Outcome};
 
@@ -18,6 +19,9 @@ const CPUS: u32 = 2;
 const MEMORY_MIB: u64 = 512;
 /// How long a VM may take: many times what an emulated one needs.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// libtest, too, asks for leave before it does what is unstable.
+const LEAVE: &str = "RUSTC_BOOTSTRAP=1";
 
 /// What has libtest run one test after the other.
 const ALONE: &str = "--test-threads=1";
@@ -34,17 +38,37 @@ pub enum Turns<'a> {
     AloneBut(&'a [String]),
 }
 
+/// Where a program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a VM of its own.
+    Machine,
+    /// In so many that are one system, with a CPU each.
+    System {
+        /// How many.
+        nodes: u16,
+    },
+}
+
+/// What a program printed when it ended well.
+struct Said {
+    stdout: String,
+    /// What else is known of the VM, if it was one.
+    outcome: Option<Box<Outcome>>,
+}
+
 /// Compares what the program lists with what is to be left out, and runs it.
 /// `name` is the test's: no two that run at the same time may have the same.
 pub fn run(
     suite: &Suite,
     name: &str,
     program: &Program,
+    place: Place,
     skips: &[Skip],
     turns: Turns<'_>,
 ) -> Verdict {
     let begin = Instant::now();
-    let account = listed_and_run(suite, name, program, skips, turns)?;
+    let account = listed_and_run(suite, name, program, place, skips, turns)?;
     say(&format!(
         "{name}: {account}; ran in {:.1} s",
         begin.elapsed().as_secs_f64()
@@ -74,10 +98,14 @@ fn listed_and_run(
     suite: &Suite,
     name: &str,
     program: &Program,
+    place: Place,
     skips: &[Skip],
     turns: Turns<'_>,
 ) -> Result<Account, Failure> {
-    let boot = |args: &[&str]| boot(suite, name, program, args);
+    let boot = |args: &[&str]| match place {
+        Place::Machine => boot(suite, name, program, args),
+        Place::System { nodes } => boot_system(suite, name, program, nodes, args),
+    };
     let listed = said(output::listed, boot(&["--list"])?)?;
     let skipped = skip::skipped(skips, &listed).map_err(|reason| Failure {
         reason: format!("{name}: {reason}"),
@@ -116,8 +144,39 @@ fn listed_and_run(
     }
 }
 
+/// Runs the program in several VMs that are one system; an error unless it ends well.
+fn boot_system(
+    suite: &Suite,
+    name: &str,
+    program: &Program,
+    nodes: u16,
+    args: &[&str],
+) -> Result<Said, Failure> {
+    let (nodes, memory, patience) = (
+        nodes.to_string(),
+        MEMORY_MIB.to_string(),
+        PATIENCE.as_secs().to_string(),
+    );
+    let elf = program.elf.display().to_string();
+    let words = ["cluster", "--nodes", &nodes, "--mem", &memory];
+    let limits = ["--timeout", &patience, "--env", LEAVE, &elf, "--"];
+    let output = xtask(suite, &[&words[..], &limits, args].concat())?;
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    match output.status.success() {
+        true => Ok(Said {
+            stdout,
+            outcome: None,
+        }),
+        false => Err(format!(
+            "{name}: found {}, expected status 0; it said:\n{stdout}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        ))?,
+    }
+}
+
 /// Runs the program in a VM; an error unless it ends well.
-fn boot(suite: &Suite, name: &str, program: &Program, args: &[&str]) -> Result<Outcome, Failure> {
+fn boot(suite: &Suite, name: &str, program: &Program, args: &[&str]) -> Result<Said, Failure> {
     let config = Config {
         cpus: CPUS,
         memory_mib: MEMORY_MIB,
@@ -127,13 +186,15 @@ fn boot(suite: &Suite, name: &str, program: &Program, args: &[&str]) -> Result<O
     let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
     let given = Given {
         args: &args,
-        // libtest, too, asks for leave before it does what is unstable.
-        env: &["RUSTC_BOOTSTRAP=1".to_owned()],
+        env: &[LEAVE.to_owned()],
         ..Given::default()
     };
     let outcome = suite.boot(name, program, &config, given)?;
     if outcome.end == End::Exited(0) && outcome.report.death.is_none() {
-        return Ok(outcome);
+        return Ok(Said {
+            stdout: String::from_utf8_lossy(&outcome.stdout).into_owned(),
+            outcome: Some(Box::new(outcome)),
+        });
     }
     let backtrace = run::backtrace(&suite.set, program, &outcome)?.unwrap_or_default();
     Err(Failure {
@@ -146,9 +207,9 @@ fn boot(suite: &Suite, name: &str, program: &Program, args: &[&str]) -> Result<O
 }
 
 /// What `parse` makes of the standard output; if nothing, the failure shows it.
-fn said<T>(parse: impl FnOnce(&str) -> Result<T, String>, outcome: Outcome) -> Result<T, Failure> {
-    parse(&String::from_utf8_lossy(&outcome.stdout)).map_err(|reason| Failure {
+fn said<T>(parse: impl FnOnce(&str) -> Result<T, String>, said: Said) -> Result<T, Failure> {
+    parse(&said.stdout).map_err(|reason| Failure {
         reason,
-        outcome: Some(Box::new(outcome)),
+        outcome: said.outcome,
     })
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// Tests that are left out.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Skip {
     /// The part of their names that they have in common.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::repository::Repository;
 use crate::error::{Error, Result};
 use crate::test::libtest::list::Listed;
-use crate::test::libtest::run::Turns;
+use crate::test::libtest::run::{Place, Turns};
 use crate::test::libtest::skip::Skip;
 
 /// The tests of one crate: a program for each of its files of tests, and one,
@@ -39,6 +39,16 @@ pub struct TestSuite {
     /// By program: the tests that are left out of it.
     #[serde(default)]
     skip: BTreeMap<String, Vec<Skip>>,
+    /// By program: those that are left out as well where several machines are one system. Without,
+    /// the suite does not run there.
+    on_system: Option<BTreeMap<String, Vec<Skip>>>,
+    /// Whether it runs on one machine.
+    #[serde(default = "yes")]
+    pub on_machine: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Listed for TestSuite {
@@ -77,7 +87,14 @@ impl Listed for TestSuite {
         if self.together.iter().any(both) || self.crowded.values().any(Vec::is_empty) {
             return refused("several at a time are either all of a program's tests, or some");
         }
-        let mut skips = self.skip.values().flatten();
+        if !self.on_machine && self.on_system.is_none() {
+            return refused("expected it to run on one machine, or on several");
+        }
+        let mut skips = self
+            .skip
+            .values()
+            .chain(self.on_system.iter().flat_map(BTreeMap::values))
+            .flatten();
         match skips.find_map(|skip| skip.check().err()) {
             Some(what) => refused(&what),
             None => Ok(()),
@@ -93,6 +110,7 @@ impl TestSuite {
             .omit
             .keys()
             .chain(self.skip.keys())
+            .chain(self.on_system.iter().flat_map(BTreeMap::keys))
             .chain(&self.together)
             .chain(self.crowded.keys());
         if let Some(name) = named.find(|name| !all.contains(name)) {
@@ -125,15 +143,24 @@ impl TestSuite {
         }
     }
 
+    /// Whether it runs where several machines are one system.
+    pub fn is_on_system(&self) -> bool {
+        self.on_system.is_some()
+    }
+
     /// What is left out of a program.
-    pub fn skips(&self, program: &str) -> &[Skip] {
-        self.skip.get(program).map_or(&[], Vec::as_slice)
+    pub fn skips(&self, program: &str, place: Place) -> Vec<Skip> {
+        let mut lists = vec![self.skip.get(program)];
+        if place != Place::Machine {
+            lists.push(self.on_system.as_ref().and_then(|more| more.get(program)));
+        }
+        lists.into_iter().flatten().flatten().cloned().collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{TestSuite, Turns};
+    use super::{Place, TestSuite, Turns};
     use crate::test::libtest::list::{self, parse};
 
     const LIST: &str = r#"
@@ -148,6 +175,10 @@ mod tests {
         [[suite.skip.tie]]
         name = "panics"
         why = "a panic ends the program"
+
+        [[suite.on_system.tie]]
+        name = "slips"
+        why = "the rope is too long"
 
         [[suite]]
         name = "string"
@@ -179,9 +210,16 @@ mod tests {
             suites[0].turns("pull"),
             Turns::AloneBut(&["stress".to_owned()])
         );
-        assert_eq!(suites[0].skips("tie")[0].name, "panics");
-        assert!(suites[0].skips("unit").is_empty());
-        assert!(suites[1].without.is_empty() && suites[1].skips("tie").is_empty());
+        let skips = |suite: usize, program, place| -> Vec<String> {
+            let skips = suites[suite].skips(program, place).into_iter();
+            skips.map(|skip| skip.name).collect()
+        };
+        let system = Place::System { nodes: 3 };
+        assert_eq!(skips(0, "tie", Place::Machine), ["panics"]);
+        assert_eq!(skips(0, "tie", system), ["panics", "slips"]);
+        assert!(skips(0, "unit", system).is_empty());
+        assert!(suites[0].is_on_system() && !suites[1].is_on_system());
+        assert!(suites[1].without.is_empty() && skips(1, "tie", system).is_empty());
     }
 
     #[test]
@@ -203,6 +241,11 @@ mod tests {
             ("crowded.pull", "crowded.untie"),
             ("[\"stress\"]", "[]"),
             ("a panic ends the program", " "),
+            ("the rope is too long", ""),
+            (
+                "package = \"string\"",
+                "package = \"string\"\non_machine = false",
+            ),
             ("https://", "--upload-pack=https://"),
             ("89abcdef0123", "89abcdeg0123"),
             ("0123456789", "123456789"),

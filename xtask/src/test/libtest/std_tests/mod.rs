@@ -5,7 +5,7 @@ mod list;
 mod package;
 
 use super::list::read;
-use super::run::{self, Turns};
+use super::run::{self, Place, Turns};
 use crate::error::Result;
 use crate::test::case::{Case, Verdict};
 use crate::test::suite::Suite;
@@ -30,5 +30,6 @@ pub fn cases() -> Result<Vec<Case>> {
 fn test(suite: &Suite, tests: &TestSuite) -> Verdict {
     let name = format!("std/{}", tests.name);
     let program = suite.build(|set| run::timed(&name, || package::build(set, tests)))?;
-    run::run(suite, &name, &program, &tests.skip, Turns::Together)
+    let place = Place::Machine;
+    run::run(suite, &name, &program, place, &tests.skip, Turns::Together)
 }
