@@ -10,7 +10,7 @@ use x86_64::instructions::{hlt, interrupts, port::Port};
 use crate::arch::{backtrace, percpu, smp};
 use crate::console::LastWords;
 use crate::control::DebugPort;
-use crate::{console, control, params, sched, stats, trace};
+use crate::{cluster, console, control, params, sched, stats, trace};
 
 /// Exit status of a panic, of the kernel or of the program.
 pub const PANIC_STATUS: i32 = 101;
@@ -75,9 +75,25 @@ pub const LOST_STATUS: i32 = 75;
 /// context.
 pub fn lost(what: fmt::Arguments<'_>) -> ! {
     claim_last_words();
+    say_lost(what);
+    end(LOST_STATUS)
+}
+
+/// As [`lost`], of what a thread of the program needs: all nodes end. Thread context, no lock held.
+pub fn lost_everywhere(what: fmt::Arguments<'_>) -> ! {
+    if cluster::is_guest() {
+        // When the others have heard of it, there may be no time to say anything.
+        say_lost(what);
+        cluster::announce_end(LOST_STATUS);
+        claim_last_words();
+        end(LOST_STATUS)
+    }
+    lost(what)
+}
+
+fn say_lost(what: fmt::Arguments<'_>) {
     let _ = writeln!(LastWords, "lost: {what}");
     control::record(format_args!("fault {what}"));
-    end(LOST_STATUS)
 }
 
 /// The command line, for a boot that ends before it is parsed.
@@ -160,8 +176,19 @@ fn on_panic(info: &PanicInfo<'_>) -> ! {
 
 /// The program has aborted (a panic of the program ends here): report and end.
 pub fn program_abort() -> ! {
+    if cluster::is_guest() {
+        // When the others have heard of it, there may be no time to say anything.
+        say_aborted();
+        cluster::announce_end(PANIC_STATUS);
+        claim_last_words();
+        end(PANIC_STATUS)
+    }
     claim_last_words();
+    say_aborted();
+    end(PANIC_STATUS)
+}
+
+fn say_aborted() {
     control::record(format_args!("panic program"));
     backtrace(None, backtrace::frame_pointer());
-    end(PANIC_STATUS)
 }

@@ -74,7 +74,9 @@ fn parse(line: &str) -> Params {
     let words = match shell_words::split(line) {
         Ok(words) => words,
         Err(error) => {
-            params.unknown.push(alloc::format!("{line} ({error})"));
+            params
+                .unknown
+                .push(alloc::format!("{} ({error})", shown(line)));
             line.split_whitespace().map(ToString::to_string).collect()
         }
     };
@@ -126,6 +128,10 @@ fn parse(line: &str) -> Params {
                 .cluster
                 .as_mut()
                 .is_some_and(|cluster| cluster.take_address(value)),
+            "cluster.key" => params.cluster.as_mut().is_some_and(|cluster| {
+                cluster.take_key(value);
+                true
+            }),
             "cluster.founders" => params
                 .cluster
                 .as_mut()
@@ -144,18 +150,28 @@ fn parse(line: &str) -> Params {
             _ => match params.network.take(&word) {
                 Ok(understood) => understood,
                 Err(error) => {
+                    let word = shown(&word);
                     params.unknown.push(alloc::format!("{word} ({error})"));
                     continue;
                 }
             },
         };
         if !understood {
-            params.unknown.push(word);
+            params.unknown.push(shown(&word).to_string());
         }
     }
     params.args.push(name);
     params.args.extend(words);
     params
+}
+
+/// What may be logged of a part of the command line: not the cluster's key, nor what may be meant
+/// as that.
+fn shown(text: &str) -> &str {
+    match text.contains("cluster.key") {
+        true => "with cluster.key",
+        false => text,
+    }
 }
 
 /// A port number as the command line has it: hexadecimal, after `0x`.

@@ -148,9 +148,12 @@ cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program on N VMs t
     --net user          a second card; node i then has the port HOST+i of each -p and --diag
     --pcap FILE         all that the nodes send, an interface for each
     --faults SPEC       what is wrong with the network: loss=1%,delay=5ms±2ms,reorder=2%,dup=1%,
-                        corrupt=1%,rate=100Mbit,queue=256KiB (n2.loss=1% for one node),
+                        corrupt=1%,reset=1%,rate=100Mbit,queue=256KiB (n2.loss=1% for one node),
                         partition=0,1|2@10s..20s, down=2@5s..; or a file FILE.toml with the same
     --seed S            which frames these hit (1)
+    --key FILE          64 hexadecimal digits that the nodes prove to each other that they have
+                        (a new key for each run)
+    --stats-json FILE   write what the nodes counted of their memory (--stats shows it as a table)
     --log-dir DIR       where n0.log, n1.log, ... go (kept only when a node fails)
     --join-after S      start the last node S seconds later: its CPUs are added then
     --silence S         how many seconds a node that says nothing is waited for (2; 20 when emulated)
@@ -164,7 +167,10 @@ cargo xtask sim [OPTIONS]                 clusters in virtual time, checked afte
     --seed S            the first episode (1); each next one has the next seed
     --steps K           how many steps in all (1000000)
     --nodes N           how many nodes, 1 to 64 (drawn from the seed)
-    --faults LIST       all, none, or some of crash,pause,partition,cut,clock,pressure,move (drawn)
+    --faults LIST       all, none, or some of crash,pause,partition,cut,clock,pressure,
+                        move,leave (drawn)
+    --tries K           how many episodes to play at most to reduce one that is wrong (2000)
+    --show K            how many of its last steps to show (40)
     --plot FILE.svg     instead, draw messages per operation by number of nodes
     --figures           instead, print figures
 cargo xtask check --deep [--steps K]      model checks and simulations that take an hour

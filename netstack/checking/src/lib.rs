@@ -4,9 +4,11 @@
 
 mod guards;
 mod models;
+mod quiet;
 
-pub use guards::{Row, missed, row_notices, schedules_notice};
+pub use guards::{Notice, Row, missed, model_notices, row_notices, schedules_notice};
 pub use models::{Explored, explore, explore_part, violated};
+pub use quiet::quietly;
 
 /// The number that the environment variable `name` says, if it says one.
 #[must_use]

@@ -1,8 +1,9 @@
 //! Models whose every state is looked at.
 
-use stateright::{Checker, Expectation, HasDiscoveries, Model};
+use stateright::{Checker, Expectation, Model};
+use std::collections::HashSet;
 use std::fmt::Debug;
-use std::hash::Hash;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::time::Instant;
 
 /// A model that can be explored.
@@ -54,17 +55,51 @@ pub fn explore_part<M: Explored>(name: &str, model: M) -> usize {
     checker.unique_state_count()
 }
 
-/// A property that is violated in some state of a model.
-pub fn violated<M: Explored>(model: M) -> Option<&'static str> {
-    let checker = model
-        .checker()
-        .finish_when(HasDiscoveries::AnyFailures)
-        .spawn_dfs()
-        .join();
-    let found = checker.discoveries();
-    found
-        .into_keys()
-        .find(|property| !is_sometimes(&checker, property))
+/// A property that is violated in some state of a model. All is done by the calling thread, for which alone a
+/// guard may be taken out.
+pub fn violated<M: Explored>(model: &M) -> Option<&'static str> {
+    let properties = model.properties();
+    // What has to happen on each path, a bit for each property.
+    let awaited = (0_u64..)
+        .zip(&properties)
+        .filter(|(_, property)| property.expectation == Expectation::Eventually)
+        .fold(0, |awaited, (index, _)| awaited | 1 << index);
+    let hasher = BuildHasherDefault::<DefaultHasher>::new();
+    let mut seen = HashSet::new();
+    let mut left: Vec<(M::State, u64)> = Vec::new();
+    left.extend(
+        model
+            .init_states()
+            .into_iter()
+            .map(|state| (state, awaited)),
+    );
+    let mut actions = Vec::new();
+    while let Some((state, mut awaited)) = left.pop() {
+        for (index, property) in properties.iter().enumerate() {
+            let holds = (property.condition)(model, &state);
+            match property.expectation {
+                Expectation::Always if !holds => return Some(property.name),
+                Expectation::Eventually if holds => awaited &= !(1 << index),
+                _ => {}
+            }
+        }
+        model.actions(&state, &mut actions);
+        let mut ends = true;
+        for action in actions.drain(..) {
+            let next = model.next_state(&state, action);
+            let Some(next) = next.filter(|next| model.within_boundary(next)) else {
+                continue;
+            };
+            ends = false;
+            if seen.insert(hasher.hash_one(&next)) {
+                left.push((next, awaited));
+            }
+        }
+        if ends && awaited != 0 {
+            return Some(properties[awaited.trailing_zeros() as usize].name);
+        }
+    }
+    None
 }
 
 fn explored<M: Explored>(name: &str, model: M) -> impl Checker<M> {

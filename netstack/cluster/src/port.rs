@@ -10,8 +10,9 @@
 //! request whose number it has seen. A new life of either node is a new session; what the old one had ends.
 //!
 //! A port may move to another node. What it had not begun is answered with its new place, and the proxy sends its copy there. It
-//! also remembers the place. Requests keep their order for each port and node, moves included: those that are made
-//! while older ones come back from the old place wait for these. Requests that were begun at the old place are answered from there.
+//! also remembers the place. Requests keep their order for each port and node, moves included: those that come back from the
+//! old place, and those that are made meanwhile, wait for each other, and then go on in order. Should the port itself be back at the
+//! old place by then, what was sent before its sender knew that it had left comes back all the same. Requests that were begun at the old place are answered from there.
 //!
 //! A node that dies takes along what was asked of it: the proxies report [`PortFailure::NodeDied`], for it may have been done.
 //! Whoever began something for a node that died, or that waits no longer, is told by [`PortNotice::Cancelled`].
@@ -141,7 +142,7 @@ impl Ports {
             me,
             members: BTreeSet::new(),
             proxies: Proxies::new(me, limits),
-            server: Server::new(limits),
+            server: Server::new(me.node, limits),
         }
     }
 
@@ -198,6 +199,7 @@ impl Ports {
             } => {
                 let deadline = allowance.map(|allowance| now + allowance);
                 let request = server::Request {
+                    received,
                     port,
                     deadline,
                     payload,
@@ -210,9 +212,7 @@ impl Ports {
                 sequence,
                 answer,
             } => {
-                let members = &self.members;
-                self.proxies
-                    .answered(now, from, number, sequence, answer, members, wire);
+                self.proxies.answered(from, number, sequence, answer, wire);
             }
             PortMessage::Cancel { sequence } => self.server.cancel(from, sequence, wire),
             PortMessage::Resume { received } => self.server.resume(from, received, wire),

@@ -17,6 +17,15 @@ pub enum Event {
         /// For what.
         access: Access,
     },
+    /// Threads will touch these pages: ask for them ahead, as far as nothing is under way for them.
+    Prefetch {
+        /// The first page.
+        first: PageIndex,
+        /// How many.
+        pages: u64,
+        /// For what.
+        access: Access,
+    },
     /// A packet arrived, whole and in the order in which `from` sent it.
     Received {
         /// Who sent it.

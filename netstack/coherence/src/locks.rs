@@ -41,7 +41,15 @@
 //!
 //! Packets of the old view are dropped. Each agent forgets its leases but for the locks that its threads hold, reports those to
 //! their homes, and asks again for what its threads wait for. A home that has the reports of all members
-//! serves. The locks of a node that died are gone with it; a node that is no member must not serve its threads any more, and gets nothing.
+//! serves. The locks of a node that died are gone with it.
+//!
+//! # Who may act on a lock
+//!
+//! A lock counts while its node serves. The membership sees to it that a node stops before a view without it is
+//! decided, and homes lease its locks to others only in such a view. So a node is told at once that it does not serve ([`Event::Stopped`]):
+//! then no lock is granted, not even under a lease, and nobody acts on one that is held ([`Locks::may_act`]). If it serves again in the
+//! same view, all locks are as they were, for nobody else can have got them. If there is a view without it, its locks are held
+//! no more, and their holders are told.
 //!
 //! # Bounds
 //!
@@ -65,7 +73,7 @@ pub use message::{Answer, Extent, Message, Packet};
 pub use want::{BadWants, MOST_RANGES, Mode, Want, Wants};
 
 use crate::event::{View, Violation};
-use crate::ids::{Epoch, NodeId, Time};
+use crate::ids::{Epoch, NodeId, Time, Token};
 use crate::post::Post;
 use alloc::vec::Vec;
 use core::mem;
@@ -156,6 +164,13 @@ impl Locks {
         &self.agent
     }
 
+    /// Whether a thread holds a lock and may act on it. To be asked before anything is done under the lock that other
+    /// nodes can see.
+    #[must_use]
+    pub fn may_act(&self, token: Token) -> bool {
+        self.agent.may_act(token)
+    }
+
     /// Whether nothing is under way. Locks may be held.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
@@ -180,6 +195,8 @@ impl Locks {
             Event::Received { from, packet } => self.received(from, packet, &mut out),
             Event::TimeOver => self.agent.time_over(now, &mut out),
             Event::View(view) => self.view_changed(view, &mut out),
+            Event::Stopped => self.agent.stop(),
+            Event::Serving => self.agent.serve(&mut out),
         }
         self.run_local(&mut out);
         self.agent.arm(&mut out);

@@ -323,9 +323,9 @@ pub enum Message {
     Unserved {
         /// The page.
         page: PageIndex,
-        /// Whom it was sent to.
+        /// Whom it was sent to; the sender itself, if it is a write-back, whoever was to have it.
         asked: NodeId,
-        /// The request.
+        /// The request; of a write-back, the default.
         id: RequestId,
     },
     /// To the home of a page's slice, when a view has changed: I was its home, and have the bytes that

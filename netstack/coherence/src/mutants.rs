@@ -1,7 +1,7 @@
 //! Guards that tests take out, to see that it is noticed.
 //!
-//! With the feature `mutants` one guard of `Mutant` can be switched off for the whole
-//! process. Without it, `guard!` is its condition, and nothing of this is compiled.
+//! With the feature `mutants` one guard of `Mutant` can be switched off for a
+//! thread. Without it, `guard!` is its condition, and nothing of this is compiled.
 
 /// A condition, or true if the guard is taken out.
 macro_rules! guard {
@@ -31,13 +31,14 @@ pub use planted::{Mutant, take_out, taken_out};
 
 #[cfg(feature = "mutants")]
 mod planted {
-    use core::sync::atomic::{AtomicUsize, Ordering};
+    extern crate std;
+
+    use core::cell::Cell;
 
     macro_rules! mutants {
         ($($(#[$about:meta])* $part:ident { $($(#[$doc:meta])* $name:ident,)* })*) => {
             /// A guard that can be taken out.
             #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-            #[repr(usize)]
             pub enum Mutant {
                 $($($(#[$doc])* $name,)*)*
             }
@@ -50,20 +51,18 @@ mod planted {
 
     include!("mutants/list.rs");
 
-    const NONE: usize = usize::MAX;
-    static CHOSEN: AtomicUsize = AtomicUsize::new(NONE);
+    std::thread_local! {
+        static CHOSEN: Cell<Option<Mutant>> = const { Cell::new(None) };
+    }
 
-    /// Takes a guard out, in all threads, and puts back the one that was out before.
+    /// Takes a guard out, in this thread, and puts back the one that was out before.
     pub fn take_out(mutant: Option<Mutant>) {
-        CHOSEN.store(
-            mutant.map_or(NONE, |mutant| mutant as usize),
-            Ordering::SeqCst,
-        );
+        CHOSEN.set(mutant);
     }
 
     /// Whether a guard is taken out.
     #[must_use]
     pub fn taken_out(mutant: Mutant) -> bool {
-        CHOSEN.load(Ordering::Relaxed) == mutant as usize
+        CHOSEN.get() == Some(mutant)
     }
 }

@@ -128,6 +128,11 @@ impl Node {
                 page,
                 access,
             } => self.agent.fault(now, token, page, access, &mut out),
+            Event::Prefetch {
+                first,
+                pages,
+                access,
+            } => self.agent.prefetch(first, pages, access, &mut out),
             Event::Received { from, packet } => self.received(now, from, packet, &mut out),
             Event::Protected { page, dirt } => self.agent.protected(now, page, dirt, &mut out),
             Event::TimeOver { page } => self.agent.time_over(now, page, &mut out),

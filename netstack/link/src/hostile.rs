@@ -348,6 +348,7 @@ fn some_reasons(rng: &mut Rng) -> Vec<Reason> {
         Reason::Acknowledged { found: a, sent: b },
         Reason::MessageTooLong,
         Reason::SessionLost,
+        Reason::Leaving,
         Reason::Unknown { code: 99 },
     ])
 }

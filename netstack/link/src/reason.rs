@@ -110,6 +110,8 @@ pub enum Reason {
     MessageTooLong,
     /// One of the ends does not know any more what was said.
     SessionLost,
+    /// The refusing end has done all that it has to do. Nothing is wrong.
+    Leaving,
     /// A reason that this version does not know.
     Unknown {
         /// Its number.
@@ -176,6 +178,7 @@ impl Reason {
             Self::Acknowledged { .. } => 17,
             Self::MessageTooLong => 18,
             Self::SessionLost => 19,
+            Self::Leaving => 20,
             Self::Unknown { code } => *code,
         }
     }
@@ -188,6 +191,7 @@ impl Reason {
             | Self::TooSlow
             | Self::MessageTooLong
             | Self::SessionLost
+            | Self::Leaving
             | Self::Unknown { .. } => {}
             Self::NotALink { found } | Self::Length { found } => {
                 bytes.extend(found.to_le_bytes());
@@ -278,6 +282,7 @@ impl Reason {
             },
             18 => Self::MessageTooLong,
             19 => Self::SessionLost,
+            20 => Self::Leaving,
             // A later version's, with fields of its own.
             code => return Some(Self::Unknown { code }),
         };
@@ -413,6 +418,7 @@ impl fmt::Display for Reason {
                 "one of the nodes does not know any more what was said; the one that was evicted \
                  must start anew"
             ),
+            Self::Leaving => write!(f, "the node has ended; nothing is wrong"),
             Self::Unknown { code } => write!(
                 f,
                 "reason {code}, which this version does not know; start all nodes with the same \

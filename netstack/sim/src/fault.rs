@@ -60,6 +60,13 @@ pub enum Fault {
         /// Which page.
         page: PageIndex,
     },
+    /// A node gives up all that it has, leaves, and is started anew.
+    Leave {
+        /// Which.
+        node: NodeId,
+        /// After how long it leaves.
+        drains: u64,
+    },
     /// Pages get another home.
     Move {
         /// The first page.
@@ -88,11 +95,13 @@ pub enum Kind {
     Pressure,
     /// [`Fault::Move`].
     Move,
+    /// [`Fault::Leave`].
+    Leave,
 }
 
 impl Kind {
     /// All of them, with their names.
-    pub const ALL: [(&str, Self); 7] = [
+    pub const ALL: [(&str, Self); 8] = [
         ("crash", Self::Crash),
         ("pause", Self::Pause),
         ("partition", Self::Partition),
@@ -100,6 +109,7 @@ impl Kind {
         ("clock", Self::Clock),
         ("pressure", Self::Pressure),
         ("move", Self::Move),
+        ("leave", Self::Leave),
     ];
 }
 
@@ -134,7 +144,7 @@ impl Faults {
         for (_, kind) in Kind::ALL {
             let most = match kind {
                 Kind::Pressure | Kind::Move => 40,
-                Kind::Crash | Kind::Partition => 2,
+                Kind::Crash | Kind::Partition | Kind::Leave => 2,
                 Kind::Pause | Kind::Cut | Kind::Clock => 5,
             };
             kinds.push((chance.one_of(&[0, 1, most]), kind));
@@ -221,6 +231,10 @@ impl Fate {
                 other: self.node(plan),
                 lasts: self.chance.within(10 * MICROSECOND..5 * MILLISECOND),
             },
+            Kind::Leave => Fault::Leave {
+                node,
+                drains: chance.one_of(&[0, 5 * MILLISECOND, 500 * MILLISECOND]),
+            },
             Kind::Clock => Fault::Jump {
                 node,
                 by: chance.within(0..4 * SECOND) as i64 - 2 * SECOND as i64,
@@ -273,6 +287,9 @@ impl fmt::Display for Fault {
             Self::Jump { node, by } => {
                 write!(f, "the clock of node {} jumps by {} us", node.0, by / 1000)
             }
+            Self::Leave { node, drains } => {
+                write!(f, "node {} leaves in {} ms", node.0, ms(drains))
+            }
             Self::Pressure { node, pages } => {
                 write!(f, "node {} is to give up {pages} pages", node.0)
             }
@@ -291,7 +308,7 @@ mod tests {
     #[test]
     fn names_are_understood() {
         assert_eq!(Faults::parse("none"), Ok(Faults::none()));
-        assert_eq!(Faults::parse("all").map(|all| all.kinds.len()), Ok(7));
+        assert_eq!(Faults::parse("all").map(|all| all.kinds.len()), Ok(8));
         assert_eq!(
             Faults::parse("crash,move"),
             Ok(Faults::of(&[Kind::Crash, Kind::Move]))

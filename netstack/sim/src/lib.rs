@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`plan`] | what an episode is made with |
 //! | [`op`] | what threads do |
+//! | [`work`] | of that: locks, words that are waited for |
 //! | [`fault`] | what goes wrong |
 //! | [`script`] | what happened, to be played again in whole or in part |
 //! | [`shrink`] | the part that matters |
@@ -33,6 +34,7 @@ pub mod scale;
 pub mod script;
 pub mod shrink;
 pub mod time;
+pub mod work;
 pub mod world;
 
 pub use campaign::{Campaign, Failed, Go};

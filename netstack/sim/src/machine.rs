@@ -3,7 +3,9 @@
 use crate::chance::{Chance, Stream};
 use crate::plan::Plan;
 use crate::time::{Clock, Moment};
-use darner_coherence::{Epoch, Node, PageIndex, Rights};
+use darner_coherence::locks::Locks;
+use darner_coherence::parking::Parking;
+use darner_coherence::{Epoch, Node, NodeId, PageIndex, Rights, View};
 
 /// A page, as its node's page table and frames have it. A page of memory is one number.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,10 +24,50 @@ pub(crate) enum Life {
     Down,
 }
 
+/// The protocols of a node.
+#[derive(Clone, Debug)]
+pub(crate) struct Protocols {
+    pub(crate) node: Node,
+    pub(crate) locks: Locks,
+    pub(crate) parking: Parking,
+}
+
+impl Protocols {
+    /// Those of a node that knows nothing, and takes itself to be in this view.
+    pub(crate) fn new(plan: &Plan, me: NodeId, view: View) -> Self {
+        let mut node = Node::new(darner_coherence::Config {
+            me,
+            nodes: plan.numbers,
+            view: view.clone(),
+            home: plan.home,
+            agent: plan.agent,
+        });
+        node.set_adaptation(plan.adaptation);
+        let locks = Locks::new(darner_coherence::locks::Config {
+            me,
+            nodes: plan.numbers,
+            view: view.clone(),
+            limits: plan.locks,
+        });
+        let parking = Parking::new(darner_coherence::parking::Config {
+            me,
+            view,
+            limits: plan.parking,
+        });
+        Self {
+            node,
+            locks,
+            parking,
+        }
+    }
+}
+
 /// A node.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     pub(crate) node: Node,
+    pub(crate) locks: Locks,
+    pub(crate) parking: Parking,
     pub(crate) life: Life,
     /// How often it was started: what is meant for an earlier one does not reach it.
     pub(crate) incarnation: u32,
@@ -40,8 +82,15 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn new(plan: &Plan, node: Node) -> Self {
+    pub(crate) fn new(plan: &Plan, protocols: Protocols) -> Self {
+        let Protocols {
+            node,
+            locks,
+            parking,
+        } = protocols;
         Self {
+            locks,
+            parking,
             life: Life::Up,
             incarnation: 0,
             joined: Epoch(0),
@@ -72,9 +121,11 @@ impl Machine {
         self.frames.fill(Frame::default());
     }
 
-    /// It is there again, with a node that knows nothing.
-    pub(crate) fn start(&mut self, node: Node, joined: Epoch) {
-        self.node = node;
+    /// It is there again, with protocols that know nothing.
+    pub(crate) fn start(&mut self, protocols: Protocols, joined: Epoch) {
+        self.node = protocols.node;
+        self.locks = protocols.locks;
+        self.parking = protocols.parking;
         self.joined = joined;
         self.life = Life::Up;
         self.stands_until = Moment(0);

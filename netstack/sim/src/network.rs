@@ -6,7 +6,7 @@
 use crate::chance::{Chance, Stream};
 use crate::plan::Plan;
 use crate::time::Moment;
-use darner_coherence::{NodeId, Packet, PageIndex};
+use darner_coherence::{Epoch, Message, NodeId, Packet, PageIndex, locks, parking};
 use std::collections::VecDeque;
 
 /// What pages a packet carries.
@@ -43,11 +43,31 @@ impl Load {
     }
 }
 
-/// A packet under way.
+/// A packet under way: all that two nodes say to each other goes over one link.
 #[derive(Clone, Debug)]
-pub(crate) struct UnderWay {
-    pub(crate) packet: Packet,
-    pub(crate) load: Load,
+pub(crate) enum UnderWay {
+    Pages { packet: Packet, load: Load },
+    Locks(locks::Packet),
+    Parking(parking::Packet),
+}
+
+impl UnderWay {
+    /// The view in which it was sent.
+    pub(crate) fn epoch(&self) -> Epoch {
+        match self {
+            Self::Pages { packet, .. } => packet.epoch,
+            Self::Locks(packet) => packet.epoch,
+            Self::Parking(packet) => packet.epoch,
+        }
+    }
+
+    /// What it says about pages.
+    pub(crate) fn message(&self) -> Option<&Message> {
+        match self {
+            Self::Pages { packet, .. } => Some(&packet.message),
+            Self::Locks(_) | Self::Parking(_) => None,
+        }
+    }
 }
 
 /// One direction between two nodes.
@@ -219,7 +239,6 @@ impl<T> Links<T> {
 mod tests {
     use super::*;
     use crate::plan::Wishes;
-    use darner_coherence::{Epoch, Message};
 
     const ENDS: (NodeId, NodeId) = (NodeId(0), NodeId(1));
 
@@ -234,7 +253,7 @@ mod tests {
     }
 
     fn packet(number: u32) -> UnderWay {
-        UnderWay {
+        UnderWay::Pages {
             packet: Packet {
                 epoch: Epoch(number),
                 message: Message::Resume,
@@ -245,7 +264,7 @@ mod tests {
 
     fn arrived(links: &mut Links<UnderWay>, era: u32) -> Option<u32> {
         let arrived = links.arrive(ENDS.0, ENDS.1, era);
-        arrived.map(|under_way| under_way.packet.epoch.0)
+        arrived.map(|under_way| under_way.epoch().0)
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use crate::chance::{Chance, Stream};
 use crate::plan::{Plan, Workload};
+use crate::time::{MICROSECOND, MILLISECOND};
+use crate::work::{Lock, Patience, Range, Talk, Word, WordOp, object};
+use darner_coherence::locks::Mode;
 use darner_coherence::{Access, PageIndex};
 use std::collections::VecDeque;
 use std::fmt;
@@ -20,6 +23,31 @@ pub enum Op {
         first: PageIndex,
         /// How many.
         pages: u64,
+    },
+    /// Locks ranges of bytes, and unlocks them later.
+    Lock(Lock),
+    /// Uses a word that threads wait for.
+    Word(Word, WordOp),
+    /// Comes to a barrier.
+    Meet {
+        /// Which.
+        barrier: u16,
+        /// How many nanoseconds it waits at most.
+        within: u64,
+    },
+    /// Has a transaction with another node.
+    Talk(Talk),
+    /// Asks a port.
+    Call {
+        /// Which.
+        port: u16,
+        /// How many nanoseconds it waits at most.
+        within: Option<u64>,
+    },
+    /// Opens a port at its node, or has it move there.
+    Bring {
+        /// Which.
+        port: u16,
     },
 }
 
@@ -61,6 +89,20 @@ impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Discard { first, pages } => write!(f, "free {pages} from page {}", first.0),
+            Self::Lock(lock) => write!(f, "{lock}"),
+            Self::Word(Word(word), WordOp::Put { count }) => {
+                write!(f, "put {count} to word {word}")
+            }
+            Self::Word(Word(word), WordOp::Take { within }) => match within {
+                Some(within) => write!(f, "take from word {word} within {within} ns"),
+                None => write!(f, "take from word {word}"),
+            },
+            Self::Talk(talk) => write!(f, "{talk:?}"),
+            Self::Call { port, within } => write!(f, "ask port {port}, within {within:?} ns"),
+            Self::Bring { port } => write!(f, "bring port {port} here"),
+            Self::Meet { barrier, within } => {
+                write!(f, "come to barrier {barrier}, wait {within} ns")
+            }
             Self::Touch(touch) => {
                 for (place, (page, access)) in touch.iter().enumerate() {
                     let and = if place > 0 { " and " } else { "" };
@@ -123,6 +165,11 @@ impl Habit {
             update,
             stream,
             discard,
+            lock,
+            word,
+            meet,
+            talk,
+            call,
             ..
         } = plan.workload;
         let kinds = [
@@ -131,6 +178,11 @@ impl Habit {
             (update, Self::update),
             (stream, Self::stream),
             (discard, Self::discard),
+            (lock, Self::lock),
+            (word, Self::word),
+            (meet, Self::meet),
+            (talk, Self::talk),
+            (call, Self::call),
         ];
         self.chance.weighted(&kinds)(self, plan)
     }
@@ -168,6 +220,79 @@ impl Habit {
         let first = self.page(plan);
         let pages = self.chance.within(1..5).min(plan.pages - first.0);
         Op::Discard { first, pages }
+    }
+
+    fn lock(&mut self, plan: &Plan) -> Op {
+        let home = self.chance.within(0..plan.nodes.into()) as u16;
+        let number = self.chance.within(0..plan.objects.into()) as u32;
+        let patience = match self.chance.within(0..8) {
+            0 => Patience::Try,
+            1 => Patience::Within(self.wait()),
+            2 => Patience::Cancels(self.wait()),
+            _ => Patience::Forever,
+        };
+        Op::Lock(Lock {
+            object: object(home % plan.locked_homes, number),
+            ranges: std::array::from_fn(|_| self.range(plan)),
+            patience,
+            holds: self.chance.within(0..40 * MICROSECOND),
+        })
+    }
+
+    fn range(&mut self, plan: &Plan) -> Range {
+        let mode = match self.chance.percent(plan.workload.writes) {
+            true => Mode::Exclusive,
+            false => Mode::Shared,
+        };
+        Range {
+            start: self.chance.within(0..16),
+            bytes: self.chance.within(1..5),
+            mode,
+        }
+    }
+
+    /// How long something is waited for that may not come.
+    fn wait(&mut self) -> u64 {
+        let most = self.chance.one_of(&[50 * MICROSECOND, 5 * MILLISECOND]);
+        self.chance.within(0..most)
+    }
+
+    fn word(&mut self, plan: &Plan) -> Op {
+        let word = Word(self.chance.within(0..plan.words.into()) as u16);
+        let op = match self.chance.within(0..20) {
+            0..10 => WordOp::Put { count: 1 },
+            10 => WordOp::Put { count: 3 },
+            11..14 => WordOp::Take {
+                within: Some(self.wait()),
+            },
+            _ => WordOp::Take { within: None },
+        };
+        Op::Word(word, op)
+    }
+
+    fn meet(&mut self, plan: &Plan) -> Op {
+        Op::Meet {
+            barrier: self.chance.within(0..plan.words.into()) as u16,
+            within: MILLISECOND + self.wait(),
+        }
+    }
+
+    fn talk(&mut self, plan: &Plan) -> Op {
+        Op::Talk(Talk {
+            peer: self.chance.within(0..plan.nodes.into()) as u16,
+            says: self.chance.within(0..4) as u8,
+            kind: self.chance.one_of(&[0, 0, 0, 1, 2, 3, 4, 4, 5, 6]),
+            within: self.chance.percent(30).then(|| self.wait()),
+        })
+    }
+
+    fn call(&mut self, plan: &Plan) -> Op {
+        let port = self.chance.within(0..plan.words.into()) as u16;
+        if self.chance.percent(15) {
+            return Op::Bring { port };
+        }
+        let within = self.chance.percent(30).then(|| self.wait());
+        Op::Call { port, within }
     }
 
     fn access(&mut self, plan: &Plan) -> Access {

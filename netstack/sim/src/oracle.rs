@@ -46,6 +46,16 @@ pub enum Wrong {
     TwoViews,
     /// A node served that was no member any more.
     ServesOutside,
+    /// Locks were held at the same time that exclude each other.
+    LocksConflict,
+    /// A barrier let threads through before all had come.
+    BarrierOpens,
+    /// Something was told of a transaction that was not open, or twice, or too early.
+    TransactionOutOfTurn,
+    /// A request was answered twice, or with the answer to another.
+    AnsweredTwice,
+    /// A request was begun twice, or after a later one.
+    BegunTwice,
     /// The protocol panicked.
     Panic,
 }
@@ -216,10 +226,12 @@ impl Oracle {
         };
     }
 
-    /// A discard ends because its thread died: it may have been done.
-    pub(crate) fn discard_dies(&mut self, page: PageIndex) {
+    /// A discard ends in a view because its thread died: it may have been done, or been half done, so that the
+    /// bytes are gone and nobody has said that they are zeros.
+    pub(crate) fn discard_dies(&mut self, page: PageIndex, epoch: Epoch) {
         self.page_mut(page).written = true;
         self.discard_ends(page);
+        self.endanger(page, Risk::Since(epoch));
     }
 
     /// The page's bytes may have died, as `told` tells.

@@ -4,7 +4,7 @@ use crate::chance::{Chance, Stream};
 use crate::fault::Faults;
 use crate::op::MOST_TOUCHED;
 use crate::time::{MICROSECOND, MILLISECOND};
-use darner_coherence::{AgentLimits, HomeLimits, LONGEST_RUN};
+use darner_coherence::{Adaptation, AgentLimits, HomeLimits, LONGEST_RUN, locks, parking};
 use std::ops::Range;
 
 /// Everything that is known of an episode before it begins.
@@ -27,6 +27,18 @@ pub struct Plan {
     pub home: HomeLimits,
     /// Sizes and times of each agent.
     pub agent: AgentLimits,
+    /// How far nodes go by how pages were used.
+    pub adaptation: Adaptation,
+    /// Sizes of each node's range locks.
+    pub locks: locks::Limits,
+    /// How many nodes, from the first on, have objects that are locked.
+    pub locked_homes: u16,
+    /// How many objects each of them has.
+    pub objects: u32,
+    /// Sizes of each node's waiting places.
+    pub parking: parking::Limits,
+    /// How many words threads wait for, and how many barriers there are.
+    pub words: u16,
     /// Who says who is a member.
     pub agreement: Agreement,
     /// What the threads do.
@@ -63,6 +75,16 @@ pub struct Workload {
     pub stream: u32,
     /// Ranges freed.
     pub discard: u32,
+    /// Ranges of bytes locked.
+    pub lock: u32,
+    /// Words put to and taken from.
+    pub word: u32,
+    /// Barriers come to.
+    pub meet: u32,
+    /// Transactions with other nodes; only of nodes that agree on views themselves.
+    pub talk: u32,
+    /// Ports asked, and moved; only by such nodes.
+    pub call: u32,
     /// Accesses to the node's own slice.
     pub own: u32,
     /// Accesses to the slices of the nodes before and after it.
@@ -117,12 +139,24 @@ impl Plan {
         let workload = Workload::drawn(&mut chance);
         let pages: u64 = chance.one_of(&[2, 6, 16, 40, 120]);
         let agreement = chance.one_of(&[Agreement::Given, Agreement::Given, Agreement::Theirs]);
+        let agreement = wishes.agreement.unwrap_or(agreement);
         Self {
             seed,
             nodes,
             numbers: chance.one_of(&[nodes, nodes, nodes, 200]).max(nodes),
             pages: pages.next_multiple_of(nodes.into()),
-            agreement: wishes.agreement.unwrap_or(agreement),
+            agreement,
+            adaptation: chance.one_of(&[
+                Adaptation::Off,
+                Adaptation::Off,
+                Adaptation::Careful,
+                Adaptation::Eager,
+            ]),
+            locks: lock_limits(&mut chance),
+            locked_homes: chance.one_of(&[1, 2, nodes]).min(nodes),
+            objects: chance.one_of(&[1, 2, 60]),
+            parking: waiting_limits(&mut chance),
+            words: chance.one_of(&[2, 4, 8]),
             threads,
             home: HomeLimits {
                 records,
@@ -133,7 +167,7 @@ impl Plan {
                 run: chance.one_of(&[1, 1, 4, 16]),
                 moved: chance.one_of(&[0, 4, 256]),
             },
-            workload: workload.fitting(records, nodes * threads),
+            workload: workload.fitting(records, nodes * threads).of(agreement),
             network: Network::drawn(&mut chance),
             shootdown: chance.one_of(&[0, 0, 3 * MICROSECOND, 40 * MICROSECOND]),
             faults: wishes.faults.clone().unwrap_or(faults),
@@ -165,6 +199,15 @@ impl Workload {
         Self { several, ..self }
     }
 
+    /// Only what nodes can do that agree on views in this way.
+    fn of(self, agreement: Agreement) -> Self {
+        let (talk, call) = match agreement {
+            Agreement::Given => (0, 0),
+            Agreement::Theirs => (self.talk, self.call),
+        };
+        Self { talk, call, ..self }
+    }
+
     fn drawn(chance: &mut Chance) -> Self {
         Self {
             single: 10,
@@ -172,6 +215,11 @@ impl Workload {
             update: chance.one_of(&[0, 2, 20]),
             stream: chance.one_of(&[0, 0, 1, 4]),
             discard: chance.one_of(&[0, 1, 2]),
+            lock: chance.one_of(&[0, 0, 3, 20]),
+            word: chance.one_of(&[0, 0, 3, 20]),
+            meet: chance.one_of(&[0, 0, 1, 5]),
+            talk: chance.one_of(&[0, 3, 20]),
+            call: chance.one_of(&[0, 3, 20]),
             own: chance.one_of(&[0, 1, 10]),
             neighbours: chance.one_of(&[0, 1, 5]),
             hot: chance.one_of(&[0, 1, 10]),
@@ -180,6 +228,24 @@ impl Workload {
             writes: chance.one_of(&[5, 30, 60]),
             think: chance.one_of(&[100, 5 * MICROSECOND, 200 * MICROSECOND]),
         }
+    }
+}
+
+fn lock_limits(chance: &mut Chance) -> locks::Limits {
+    locks::Limits {
+        records: chance.one_of(&[32, 256]),
+        parked: chance.one_of(&[2, 64]),
+        leases: chance.one_of(&[8, 256]),
+        locks: chance.one_of(&[2, 64]),
+    }
+}
+
+fn waiting_limits(chance: &mut Chance) -> parking::Limits {
+    parking::Limits {
+        waiters: chance.one_of(&[4, 256]),
+        generations: chance.one_of(&[1, 16]),
+        threads: chance.one_of(&[2, 64]),
+        known: chance.one_of(&[1, 16]),
     }
 }
 
@@ -192,6 +258,13 @@ impl Network {
             late: chance.one_of(&[0, 1, 5]),
             latest: 5 * MILLISECOND,
         }
+    }
+
+    /// The longest time that a packet takes.
+    #[must_use]
+    pub fn longest(&self) -> u64 {
+        let late = if self.late > 0 { self.latest } else { 0 };
+        self.most.max(self.least).max(late)
     }
 
     /// How long a packet takes.

@@ -6,7 +6,7 @@ use crate::oracle::Violation;
 use crate::plan::{Agreement, Network, Plan, Workload};
 use crate::time::MICROSECOND;
 use crate::world::World;
-use darner_coherence::{AgentLimits, HomeLimits, NodeId};
+use darner_coherence::{Adaptation, AgentLimits, HomeLimits, NodeId, locks, parking};
 
 /// Kinds of work that are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,22 @@ fn plan(work: Work, nodes: u16) -> Plan {
             run: 1,
             moved: 16,
         },
+        adaptation: Adaptation::Off,
+        locks: locks::Limits {
+            records: 32,
+            parked: 1,
+            leases: 8,
+            locks: 1,
+        },
+        locked_homes: 1,
+        objects: 1,
+        parking: parking::Limits {
+            waiters: 1,
+            generations: 1,
+            threads: 1,
+            known: 1,
+        },
+        words: 1,
         agreement: Agreement::Given,
         workload: work.workload(),
         network: Network {

@@ -8,18 +8,21 @@ mod acts;
 mod checks;
 mod council;
 mod faults;
+mod locking;
 mod threads;
+mod users;
 mod views;
+mod waiting;
 
-use crate::machine::{Life, Machine};
+use crate::machine::{Life, Machine, Protocols};
 use crate::network::{Arrival, Links, Load, UnderWay};
 use crate::oracle::{Oracle, Violation, Wrong};
 use crate::plan::{Agreement, Plan};
 use crate::script::{Script, Source};
 use crate::time::{MILLISECOND, Moment};
-use darner_coherence::{Action, Config, Event, Node, NodeId, PageIndex, Rights};
+use darner_coherence::{Action, Event, Node, NodeId, Packet, PageIndex, Rights};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use threads::Thread;
 use views::Views;
 
@@ -40,6 +43,8 @@ pub struct Counts {
     pub views: u64,
     /// Threads that were told that a page is lost.
     pub lost: u64,
+    /// Episodes that ended early, as no majority of the last view was left.
+    pub extinct: u64,
 }
 
 impl Counts {
@@ -54,6 +59,7 @@ impl Counts {
             faults: self.faults + other.faults,
             views: self.views + other.views,
             lost: self.lost + other.lost,
+            extinct: self.extinct + other.extinct,
         }
     }
 }
@@ -68,7 +74,17 @@ enum Happening {
     /// The timer of a node's membership goes off.
     CouncilTime { node: NodeId, life: u32 },
     /// A thread executes.
-    Executes { thread: u32, incarnation: u32 },
+    Executes {
+        thread: u32,
+        incarnation: u32,
+        turn: u32,
+    },
+    /// A thread does not wait for a lock any more.
+    GivesUp {
+        thread: u32,
+        incarnation: u32,
+        turn: u32,
+    },
     /// The CPUs of a node have given up rights.
     Protected {
         at: Place,
@@ -77,10 +93,33 @@ enum Happening {
     },
     /// A page's timer goes off.
     TimeOver { at: Place, page: u32 },
+    /// A side of a transaction says the next thing.
+    Speaks {
+        node: NodeId,
+        life: u32,
+        handle: u64,
+    },
+    /// A side of a transaction begins a part of it.
+    BeginsPart {
+        node: NodeId,
+        life: u32,
+        parent: u64,
+        peer: u16,
+    },
+    /// Whoever serves a node's ports does something.
+    Works { node: NodeId, life: u32 },
+    /// A hint arrives.
+    Hinted { to: NodeId, hint: u64 },
+    /// The timer of a node's locks goes off.
+    LockTime { at: Place },
+    /// The timer of a node's waiting places goes off.
+    ParkTime { at: Place },
     /// A node learns of its next view.
     Told { at: Place },
     /// Those who can decide on a view, as some have died.
     Decided,
+    /// A node leaves.
+    Leaves { at: Place },
     /// The others take a node that stands still for dead.
     Suspected { at: Place },
     /// A node is started anew.
@@ -152,6 +191,8 @@ struct Log {
 
 /// After how many steps it is looked whether all is done, where that is not plain from the queue.
 const DONE_EVERY: u64 = 64;
+/// After how many steps it is looked whether there still is a cluster.
+const EXTINCT_EVERY: u64 = 1024;
 /// What is still to be done when nothing is begun any more takes less steps than this.
 const LAST_STEPS: u64 = 400_000;
 
@@ -167,6 +208,12 @@ pub struct World {
     /// The nodes' memberships, if they agree on views themselves.
     council: Option<council::Council>,
     threads: Vec<Thread>,
+    /// Those who use transactions and ports.
+    users: users::Users,
+    /// Hints under way, and who gave them.
+    hints: BTreeMap<u64, (NodeId, Packet)>,
+    /// What words count, and who came to barriers.
+    words: waiting::Words,
     oracle: Oracle,
     views: Views,
     source: Source,
@@ -215,8 +262,8 @@ impl World {
     fn new(plan: Plan, source: Source) -> Self {
         let views = Views::new(&plan);
         let machines = (0..plan.nodes).map(|me| {
-            let node = Node::new(config(&plan, NodeId(me), views.latest.clone()));
-            Machine::new(&plan, node)
+            let protocols = Protocols::new(&plan, NodeId(me), views.latest.clone());
+            Machine::new(&plan, protocols)
         });
         let threads = (0..plan.nodes).flat_map(|node| (0..plan.threads).map(move |_| node));
         let mut world = Self {
@@ -227,6 +274,9 @@ impl World {
             links: Links::new(&plan),
             council: (plan.agreement == Agreement::Theirs).then(|| council::Council::new(&plan)),
             threads: threads.map(|node| Thread::new(NodeId(node))).collect(),
+            words: waiting::Words::new(&plan),
+            hints: BTreeMap::new(),
+            users: users::Users::default(),
             oracle: Oracle::new(plan.span(), plan.nodes),
             homes: (0..plan.span())
                 .map(|page| views.latest.slices.home(PageIndex(page)))
@@ -267,7 +317,7 @@ impl World {
 
     /// Has so many of the last steps remembered, which costs time.
     pub fn remember(&mut self, steps: usize) {
-        self.log = Some(Log {
+        self.log = (steps > 0).then(|| Log {
             steps,
             last: VecDeque::new(),
         });
@@ -372,6 +422,10 @@ impl World {
         {
             return self.next_phase();
         }
+        if self.counts.steps.is_multiple_of(EXTINCT_EVERY) && self.is_extinct() {
+            self.counts.extinct += 1;
+            return false;
+        }
         if self.counts.steps > self.plan.steps.saturating_add(LAST_STEPS) {
             self.complain(Wrong::NeverQuiet, || "it does not come to an end".into());
         }
@@ -384,8 +438,11 @@ impl World {
                 self.check_quiet();
                 self.phase = Phase::ReadBack;
                 self.read_back = (0..self.plan.pages).map(PageIndex).collect();
-                for thread in 0..self.threads.len() as u32 {
-                    self.next_op(thread);
+                self.wake_everybody();
+                for thread in 0..self.threads.len() {
+                    if self.threads[thread].is_idle() {
+                        self.next_op(thread as u32);
+                    }
                 }
                 self.violation.is_none()
             }
@@ -413,7 +470,36 @@ impl World {
             Happening::Executes {
                 thread,
                 incarnation,
-            } => self.executes(thread, incarnation),
+                turn,
+            } => self.executes(thread, incarnation, turn),
+            Happening::GivesUp {
+                thread,
+                incarnation,
+                turn,
+            } => self.gives_up(thread, incarnation, turn),
+            Happening::Speaks { node, life, handle } => self.speaks(node, life, handle),
+            Happening::BeginsPart {
+                node,
+                life,
+                parent,
+                peer,
+            } => self.begins_part(node, life, parent, peer),
+            Happening::Works { node, life } => self.works(node, life),
+            Happening::Hinted { to, hint } => {
+                if let Some((from, packet)) = self.hints.remove(&hint) {
+                    self.handle(to, Event::Received { from, packet }, &Load::Nothing);
+                }
+            }
+            Happening::LockTime { at } => {
+                if self.lives(at) {
+                    self.handle_lock(at.node, darner_coherence::locks::Event::TimeOver);
+                }
+            }
+            Happening::ParkTime { at } => {
+                if self.lives(at) {
+                    self.handle_parking(at.node, darner_coherence::parking::Event::TimeOver);
+                }
+            }
             Happening::Protected { at, page, rights } => {
                 if self.lives(at) {
                     self.protected(at.node, PageIndex(page.into()), rights);
@@ -427,6 +513,7 @@ impl World {
             }
             Happening::Told { at } => self.told(at),
             Happening::Decided => self.decide(),
+            Happening::Leaves { at } => self.leaves(at),
             Happening::Suspected { at } => self.suspected(at),
             Happening::Started { node } => self.started(node),
             Happening::GoesWrong => self.goes_wrong(),
@@ -441,9 +528,20 @@ impl World {
         let Some(came) = self.links.arrive(from, to, era) else {
             return;
         };
-        self.remember_more(|| format!("{:?}", came.packet));
-        let packet = came.packet;
-        self.handle(to, Event::Received { from, packet }, &came.load);
+        self.remember_more(|| format!("{came:?}"));
+        match came {
+            UnderWay::Pages { packet, load } => {
+                self.handle(to, Event::Received { from, packet }, &load);
+            }
+            UnderWay::Locks(packet) => {
+                let event = darner_coherence::locks::Event::Received { from, packet };
+                self.handle_lock(to, event);
+            }
+            UnderWay::Parking(packet) => {
+                let event = darner_coherence::parking::Event::Received { from, packet };
+                self.handle_parking(to, event);
+            }
+        }
     }
 
     fn protected(&mut self, node: NodeId, page: PageIndex, rights: Rights) {
@@ -455,7 +553,11 @@ impl World {
     fn node_of(&self, what: Happening) -> Option<NodeId> {
         match what {
             Happening::Heard { to, .. } => Some(to),
-            Happening::CouncilTime { node, .. } => Some(node),
+            Happening::CouncilTime { node, .. }
+            | Happening::Speaks { node, .. }
+            | Happening::BeginsPart { node, .. }
+            | Happening::Works { node, .. } => Some(node),
+            Happening::Leaves { at } => Some(at.node),
             _ => self.coherence_of(what),
         }
     }
@@ -463,10 +565,14 @@ impl World {
     /// Whose coherence, or threads, something is about.
     fn coherence_of(&self, what: Happening) -> Option<NodeId> {
         match what {
-            Happening::Arrives { to, .. } => Some(to),
-            Happening::Executes { thread, .. } => Some(self.threads[thread as usize].node),
+            Happening::Arrives { to, .. } | Happening::Hinted { to, .. } => Some(to),
+            Happening::Executes { thread, .. } | Happening::GivesUp { thread, .. } => {
+                Some(self.threads[thread as usize].node)
+            }
             Happening::Protected { at, .. }
             | Happening::TimeOver { at, .. }
+            | Happening::LockTime { at }
+            | Happening::ParkTime { at }
             | Happening::Told { at } => Some(at.node),
             _ => None,
         }
@@ -524,15 +630,5 @@ impl World {
             let what = what();
             self.violation = Some(Violation { kind, what });
         }
-    }
-}
-
-fn config(plan: &Plan, me: NodeId, view: darner_coherence::View) -> Config {
-    Config {
-        me,
-        nodes: plan.numbers,
-        view,
-        home: plan.home,
-        agent: plan.agent,
     }
 }

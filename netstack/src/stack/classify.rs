@@ -93,6 +93,11 @@ impl Flags {
         self.0 & (Self::SYN | Self::FIN | Self::ACK) == Self::ACK
     }
 
+    /// Whether it says what has arrived at its sender.
+    pub fn acknowledges(self) -> bool {
+        self.0 & (Self::RST | Self::ACK) == Self::ACK
+    }
+
     pub fn is_reset(self) -> bool {
         self.0 & Self::RST != 0
     }

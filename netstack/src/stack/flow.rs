@@ -9,10 +9,12 @@ use ringbuf::traits::{Consumer, Observer, Producer};
 use ringbuf::{HeapCons, HeapProd};
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
+use smoltcp::wire::{IpProtocol, IpRepr, TcpControl, TcpRepr, TcpSeqNumber};
 
 use super::address::bits;
 use super::buffers::Share;
 use super::classify::Segment;
+use super::early::EarlyRetransmit;
 use super::neighbours::Waiter;
 use super::port::Position;
 use super::ports::Use;
@@ -98,6 +100,7 @@ pub(super) struct Flow<W> {
     /// The end of output has been given to smoltcp.
     output_ended: bool,
     position: Position,
+    early: EarlyRetransmit,
     /// smoltcp has nothing to do for it but to wait.
     rests: bool,
     /// Its SYN's sequence number, once that was sent.
@@ -195,6 +198,7 @@ impl<W: Wait> Flow<W> {
             broken: None,
             output_ended: false,
             position: Position::default(),
+            early: EarlyRetransmit::default(),
             rests: false,
             initial: None,
             cause: None,
@@ -251,6 +255,7 @@ impl<W: Wait> Flow<W> {
         netif.notes.position = self.position;
         netif.ingress(Some(&mut self.sockets), now);
         self.position = core::mem::take(&mut netif.notes.position);
+        self.early.heard(segment, self.position.next, now);
         self.heard = now;
         self.unanswered = None;
         self.look(now);
@@ -338,6 +343,7 @@ impl<W: Wait> Flow<W> {
                 .is_ready(neighbour, Waiter::Socket(self.id), now)
         });
         let retry = if ready && !self.is_kept_for_reading(now) {
+            self.send_again_early(shared);
             self.send(shared)
         } else {
             Retry::Later
@@ -537,6 +543,49 @@ impl<W: Wait> Flow<W> {
         self.look(now);
     }
 
+    /// Whether segments may be sent again early: those with the program's bytes, by a card.
+    fn may_be_early(&self) -> bool {
+        let has_bytes = matches!(self.seen, tcp::State::Established | tcp::State::CloseWait);
+        has_bytes && self.netif != 0
+    }
+
+    /// If a segment seems to be lost, has smoltcp send it again. It does so after three
+    /// acknowledgements that say the same, before which its count has to begin anew: another window
+    /// does that.
+    fn send_again_early(&mut self, shared: &mut Shared) {
+        let now = shared.now;
+        if !self.may_be_early() {
+            return;
+        }
+        let (Some((number, window)), Some(expected)) =
+            (self.early.take_due(now), self.position.acknowledged)
+        else {
+            return;
+        };
+        let netif = &mut shared.netifs[self.netif];
+        for window in [window - 1, window, window, window, window] {
+            let segment = TcpRepr {
+                src_port: self.remote.port(),
+                dst_port: self.local.port(),
+                control: TcpControl::None,
+                seq_number: TcpSeqNumber(expected as i32),
+                ack_number: Some(TcpSeqNumber(number as i32)),
+                window_len: window,
+                window_scale: None,
+                max_seg_size: None,
+                sack_permitted: false,
+                sack_ranges: [None; 3],
+                timestamp: None,
+                payload: &[],
+            };
+            let (remote, local) = (self.remote.ip().into(), self.local.ip().into());
+            let packet = IpRepr::new(remote, local, IpProtocol::Tcp, segment.buffer_len(), 64);
+            netif.notes.position = self.position;
+            netif.pretend(&mut self.sockets, &(packet, segment), now);
+            self.position = core::mem::take(&mut netif.notes.position);
+        }
+    }
+
     /// Sends segments until there are none, or no room, or it is the others' turn.
     fn send(&mut self, shared: &mut Shared) -> Retry {
         let netif = &mut shared.netifs[self.netif];
@@ -588,9 +637,14 @@ impl<W: Wait> Flow<W> {
     fn set_timer(&mut self, shared: &mut Shared, retry: Retry) {
         let now = shared.now;
         self.watch(now);
+        if let Some(next) = self.position.next {
+            self.early.sent(next, now);
+        }
         self.rests = false;
         let netif = &mut shared.netifs[self.netif];
         let mut deadline = self.deadline();
+        let early = self.early.deadline().filter(|_| self.may_be_early());
+        deadline = deadline.into_iter().chain(early).min();
         let sooner = |at: Nanos| Some(deadline.map_or(at, |deadline| deadline.min(at)));
         match retry {
             Retry::Later => {}

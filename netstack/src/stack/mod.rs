@@ -26,6 +26,7 @@ mod buffers;
 mod classify;
 mod datagrams;
 mod dhcp;
+mod early;
 mod flow;
 mod flows;
 mod icmp;

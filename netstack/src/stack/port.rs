@@ -71,7 +71,7 @@ impl Position {
 }
 
 /// Whether a sequence number comes after another (RFC 9293, section 3.4).
-fn is_after(one: u32, other: u32) -> bool {
+pub(super) fn is_after(one: u32, other: u32) -> bool {
     (1..1 << 31).contains(&one.wrapping_sub(other))
 }
 

@@ -1,5 +1,6 @@
 //! Stacks, servers and wires in a simulated world.
 
+mod alternate;
 mod configure;
 mod crowd;
 mod datagrams;

@@ -20,7 +20,9 @@ const BACKING: Flags = Flags::one(1);
 const CONTENT: Flags = Flags::two(2);
 
 /// The kind of a message.
-pub(crate) fn kind(message: &Message) -> Kind {
+/// The kind of a message.
+#[must_use]
+pub fn kind_of(message: &Message) -> Kind {
     match message {
         Message::Get { .. } => Kind::Get,
         Message::Note { .. } => Kind::Note,

@@ -45,7 +45,7 @@ impl Header {
 /// environment keeps to pages below [`PAGES`](crate::PAGES).
 pub fn encode(packet: &Packet) -> Result<Header, Refusal> {
     rules::check(&packet.message)?;
-    let kind = coherence::kind(&packet.message);
+    let kind = coherence::kind_of(&packet.message);
     let mut fields = coherence::fields(&packet.message);
     fields.prefix.version_and_flags |= VERSION << 4;
     fields.prefix.kind = kind.number();

@@ -1,7 +1,7 @@
 //! What nodes of a cluster say to each other, as bytes.
 //!
 //! A *packet* of the coherence protocol is a header of a fixed layout, at most [`LONGEST_HEADER`] bytes, and behind it the pages that it
-//! brings, if any, as they are in memory. One about membership, transactions, ports or range locks is a
+//! brings, if any, as they are in memory. One about membership, transactions, ports, range locks or waiting places is a
 //! header and parts of fixed layouts behind it. A link carries packets as *frames*: each behind its
 //! length (see [`Deframer`]). `docs/wire.md` shows them byte by byte.
 //!
@@ -25,17 +25,20 @@ mod kind;
 mod layout;
 mod locks;
 mod packet;
+mod parking;
 mod parts;
 mod refusal;
 mod rules;
 
 pub use cluster::{ClusterKind, encode_cluster, parse_cluster};
+pub use coherence::kind_of;
 pub use frame::{Deframer, LENGTH_BYTES, LONGEST_PACKET};
 pub use header::{Header, encode};
 pub use kind::Kind;
 pub use layout::LONGEST_HEADER;
 pub use locks::{LockKind, encode_locks, parse_locks};
 pub use packet::{Parsed, Said, parse, parse_coherence};
+pub use parking::{ParkingKind, encode_parking, parse_parking};
 pub use parts::Whole;
 pub use refusal::Refusal;
 pub use rules::PAGES;

@@ -1,10 +1,10 @@
 //! What is said about range locks, as bytes.
 
-use crate::parts::{Reader, Whole, Writer};
+use crate::parts::{Head, Reader, Whole, Writer};
 use crate::refusal::Refusal;
 use darner_coherence::locks::{Answer, Extent, Message, Mode, Packet, Want};
 use darner_coherence::ranges::{ObjectId, Span};
-use darner_coherence::{Epoch, NodeId, RequestId};
+use darner_coherence::{NodeId, RequestId};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, TryFromBytes, Unaligned};
 
@@ -29,14 +29,6 @@ pub enum LockKind {
     Busy = 0x8a,
 }
 
-/// How all begin, behind version, flags and kind.
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-#[repr(C)]
-struct Head {
-    count: U16,
-    epoch: U32,
-}
-
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 struct SpanPart {
@@ -57,10 +49,7 @@ const EXTENT: u8 = 0;
 pub fn encode_locks(packet: &Packet) -> Whole {
     let begin = |kind: LockKind, flags, count| {
         let mut writer = Writer::new(kind as u8, flags);
-        writer.put(&Head {
-            count: U16::new(count),
-            epoch: U32::new(packet.epoch.0),
-        });
+        writer.put(&Head::new(count, packet.epoch));
         writer
     };
     let of_span = |kind, span| {
@@ -135,13 +124,13 @@ pub fn parse_locks(bytes: &[u8]) -> Result<Packet, Refusal> {
     let kind =
         LockKind::try_read_from_bytes(&[found]).map_err(|_| Refusal::UnknownKind { found })?;
     let head: &Head = reader.take()?;
-    let mut count = head.count.get();
+    let mut count = head.count();
     let message = message(kind, &mut reader, &mut count)?;
     if count != 0 {
         return Err(Refusal::ReservedSet);
     }
     reader.end()?;
-    let epoch = Epoch(head.epoch.get());
+    let epoch = head.epoch();
     Ok(Packet { epoch, message })
 }
 

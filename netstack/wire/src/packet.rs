@@ -4,6 +4,7 @@ use crate::cluster::parse_cluster;
 use crate::kind::Kind;
 use crate::layout::Prefix;
 use crate::locks::parse_locks;
+use crate::parking::parse_parking;
 use crate::refusal::Refusal;
 use crate::{PAGE_BYTES, VERSION, coherence, rules};
 use darner_coherence::Packet;
@@ -18,6 +19,8 @@ pub enum Said<'a> {
     Cluster(darner_cluster::Packet),
     /// Of range locks.
     Locks(darner_coherence::locks::Packet),
+    /// Of waiting places.
+    Parking(darner_coherence::parking::Packet),
 }
 
 /// What was said of pages.
@@ -45,6 +48,7 @@ pub fn parse(bytes: &[u8]) -> Result<Said<'_>, Refusal> {
     match bytes.get(1) {
         Some(0x40..=0x7f) => parse_cluster(bytes).map(Said::Cluster),
         Some(0x80..=0x8f) => parse_locks(bytes).map(Said::Locks),
+        Some(0x90..=0x9f) => parse_parking(bytes).map(Said::Parking),
         _ => parse_coherence(bytes).map(Said::Coherence),
     }
 }

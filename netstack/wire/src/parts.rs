@@ -4,6 +4,8 @@ use crate::VERSION;
 use crate::frame::LENGTH_BYTES;
 use crate::refusal::Refusal;
 use alloc::vec::Vec;
+use darner_coherence::Epoch;
+use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// A packet, ready to be sent.
@@ -28,6 +30,31 @@ impl Whole {
 pub(crate) trait Part: FromBytes + IntoBytes + Immutable + KnownLayout + Unaligned {}
 
 impl<T: FromBytes + IntoBytes + Immutable + KnownLayout + Unaligned> Part for T {}
+
+/// How packets begin behind version, flags and kind that are about range locks and waiting places.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct Head {
+    count: U16,
+    epoch: U32,
+}
+
+impl Head {
+    pub(crate) fn new(count: u16, epoch: Epoch) -> Self {
+        Self {
+            count: U16::new(count),
+            epoch: U32::new(epoch.0),
+        }
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.get())
+    }
+
+    pub(crate) fn count(&self) -> u16 {
+        self.count.get()
+    }
+}
 
 /// Puts parts one behind the other.
 pub(crate) struct Writer(Vec<u8>);

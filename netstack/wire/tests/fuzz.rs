@@ -5,11 +5,11 @@
 
 mod common;
 
-use common::{cluster, kinds, locks, packet_of};
+use common::{cluster, kinds, locks, packet_of, parking};
 use darner_coherence::Packet;
 use darner_wire::{
     LONGEST_HEADER, LONGEST_PACKET, PAGE_BYTES, Refusal, Said, VERSION, encode, encode_cluster,
-    encode_locks, parse,
+    encode_locks, encode_parking, parse,
 };
 use fastrand::Rng;
 use proptest::strategy::{Strategy, ValueTree};
@@ -54,6 +54,13 @@ fn corpus() -> Vec<(Vec<u8>, usize)> {
             headers.push((encode_locks(&packet).bytes().to_vec(), 0));
         }
     }
+    for kind in 0..parking::kinds().len() {
+        let packets = parking::packet_of(kind);
+        for _ in 0..OF_EACH_KIND {
+            let packet = packets.new_tree(&mut runner).expect("a packet").current();
+            headers.push((encode_parking(&packet).bytes().to_vec(), 0));
+        }
+    }
     headers
 }
 
@@ -83,7 +90,7 @@ fn name(refusal: Refusal) -> &'static str {
 }
 
 /// All that bytes can be refused for.
-const REASONS: [&str; 22] = [
+const REASONS: [&str; 23] = [
     "abort reason",
     "answer",
     "content",
@@ -100,6 +107,7 @@ const REASONS: [&str; 22] = [
     "rest",
     "run",
     "standing",
+    "tickets",
     "tie break",
     "too many slots",
     "unknown kind",
@@ -119,6 +127,11 @@ impl Tally {
             }
             Ok(Said::Locks(packet)) => {
                 let whole = encode_locks(&packet);
+                assert_eq!(bytes, whole.bytes(), "another spelling of {packet:?}");
+                *self.accepted.entry(bytes[1]).or_default() += 1;
+            }
+            Ok(Said::Parking(packet)) => {
+                let whole = encode_parking(&packet);
                 assert_eq!(bytes, whole.bytes(), "another spelling of {packet:?}");
                 *self.accepted.entry(bytes[1]).or_default() += 1;
             }
@@ -222,6 +235,7 @@ fn any_bytes_are_refused_or_are_what_they_are_parsed_as() {
         tally.refused
     );
     assert!(tally.refused.keys().eq(&REASONS), "{:?}", tally.refused);
-    let known = kinds().len() + cluster::kinds().len() + locks::kinds().len();
+    let parts = cluster::kinds().len() + locks::kinds().len() + parking::kinds().len();
+    let known = kinds().len() + parts;
     assert_eq!(tally.accepted.len(), known, "{:?}", tally.accepted);
 }

@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::{cluster, kinds, locks, packet_of};
+use common::{cluster, kinds, locks, packet_of, parking};
 use darner_coherence::Packet;
 use darner_wire::{
     Header, LENGTH_BYTES, LONGEST_HEADER, LONGEST_PACKET, PAGE_BYTES, Parsed, Refusal, Said,
-    encode, encode_cluster, encode_locks, parse, parse_coherence,
+    encode, encode_cluster, encode_locks, encode_parking, parse, parse_coherence,
 };
 use proptest::prelude::*;
 
@@ -92,11 +92,27 @@ fn every_kind_about_locks_is_the_same_again() {
 }
 
 #[test]
+fn every_kind_about_waiting_is_the_same_again() {
+    for (number, (kind, _)) in parking::kinds().into_iter().enumerate() {
+        let config = ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::with_cases(200)
+        };
+        proptest!(config, |(packet in parking::packet_of(number))| {
+            let whole = encode_parking(&packet);
+            prop_assert_eq!(whole.bytes()[1], kind as u8);
+            prop_assert_eq!(parse(whole.bytes()), Ok(Said::Parking(packet)));
+        });
+    }
+}
+
+#[test]
 fn every_number_is_a_kind_that_is_tested_or_none() {
     let coherence = kinds().into_iter().map(|(kind, _)| kind.number());
     let cluster = cluster::kinds().into_iter().map(|(kind, _)| kind as u8);
     let locks = locks::kinds().into_iter().map(|(kind, _)| kind as u8);
-    let numbers: Vec<u8> = coherence.chain(cluster).chain(locks).collect();
+    let parking = parking::kinds().into_iter().map(|(kind, _)| kind as u8);
+    let numbers: Vec<u8> = (coherence.chain(cluster).chain(locks).chain(parking)).collect();
     for number in 0..=u8::MAX {
         let mut bytes = [0; LONGEST_HEADER];
         bytes[0] = darner_wire::VERSION << 4;

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{cluster, kinds, locks};
+use common::{cluster, kinds, locks, parking};
 
 const TABLE: &str = include_str!("../../../docs/wire.md");
 
@@ -38,7 +38,9 @@ fn every_kind_of_parts_is_in_the_table() {
     let cluster = cluster.map(|(kind, _)| (kind as u8, format!("{kind:?}")));
     let locks = locks::kinds().into_iter();
     let locks = locks.map(|(kind, _)| (kind as u8, format!("{kind:?}")));
-    let expected: Vec<_> = cluster.chain(locks).collect();
+    let parking = parking::kinds().into_iter();
+    let parking = parking.map(|(kind, _)| (kind as u8, format!("{kind:?}")));
+    let expected: Vec<_> = cluster.chain(locks).chain(parking).collect();
     assert_eq!(rows_of_parts(), expected);
 }
 

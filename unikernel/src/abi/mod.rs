@@ -6,6 +6,7 @@
 //! which is also kept as the thread's last error. None may be called from an
 //! interrupt handler; a program has none.
 
+mod cluster;
 mod descriptors;
 pub mod entropy;
 mod entry;

@@ -147,6 +147,7 @@ fn string_vector(strings: &[String]) -> Option<*const *const c_char> {
 /// Ends the program, and with it the node, with the low 8 bits of `status`. What it has sent
 /// over the network gets a little time to arrive.
 pub extern "C" fn sys_exit(status: i32) -> ! {
+    cluster::statistics::report();
     #[cfg(feature = "net")]
     crate::net::finish();
     panic::claim_last_words();
@@ -155,7 +156,7 @@ pub extern "C" fn sys_exit(status: i32) -> ! {
 
 /// Ends the program because it cannot go on; std's panics end here.
 pub extern "C" fn sys_abort() -> ! {
-    cluster::announce_end(panic::PANIC_STATUS);
+    cluster::statistics::report();
     panic::program_abort()
 }
 

@@ -1,5 +1,8 @@
 //! The loaded image, as its own ELF headers describe it.
 
+use blake2::Blake2s256;
+use blake2::digest::Digest;
+
 use crate::abi::user;
 use crate::layout::{PAGE, align_down, align_up};
 use crate::memory::paging::Rights;
@@ -107,6 +110,28 @@ impl Image {
             at = pages(start).find(|&page| !is_variable(page)).unwrap_or(end);
             Some((start, at))
         })
+    }
+
+    /// A hash of code, constants, and what the program's variables begin with: the same for the same image, once
+    /// it is relocated, as long as the program has not run. The kernel's variables are left out, which have
+    /// changed by then.
+    pub fn hash(&self) -> [u8; 32] {
+        let mut hash = Blake2s256::new();
+        for offset in (0..align_up(self.bytes(), PAGE)).step_by(PAGE as usize) {
+            let (start, rights) = (self.base + offset, self.rights(offset));
+            let is_kernels = user::is_kernels(start as usize, (start + PAGE) as usize);
+            match rights {
+                None => continue,
+                Some(Rights::Data) if is_kernels => continue,
+                Some(_) => {}
+            }
+            // SAFETY: the page is of the image, which is mapped at `base`, and nobody writes to it:
+            // the program does not run yet, and the kernel's variables are left out.
+            let page = unsafe { core::slice::from_raw_parts(start as *const u8, PAGE as usize) };
+            hash.update(offset.to_le_bytes());
+            hash.update(page);
+        }
+        hash.finalize().into()
     }
 
     /// Where its code is: start and end (exclusive), relative to its first byte.

@@ -326,7 +326,7 @@ extern "C" fn kernel_main() -> ! {
     }
     // Tests of the drivers take the cards for themselves.
     if cfg!(all(feature = "net", not(feature = "selftest"))) {
-        let engine = cluster::engine(image.variables());
+        let engine = cluster::engine(image.variables(), || image.hash());
         if engine.is_some() {
             cluster::start_servers();
         }

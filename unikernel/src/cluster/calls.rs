@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use darner_coherence::NodeId;
 
 use super::nodes::{self, owner_of};
+use super::placement::Placement;
 use super::record::{Kind, words};
 use super::{FIRST, Reply, Request, call, is_active, me, servers};
 use crate::sched::{self, SpawnError, Tid};
@@ -39,7 +40,12 @@ pub fn spawn(
     priority: u8,
     stack_bytes: u64,
 ) -> Result<Tid, SpawnError> {
-    let to = next_place();
+    let to = match sched::current().kept.placement.get() {
+        Placement::Anywhere => next_place(),
+        Placement::Near => NodeId(me()),
+        Placement::On(node) if nodes::cpus_of(node) == 0 => return Err(SpawnError::NoNode),
+        Placement::On(node) => node,
+    };
     if to.0 == me() {
         return sched::spawn(entry, arg, priority, stack_bytes, None);
     }
@@ -115,6 +121,13 @@ pub fn free(address: usize, layout: Layout) {
     };
     if is_first {
         net::wake();
+    }
+}
+
+/// Memory that could not be given back yet. The protocol thread.
+pub(super) fn put_back(mut left: Vec<(usize, Layout)>) {
+    if !left.is_empty() {
+        FREED.lock().append(&mut left);
     }
 }
 

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use darner_coherence::NodeId;
+use darner_link::{BadKey, ClusterKey};
 
 /// The most nodes of a cluster: as many as there are slices.
 pub const MOST: u16 = 64;
@@ -12,7 +13,8 @@ const SILENCE: u64 = 2_000_000_000;
 /// What the command line may say of that, in seconds.
 const SILENCES: core::ops::RangeInclusive<u64> = 1..=3_600;
 
-/// What the command line says: `cluster=I/N`, and `cluster.address=IP` for each node in order.
+/// What the command line says: `cluster=I/N`, `cluster.address=IP` for each node in order, and
+/// `cluster.key=HEX`, which is nobody else's business: it is not logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterConfig {
     /// This node.
@@ -26,6 +28,8 @@ pub struct ClusterConfig {
     /// How long a node that says nothing is waited for, in ns: `cluster.silence=SECONDS`. The same
     /// on all nodes.
     pub silence: u64,
+    /// What all of them have, and nobody else.
+    pub key: Option<Result<ClusterKey, BadKey>>,
 }
 
 impl ClusterConfig {
@@ -39,6 +43,7 @@ impl ClusterConfig {
             founders: nodes,
             addresses: Vec::new(),
             silence: SILENCE,
+            key: None,
         })
     }
 
@@ -51,6 +56,11 @@ impl ClusterConfig {
             }
             Err(_) => false,
         }
+    }
+
+    /// Takes the key.
+    pub fn take_key(&mut self, value: &str) {
+        self.key = Some(ClusterKey::from_hex(value));
     }
 
     /// Sets how many nodes the program waits for.

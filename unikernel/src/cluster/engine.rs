@@ -6,24 +6,31 @@
 //! Nothing here waits.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
-use darner_cluster::{FirstSlot, MembershipNotice, View};
+use darner_abi::Direction;
+use darner_cluster::{FirstSlot, Incarnation, MembershipNotice, View};
 use darner_coherence::{
     Action, AgentLimits, Config, Dirt, Event, Failure, HomeLimits, Message, Node, NodeId, Packet,
-    PageIndex, Time, Token,
+    PageIndex, Rights, Token,
 };
+use darner_link::{ClusterKey, Identity, Refusal};
 use darner_lwkt::message::ReplyTo;
 use darner_lwkt::port::Received;
-use darner_netstack::Stack;
-use darner_wire::Said;
+use darner_netstack::socket::Farewell;
+use darner_netstack::{Request as StackRequest, Stack};
+use darner_wire::{Header, Said};
 
 use super::config::ClusterConfig;
 use super::frames::{Frames, NoFrame};
 use super::links::{Came, Links, Progress};
 use super::members::{FORMATION, Members};
 use super::record::{self, Kind, Record, Words, words};
+use super::retirement::Retirement;
+use super::statistics::{Fault, Now, Served, Statistics};
 use super::timers::Timers;
 use super::{DETOUR, FIRST, Reply, Request, Requested, census, futex, nodes, servers};
 use crate::layout::{self, PAGE};
@@ -40,6 +47,13 @@ const RUN: u8 = 16;
 const MOVED: usize = 4096;
 /// Entries of the directory.
 const RECORDS: usize = 1 << 16;
+
+/// How long the end of the program may wait for the other nodes to be told, in ns.
+const FAREWELL: u64 = 1_000_000_000;
+/// How long it may take to tell another node why it is refused, in ns.
+const TELLING: u64 = 300_000_000;
+/// How long a card may take to send what it was given, in ns.
+const LAST_FRAMES: u64 = 10_000_000;
 
 type Answer = ReplyTo<Kernel, Reply>;
 
@@ -62,7 +76,11 @@ pub struct Engine {
     /// Threads that wait until this node serves.
     waiting_ready: Vec<Answer>,
     /// Threads that wait for a page or a discard.
-    waiting: BTreeMap<Token, Answer>,
+    waiting: BTreeMap<Token, (Answer, Option<Fault>)>,
+    /// The thread whose fault is told to the protocol now.
+    faulting: Option<Token>,
+    statistics: Statistics,
+    retirement: Retirement,
     /// Calls that other nodes have not answered, and which.
     calls: BTreeMap<u64, (NodeId, Answer)>,
     last_call: u64,
@@ -70,6 +88,24 @@ pub struct Engine {
     stepped: u64,
     /// Until when the cluster has to be formed ([`uptime_ns`]).
     give_up: u64,
+    /// Who waits for the others to be told that the program has ended, and until when.
+    leaving: Option<(Answer, u64)>,
+    /// The program has ended on the first node, and this one ends.
+    ending: Ending,
+    /// This node cannot be of the cluster, and ends then (monotonic ns).
+    refused: Option<(NodeId, Refusal, u64)>,
+}
+
+/// How far the end of a node is whose program has ended elsewhere.
+enum Ending {
+    /// It has not.
+    No,
+    /// It has. What has come for this node's links is to be confirmed yet.
+    Due,
+    /// That is under way, but does not hold up the end for longer than until then (monotonic ns).
+    Parting(Arc<Farewell<WaitPoint>>, u64),
+    /// It is confirmed. The card sends what it was given, until then.
+    Sending(u64),
 }
 
 /// See [`Engine::put_off`].
@@ -79,16 +115,20 @@ enum PutOff {
 }
 
 impl Engine {
-    pub(super) fn new(config: &'static ClusterConfig, requests: Requested) -> Self {
+    /// `identity` and `key`: what this node says of itself to the others, and what proves it.
+    pub(super) fn new(
+        config: &'static ClusterConfig,
+        key: ClusterKey,
+        identity: Identity,
+        requests: Requested,
+    ) -> Self {
         nodes::init();
-        let members = Members::new(config);
-        let cpus = arch::percpu::online() as u16;
         let now = uptime_ns();
         Self {
             config,
             requests,
-            links: Links::new(config, cpus, members.identity().incarnation),
-            members,
+            links: Links::new(config, key, identity),
+            members: Members::new(config, Incarnation(identity.incarnation)),
             node: None,
             is_serving: false,
             frames: Frames::default(),
@@ -97,10 +137,16 @@ impl Engine {
             timers: Timers::default(),
             waiting_ready: Vec::new(),
             waiting: BTreeMap::new(),
+            faulting: None,
+            statistics: Statistics::default(),
+            retirement: Retirement::default(),
             calls: BTreeMap::new(),
             last_call: 0,
             stepped: now,
             give_up: now + FORMATION,
+            leaving: None,
+            ending: Ending::No,
+            refused: None,
         }
     }
 
@@ -120,9 +166,22 @@ impl Engine {
             self.not_formed();
         }
         let progress = self.links.flush(stack, now);
+        let leave = self.leave_when_all_know(now);
+        if let Some((node, refusal, at)) = &self.refused
+            && now >= *at
+        {
+            refused(*node, refusal);
+        }
+        let refused = self.refused.as_ref().map(|&(_, _, at)| at);
+        let end = self.end_when_all_is_confirmed(stack, now);
         let timer = self.timers.next().filter(|_| self.is_ready());
-        let timer = timer.map(|at| at.0.saturating_mul(1000));
-        let deadlines = link_deadline.into_iter().chain(timer);
+        let timer = timer.map(|at| self.retirement.deadline(at, now));
+        let deadlines = link_deadline
+            .into_iter()
+            .chain(timer)
+            .chain(leave)
+            .chain(refused)
+            .chain(end);
         (progress, deadlines.chain(self.members.deadline()).min())
     }
 
@@ -152,14 +211,67 @@ impl Engine {
                 let _ = answer.reply(Reply::Done);
             }
         }
-        for (address, layout) in super::calls::take_freed() {
-            let address = address as u64;
-            let words = words([address, layout.size() as u64, layout.align() as u64]);
-            self.send(nodes::owner_of(address), Kind::Free, 0, words);
-        }
-        while let Some(page) = self.timers.take(time(now)) {
+        self.give_back();
+        let over = self.retirement.time(now, HOLD);
+        while let Some(page) = self.timers.take(over) {
             self.happens(now, Event::TimeOver { page }, None);
         }
+    }
+
+    /// Gives back what the program has freed and other nodes have allocated, as far as they take
+    /// it now.
+    fn give_back(&mut self) {
+        let mut left = Vec::new();
+        for (address, layout) in super::calls::take_freed() {
+            let owner = nodes::owner_of(address as u64);
+            if nodes::is_gone(owner) {
+                continue;
+            }
+            if !self.links.has_room(owner, Kind::Free) {
+                left.push((address, layout));
+                continue;
+            }
+            let words = [address, layout.size(), layout.align()].map(|word| word as u64);
+            self.send(owner, Kind::Free, 0, record::words(words));
+        }
+        super::calls::put_back(left);
+    }
+
+    /// Lets the program end once the other nodes have heard of it, or cannot be told. When to look
+    /// again at the latest.
+    fn leave_when_all_know(&mut self, now: u64) -> Option<u64> {
+        let is_known = self.links.is_parted();
+        let leaving = self.leaving.take_if(|(_, until)| is_known || now >= *until);
+        if let Some((answer, _)) = leaving {
+            let _ = answer.reply(Reply::Done);
+        }
+        self.leaving.as_ref().map(|&(_, until)| until)
+    }
+
+    /// Ends this node once the program has ended. Its connections end first: the first node waits for
+    /// that, as for those of any other. When to look again at the latest.
+    fn end_when_all_is_confirmed(&mut self, stack: &mut Stack<WaitPoint>, now: u64) -> Option<u64> {
+        if matches!(self.ending, Ending::Due) {
+            self.links.stop();
+            let farewell = Arc::new(Farewell::new());
+            let _ = stack.request(StackRequest::Finish(farewell.clone()), now);
+            self.ending = Ending::Parting(farewell, now + FAREWELL);
+        }
+        let until = match &self.ending {
+            Ending::No | Ending::Due => return None,
+            // What was given to the card last is lost when the machine is switched off at once.
+            Ending::Parting(farewell, until) if farewell.is_over() => {
+                let until = (*until).min(now + LAST_FRAMES);
+                self.ending = Ending::Sending(until);
+                until
+            }
+            Ending::Parting(_, until) | Ending::Sending(until) => *until,
+        };
+        if now >= until {
+            panic::claim_last_words();
+            panic::end(0);
+        }
+        Some((now + LAST_FRAMES).min(until))
     }
 
     /// Takes all that has come by the links.
@@ -178,16 +290,25 @@ impl Engine {
             }
         }
         let mut packet = core::mem::take(&mut self.packet);
-        while let Some((from, came)) = self.links.next(&mut packet) {
+        while let Some((from, came)) = self.links.next(&mut packet, now) {
             match came {
                 Came::Packet => self.packet(from, &packet, now),
                 Came::Record(record) => self.record(from, record),
-                // It closes its links when the program has ended, which was said there.
-                Came::Gone if from == FIRST => {
-                    panic::claim_last_words();
-                    panic::end(0);
+                // The program has ended, which was said there.
+                Came::Gone if from == FIRST => self.ending = Ending::Due,
+                // Others end as this one does.
+                Came::Gone if !matches!(self.ending, Ending::No) => {}
+                Came::Gone => self.cut(from, "has ended"),
+                Came::Overrun => self.cut(from, "does not take what is sent to it"),
+                // The other node is told first.
+                Came::Refused(refusal) if self.node.is_none() => {
+                    self.refused = Some((from, refusal, now + TELLING));
                 }
-                Came::Gone => self.cut(from, "has closed its links"),
+                Came::Refused(refusal) => {
+                    let why =
+                        alloc::format!("and this one do not know each other any more: {refusal}");
+                    self.cut(from, &why);
+                }
                 Came::Garbage => self.cut(from, "sends what makes no sense"),
             }
         }
@@ -324,27 +445,56 @@ impl Engine {
         let is_there = |&node: &u16| view.is_some_and(|view| view.slot(NodeId(node)).is_some());
         let missing = (0..self.config.founders).filter(|node| !is_there(node));
         let missing: Vec<u16> = missing.collect();
+        let mut refusals = missing
+            .iter()
+            .filter_map(|&node| self.links.refusal(NodeId(node)));
+        let why = refusals.next();
+        let why = why.map_or(String::new(), |refusal| alloc::format!("; {refusal}"));
         panic::refuse(format_args!(
             "found no link to nodes {missing:?} of the cluster for 90 s; start all nodes, with the same addresses \
-             (cluster.address=IP) and the same program"
+             (cluster.address=IP), the same key (cluster.key=HEX) and the same program{why}"
         ))
+    }
+
+    /// What the program may do with a page at this moment.
+    fn mapped(&self, page: PageIndex) -> Rights {
+        let node = self.node.as_ref();
+        node.map_or(Rights::None, |node| node.agent().mapped(page))
     }
 
     fn request(&mut self, request: Request, reply_to: Answer, now: u64) {
         match request {
-            Request::Fault { tid, page, access } => {
-                let token = Token(tid.into());
-                self.waiting.insert(token, reply_to);
+            Request::Fault {
+                thread,
+                page,
+                access,
+                since,
+                progress,
+            } => {
+                let token = Token(thread.kept.tid.into());
+                self.retirement.waits(token);
+                let fault = Fault {
+                    page,
+                    access,
+                    before: self.mapped(page),
+                    since,
+                    thread,
+                };
+                self.statistics.faulted(progress);
+                self.waiting.insert(token, (reply_to, Some(fault)));
+                self.faulting = Some(token);
                 let event = Event::Fault {
                     token,
                     page,
                     access,
                 };
                 self.happens(now, event, None);
+                self.faulting = None;
             }
             Request::Discard { tid, first, pages } => {
                 let token = Token(tid.into());
-                self.waiting.insert(token, reply_to);
+                self.statistics.discarded();
+                self.waiting.insert(token, (reply_to, None));
                 let event = Event::Discard {
                     token,
                     first,
@@ -355,6 +505,18 @@ impl Engine {
             Request::Call { to, .. } if nodes::is_gone(to) => {
                 let _ = reply_to.reply(Reply::Gone);
             }
+            Request::Prefetch {
+                first,
+                pages,
+                access,
+            } => {
+                let event = Event::Prefetch {
+                    first,
+                    pages,
+                    access,
+                };
+                self.happens(now, event, None);
+            }
             Request::Call { to, kind, words } => {
                 self.last_call += 1;
                 self.calls.insert(self.last_call, (to, reply_to));
@@ -363,7 +525,34 @@ impl Engine {
             Request::Tell { to, kind, words } => self.send(to, kind, 0, words),
             Request::Answer { to, call, words } => self.send(to, Kind::Answer, call, words),
             Request::Ready => self.waiting_ready.push(reply_to),
+            Request::Leave => {
+                self.links.leave();
+                self.leaving = Some((reply_to, now + FAREWELL));
+            }
+            Request::Statistics { of, first } if of == self.config.me => {
+                let _ = reply_to.reply(Reply::Words(self.counted(first)));
+            }
+            Request::Statistics { of, .. } if nodes::is_gone(of) => {
+                let _ = reply_to.reply(Reply::Gone);
+            }
+            Request::Statistics { of, first } => {
+                self.last_call += 1;
+                self.calls.insert(self.last_call, (of, reply_to));
+                self.send(of, Kind::Statistics, self.last_call, words([first]));
+            }
         }
+    }
+
+    /// The numbers at `first` and behind it; what is of a moment is of that when the first was asked for.
+    fn counted(&mut self, first: u64) -> Words {
+        if first == 0 {
+            let mut now = Now::default();
+            self.frames
+                .pages()
+                .for_each(|page| now.add(page, is_own(page)));
+            self.statistics.set_now(now);
+        }
+        self.statistics.part(first)
     }
 
     fn answer<const COUNT: usize>(&mut self, to: NodeId, call: u64, results: [u64; COUNT]) {
@@ -371,6 +560,7 @@ impl Engine {
     }
 
     fn send(&mut self, to: NodeId, kind: Kind, call: u64, words: Words) {
+        self.statistics.call(Direction::Sent, kind);
         self.links.send_record(to, &Record { kind, call, words });
     }
 
@@ -404,6 +594,9 @@ impl Engine {
             bytes: parsed.pages,
         };
         let packet = parsed.packet;
+        let header_bytes = bytes.len() - came.bytes.len();
+        self.statistics
+            .packet(Direction::Received, &packet.message, header_bytes);
         self.happens(now, Event::Received { from, packet }, Some(&came));
     }
 
@@ -415,6 +608,7 @@ impl Engine {
             return;
         }
         let Record { kind, call, words } = record;
+        self.statistics.call(Direction::Received, kind);
         match kind {
             Kind::Answer => {
                 if let Some((_, answer)) = self.calls.remove(&call) {
@@ -439,6 +633,10 @@ impl Engine {
             Kind::FutexWoken => futex::woken(words[0]),
             Kind::Began | Kind::Ended => census::note(kind, words[0] as sched::Tid),
             Kind::Over => servers::give(servers::Work::Over(words[0] as i32)),
+            Kind::Statistics => {
+                let numbers = self.counted(words[0]);
+                self.answer(from, call, numbers);
+            }
             Kind::Spawn | Kind::Join | Kind::Delegate | Kind::Free => {
                 servers::give(servers::Work::Asked { from, record });
             }
@@ -449,7 +647,8 @@ impl Engine {
     fn happens(&mut self, now: u64, event: Event, came: Option<&Payload<'_>>) {
         let Some(node) = &mut self.node else { return };
         let mut actions = Vec::new();
-        node.handle(time(now), event, &mut actions);
+        let time = self.retirement.time(now, HOLD);
+        node.handle(time, event, &mut actions);
         self.carry_out(now, actions, came);
     }
 
@@ -460,7 +659,8 @@ impl Engine {
             let mut actions = Vec::new();
             let event = Event::Protected { page, dirt };
             if let Some(node) = &mut self.node {
-                node.handle(time(now), event, &mut actions);
+                let time = self.retirement.time(now, HOLD);
+                node.handle(time, event, &mut actions);
             }
             self.act_all(actions, came, &mut protected);
         }
@@ -475,7 +675,9 @@ impl Engine {
         for action in actions {
             match action {
                 Action::Protect { page, rights } => {
-                    protected.push_back((page, self.frames.protect(page, rights)));
+                    let dirt = self.frames.protect(page, rights);
+                    self.statistics.protected(dirt, is_own(page));
+                    protected.push_back((page, dirt));
                 }
                 action => self.act(action, came),
             }
@@ -484,9 +686,8 @@ impl Engine {
 
     fn act(&mut self, action: Action, came: Option<&Payload<'_>>) {
         match action {
-            Action::Send { to, packet } | Action::Hint { to, packet } => {
-                self.send_packet(to, packet);
-            }
+            Action::Send { to, packet } => self.send_packet(to, packet),
+            Action::Hint { to, packet } => self.send_hint(to, packet),
             Action::Store { page } => {
                 let stored = match came.and_then(|came| came.page(page)) {
                     Some(bytes) => self.frames.store(page, bytes),
@@ -498,19 +699,32 @@ impl Engine {
             Action::Map { page, rights } => {
                 let mapped = self.frames.map(page, rights);
                 mapped.unwrap_or_else(|NoFrame| no_memory());
+                self.statistics.mapped(page, rights);
             }
             Action::Protect { .. } => unreachable!("the caller does these"),
             Action::Free { page } => self.frames.free(page),
             Action::Wake { token, result } => {
-                if let Some(answer) = self.waiting.remove(&token) {
+                if let Some((answer, fault)) = self.waiting.remove(&token) {
                     let reply = match result {
                         Ok(()) => Reply::Done,
                         Err(Failure::Lost) => Reply::Lost,
                     };
+                    if let Some(fault) = fault {
+                        let served = match self.faulting == Some(token) {
+                            true => Served::Here,
+                            false => Served::Away,
+                        };
+                        self.statistics
+                            .served(&fault, served, result, is_own(fault.page));
+                        self.retirement.resumes(token, fault.thread);
+                    }
                     let _ = answer.reply(reply);
                 }
             }
-            Action::SetTimer { page, at } => self.timers.set(page, at),
+            Action::SetTimer { page, at } => {
+                self.statistics.held();
+                self.timers.set(page, at);
+            }
             Action::Refused { from, why } => {
                 log::warn!(
                     "node {} says what the protocol does not allow: {why:?}",
@@ -524,20 +738,36 @@ impl Engine {
     }
 
     fn send_packet(&mut self, to: NodeId, packet: Packet) {
-        let header = match darner_wire::encode(&packet) {
-            Ok(header) => header,
-            Err(refusal) => {
-                log::error!("cannot say {packet:?}: {refusal}");
-                return;
-            }
+        let Some(header) = encode(&packet) else {
+            return;
         };
-        self.links.send(to, header.framed());
-        for page in packet.message.carried() {
-            match self.frames.bytes(page) {
-                Some(bytes) => self.links.send_more(to, bytes),
-                // Never written, so all zeros.
-                None => self.links.send_more(to, &[0; PAGE as usize]),
-            }
+        // Never written, so all zeros.
+        const ZEROS: &[u8; PAGE as usize] = &[0; PAGE as usize];
+        let carried = packet.message.carried();
+        let pages = carried.map(|page| &self.frames.bytes(page).unwrap_or(ZEROS)[..]);
+        let pieces: Vec<&[u8]> = [header.bytes()].into_iter().chain(pages).collect();
+        let bytes = header.bytes().len();
+        self.statistics
+            .packet(Direction::Sent, &packet.message, bytes);
+        self.links.send(to, pieces.into_iter());
+    }
+
+    fn send_hint(&mut self, to: NodeId, packet: Packet) {
+        if let Some(header) = encode(&packet) {
+            let bytes = header.bytes().len();
+            self.statistics
+                .packet(Direction::Sent, &packet.message, bytes);
+            self.links.send_hint(to, [header.bytes()].into_iter());
+        }
+    }
+}
+
+fn encode(packet: &Packet) -> Option<Header> {
+    match darner_wire::encode(packet) {
+        Ok(header) => Some(header),
+        Err(refusal) => {
+            log::error!("cannot say {packet:?}: {refusal}");
+            None
         }
     }
 }
@@ -565,9 +795,17 @@ fn slice_start(node: NodeId) -> PageIndex {
     }
 }
 
-/// Protocol time.
-fn time(now: u64) -> Time {
-    Time(now / 1000)
+/// Whether this node is the home of a page, as its slice says.
+fn is_own(page: PageIndex) -> bool {
+    nodes::owner_of(page.0 * PAGE).0 == super::me()
+}
+
+/// Ends this node: it cannot be one of those.
+fn refused(node: NodeId, refusal: &Refusal) -> ! {
+    panic::refuse(format_args!(
+        "this node and node {} cannot be of one cluster: {refusal}",
+        node.0
+    ))
 }
 
 fn no_memory() -> ! {

@@ -128,6 +128,11 @@ impl Frames {
         }
     }
 
+    /// The pages that have frames.
+    pub fn pages(&self) -> impl Iterator<Item = PageIndex> {
+        self.frames.keys().copied()
+    }
+
     /// The frame of a page, made if there is none; its content is anything.
     fn frame(&mut self, page: PageIndex) -> Result<u64, NoFrame> {
         if let Some(frame) = self.frames.get(&page) {

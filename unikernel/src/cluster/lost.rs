@@ -2,19 +2,17 @@
 
 use core::fmt::{self, Display, Formatter};
 
-use super::{announce_end, nodes};
+use super::nodes;
 use crate::layout;
-use crate::panic::{self, LOST_STATUS};
-use crate::{boot, control};
+use crate::{boot, control, panic};
 
 /// Ends the program, on all nodes, because it touched memory at `address` that is lost. Thread context, no
 /// lock held.
 pub fn report(address: u64) -> ! {
-    announce_end(LOST_STATUS);
     if let Some(address) = boot::link_address_of_variable(address) {
         control::record(format_args!("variable {address:x}"));
     }
-    panic::lost(format_args!(
+    panic::lost_everywhere(format_args!(
         "the program needs the memory at {address:#x} ({}), of which the only copy was on a node that is gone: {}",
         Place(address),
         Gone

@@ -22,7 +22,7 @@ use super::config::ClusterConfig;
 use super::links::Links;
 use crate::abi::entropy;
 use crate::panic;
-use crate::time::{monotonic_ns, realtime_ns, uptime_ns};
+use crate::time::{monotonic_ns, uptime_ns};
 
 /// How long a node may take to become a member, in ns.
 pub const FORMATION: u64 = 90_000_000_000;
@@ -30,7 +30,6 @@ pub const FORMATION: u64 = 90_000_000_000;
 /// The node's part in agreeing on who is in the cluster.
 pub struct Members {
     node: Node,
-    me: Identity,
     /// When the node wants to hear of the time ([`uptime_ns`]).
     timer: Option<u64>,
     /// They have changed, or who is a member.
@@ -46,10 +45,10 @@ pub struct Members {
 
 impl Members {
     /// Has not started.
-    pub fn new(config: &ClusterConfig) -> Self {
+    pub fn new(config: &ClusterConfig, incarnation: Incarnation) -> Self {
         let me = Member {
             node: config.me,
-            incarnation: Incarnation(realtime_ns().max(1)),
+            incarnation,
             address: address(config, config.me),
             standing: Standing::Active,
         };
@@ -73,7 +72,6 @@ impl Members {
                 times,
                 limits: Limits::default(),
             }),
-            me: me.identity(),
             timer: Some(0),
             has_link_change: false,
             linked: (0..config.nodes).map(|_| None).collect(),
@@ -81,11 +79,6 @@ impl Members {
             patience: config.silence,
             give_up: None,
         }
-    }
-
-    /// Which life of this node it is.
-    pub fn identity(&self) -> Identity {
-        self.me
     }
 
     /// The view that this node is in.
@@ -181,7 +174,7 @@ impl Members {
         for action in actions {
             match action {
                 Action::Send { to, packet } => match darner_wire::encode_cluster(&packet) {
-                    Ok(whole) => links.send(to, whole.framed()),
+                    Ok(whole) => links.send(to, [whole.bytes()].into_iter()),
                     Err(refusal) => log::error!("cannot say {packet:?}: {refusal}"),
                 },
                 // Links are made to all nodes that there may be.

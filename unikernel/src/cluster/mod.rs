@@ -17,12 +17,16 @@ pub mod config;
 mod engine;
 mod frames;
 mod futex;
+mod identity;
 mod links;
 pub mod lost;
 mod members;
 pub mod nodes;
+pub mod placement;
 mod record;
+pub mod retirement;
 mod servers;
+pub mod statistics;
 mod timers;
 
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -36,21 +40,28 @@ pub use self::engine::Engine;
 pub use self::futex::{futex_wait, futex_wake};
 pub use self::links::Progress;
 use self::record::{Kind, Words};
+use self::retirement::Progress as Retired;
+use crate::arch::idt::TrapFrame;
 use crate::layout::{self, PAGE};
 use crate::memory::{paging, program_heap, regions};
 use crate::net;
-use crate::sched::{self, Kernel};
+use crate::sched::{self, Kernel, ThreadRef};
+use crate::time::uptime_ns;
 
 /// What threads ask of the engine.
 pub enum Request {
     /// A thread may not access a page.
     Fault {
         /// The thread.
-        tid: sched::Tid,
+        thread: ThreadRef,
         /// The page.
         page: PageIndex,
         /// For what.
         access: Access,
+        /// When ([`uptime_ns`]).
+        since: u64,
+        /// What it had done since it last faulted.
+        progress: Retired,
     },
     /// Freed memory, of which nobody needs the bytes.
     Discard {
@@ -60,6 +71,15 @@ pub enum Request {
         first: PageIndex,
         /// How many.
         pages: u64,
+    },
+    /// Pages that the program will touch.
+    Prefetch {
+        /// The first page.
+        first: PageIndex,
+        /// How many.
+        pages: u64,
+        /// For what.
+        access: Access,
     },
     /// Something is to be done by another node.
     Call {
@@ -90,6 +110,15 @@ pub enum Request {
     },
     /// Wants to know when the node is one of the cluster, and serves.
     Ready,
+    /// The program has ended: the other nodes are to be told.
+    Leave,
+    /// Wants to know what a node has counted.
+    Statistics {
+        /// Which.
+        of: NodeId,
+        /// The place of the first of eight numbers.
+        first: u64,
+    },
 }
 
 /// What the engine answers.
@@ -151,14 +180,27 @@ pub fn is_guest() -> bool {
     is_active() && me() != FIRST.0
 }
 
-/// Makes the engine, for the protocol thread to run. Boot, before the network is started.
-/// `None`: this node is in no cluster.
-pub fn engine(variables: impl Iterator<Item = (u64, u64)>) -> Option<Engine> {
+/// Makes the engine, for the protocol thread to run. Boot, before the network is started and the
+/// program has written anything. `image` makes a hash of the image. `None`: this node is in no
+/// cluster.
+pub fn engine(
+    variables: impl Iterator<Item = (u64, u64)>,
+    image: impl FnOnce() -> [u8; 32],
+) -> Option<Engine> {
     let config = config()?;
+    let (key, identity) = identity::of_this_node(config, image());
     VARIABLES.call_once(|| variables.collect());
     let (port, requests) = thread_port(Bounds::new(REQUESTS).kept(UNDER_WAY));
     PORT.call_once(|| port);
-    Some(Engine::new(config, requests))
+    Some(Engine::new(config, key, identity, requests))
+}
+
+/// The program has ended: tells the other nodes, and waits until that is under way. Thread
+/// context, no lock held.
+pub fn leave() {
+    if is_active() {
+        call(Request::Leave);
+    }
 }
 
 /// Starts what serves other nodes. Boot, once the scheduler is there.
@@ -195,8 +237,9 @@ pub enum NoAccess {
 }
 
 /// Waits until the calling thread may access the page at `address`, which [`covers`] found to be
-/// cluster memory. Thread context, no lock held.
-pub fn fault(address: u64, write: bool) -> Result<(), NoAccess> {
+/// cluster memory, as it has tried; `frame` is what it goes on with. Thread context, no lock held.
+pub fn fault(address: u64, write: bool, frame: &mut TrapFrame) -> Result<(), NoAccess> {
+    let since = uptime_ns();
     if paging::allows(address, write) {
         // Another thread has waited for it.
         return Ok(());
@@ -206,14 +249,23 @@ pub fn fault(address: u64, write: bool) -> Result<(), NoAccess> {
     }
     let access = if write { Access::Write } else { Access::Read };
     let page = PageIndex(address / PAGE);
-    let tid = crate::arch::percpu::current_tid();
-    let result = match call(Request::Fault { tid, page, access }) {
+    let thread = sched::current();
+    let progress = thread.kept.given.fault(page.0, write, frame);
+    let asked = Request::Fault {
+        thread: thread.clone(),
+        page,
+        access,
+        since,
+        progress,
+    };
+    let result = match call(asked) {
         Reply::Lost => Err(NoAccess::Lost),
         _ => Ok(()),
     };
+    thread.kept.given.resume(frame);
     // A wake-up that was meant for something else may have come meanwhile. Whoever blocks looks
     // at its condition again, so one too many does no harm.
-    sched::wake_thread(&sched::current());
+    sched::wake_thread(&thread);
     result
 }
 
@@ -233,6 +285,25 @@ pub fn discard(start: u64, bytes: u64) {
         first: PageIndex(start / PAGE),
         pages: bytes / PAGE,
     });
+}
+
+/// The most that [`prefetch`] asks for at a time, in pages.
+const MOST_AHEAD: u64 = 1024;
+
+/// Asks for memory that the program will touch, [`MOST_AHEAD`] pages of it at most; how many. Does not wait for
+/// them. What is no cluster memory is there anyway. Thread context, no lock held.
+pub fn prefetch(start: u64, bytes: u64, access: Access) -> u64 {
+    if bytes == 0 || !covers(start) || !covers(start.saturating_add(bytes - 1)) {
+        return 0;
+    }
+    let (first, last) = (start / PAGE, (start + bytes - 1) / PAGE);
+    let pages = (last - first + 1).min(MOST_AHEAD);
+    tell(Request::Prefetch {
+        first: PageIndex(first),
+        pages,
+        access,
+    });
+    pages
 }
 
 /// Waits until all nodes are there that the program waits for. Thread context, no lock held.

@@ -38,6 +38,12 @@ pub fn cpus() -> impl Iterator<Item = (NodeId, usize)> {
     (0..).map(NodeId).zip(cpus)
 }
 
+/// CPUs of a node; 0 while it is not there.
+pub fn cpus_of(node: NodeId) -> u16 {
+    CPUS.get(usize::from(node.0))
+        .map_or(0, |cpus| cpus.load(Ordering::Relaxed))
+}
+
 /// Says who is the home of the slice of slot `slot`.
 pub(super) fn set_home(slot: NodeId, home: NodeId) {
     HOMES[usize::from(slot.0)].store(home.0, Ordering::SeqCst);

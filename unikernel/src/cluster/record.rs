@@ -14,7 +14,7 @@ pub fn words<const COUNT: usize>(first: [u64; COUNT]) -> Words {
 }
 
 /// Bytes of a record.
-pub const BYTES: usize = 88;
+pub const BYTES: usize = 80;
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub enum Kind {
     Ended = 10,
     /// The program has ended on the sender, which is not the first: its status.
     Over = 11,
+    /// Tell what you have counted: the place of the first of eight numbers. The numbers.
+    Statistics = 31,
 }
 
 /// A call, or its answer.
@@ -57,41 +59,26 @@ pub struct Record {
     pub words: Words,
 }
 
-/// A record, and when it was sent, by the sender's monotonic clock in ns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sent {
-    /// When.
-    pub time: u64,
-    /// What.
-    pub record: Record,
-}
-
-/// A number that is no kind of record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnknownKind(pub u64);
-
-impl Sent {
-    /// As it is on the wire: the time, the kind, the call and the words, eight bytes each,
-    /// little-endian.
+impl Record {
+    /// As it is on the wire: the kind, the call and the words, eight bytes each, little-endian.
     pub fn encode(&self) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
-        let Record { kind, call, words } = self.record;
-        let words = [self.time, kind as u64, call].into_iter().chain(words);
+        let Self { kind, call, words } = *self;
+        let words = [kind as u64, call].into_iter().chain(words);
         for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
             place.copy_from_slice(&word.to_le_bytes());
         }
         bytes
     }
 
-    /// What was sent.
-    pub fn decode(bytes: &[u8; BYTES]) -> Result<Self, UnknownKind> {
+    /// What was sent. `None`: there is no such kind.
+    pub fn decode(bytes: &[u8; BYTES]) -> Option<Self> {
         let mut words = bytes.chunks_exact(8).map(|word| {
             let mut bytes = [0; 8];
             bytes.copy_from_slice(word);
             u64::from_le_bytes(bytes)
         });
         let mut next = || words.next().unwrap_or(0);
-        let time = next();
         let kind = match next() {
             0 => Kind::Answer,
             1 => Kind::Spawn,
@@ -105,11 +92,11 @@ impl Sent {
             9 => Kind::Began,
             10 => Kind::Ended,
             11 => Kind::Over,
-            other => return Err(UnknownKind(other)),
+            31 => Kind::Statistics,
+            _ => return None,
         };
         let call = next();
         let words = core::array::from_fn(|_| next());
-        let record = Record { kind, call, words };
-        Ok(Self { time, record })
+        Some(Self { kind, call, words })
     }
 }

@@ -335,6 +335,14 @@ pub fn take_dirty(address: u64) -> bool {
     })
 }
 
+/// Whether the 4 KiB page at `address` was written since it was last asked by [`take_dirty`], or mapped.
+pub fn is_dirty(address: u64) -> bool {
+    with(|tables| {
+        entry_of(tables, address)
+            .is_some_and(|entry| entry.load(Ordering::Relaxed) & PageTableFlags::DIRTY.bits() != 0)
+    })
+}
+
 /// Whether the page tables let the 4 KiB page at `address` be accessed. Thread context.
 pub fn allows(address: u64, write: bool) -> bool {
     let wanted = if write {

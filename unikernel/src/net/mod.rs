@@ -31,7 +31,7 @@ use spin::Once;
 
 pub use self::wait_point::{WaitPoint, while_polling};
 use crate::abi::entropy;
-use crate::cluster::{Engine, Progress};
+use crate::cluster::{self, Engine, Progress};
 use crate::memory::frames;
 use crate::memory::stacks::KernelStack;
 use crate::panic;
@@ -185,6 +185,7 @@ pub fn finish() {
     if !matches!(NETWORK.get(), Some(Some(_))) {
         return;
     }
+    cluster::leave();
     let farewell = Arc::new(Farewell::new());
     if call(Request::Finish(farewell.clone())).is_ok() {
         let is_over = || farewell.is_over().then_some(());

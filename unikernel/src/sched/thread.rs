@@ -9,6 +9,8 @@ use x86_64::VirtAddr;
 use super::futex::Place;
 use super::machine::Kernel;
 use crate::abi::process;
+use crate::cluster::placement::Wanted;
+use crate::cluster::retirement::Given;
 use crate::memory::program_heap;
 use crate::memory::stacks::{Discarded, KernelStack, ProgramStack};
 use crate::sync::Lock;
@@ -24,6 +26,8 @@ pub type ThreadRef = Arc<darner_lwkt::Thread<Kernel>>;
 pub enum SpawnError {
     /// No memory for its stacks or its thread-local storage.
     NoMemory,
+    /// The node that it was to come up on is not there.
+    NoNode,
 }
 
 /// The kernel's part of a thread.
@@ -40,6 +44,10 @@ pub struct Kept {
     pub(super) thread_pointer: VirtAddr,
     /// Where it waits for a word to change.
     pub(super) futex: Place,
+    /// Where the threads come up that it starts.
+    pub placement: Wanted,
+    /// Pages of other nodes that it was given for an instruction that it has not done.
+    pub given: Given,
     /// What is to be given back when it has ended.
     pub(super) owned: Lock<Option<Owned>>,
 }
@@ -58,6 +66,8 @@ impl Kept {
             kernel_stack,
             thread_pointer: VirtAddr::new_truncate(thread_pointer),
             futex: Place::new(),
+            placement: Wanted::default(),
+            given: Given::default(),
             owned: Lock::new(owned),
         }
     }

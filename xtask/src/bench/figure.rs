@@ -12,6 +12,8 @@ pub enum Goal {
     Under(f64),
     /// This or less.
     AtMost(f64),
+    /// This or more.
+    AtLeast(f64),
     /// To be at least this many times as good as the peer.
     Ratio(f64),
 }
@@ -21,6 +23,7 @@ impl fmt::Display for Goal {
         match self {
             Self::Under(limit) => write!(f, "< {limit}"),
             Self::AtMost(limit) => write!(f, "<= {limit}"),
+            Self::AtLeast(limit) => write!(f, ">= {limit}"),
             Self::Ratio(least) => write!(f, "ratio >= {least}"),
         }
     }
@@ -113,6 +116,7 @@ impl Figure {
         Some(match self.goal? {
             Goal::Under(limit) => self.value < limit,
             Goal::AtMost(limit) => self.value <= limit,
+            Goal::AtLeast(limit) => self.value >= limit,
             Goal::Ratio(least) => self.ratio()? >= least,
         })
     }
@@ -187,6 +191,8 @@ mod tests {
         assert_eq!(reached(4.999, Goal::Under(5.0)), Some(true));
         assert_eq!(reached(5.0, Goal::AtMost(5.0)), Some(true));
         assert_eq!(reached(5.001, Goal::AtMost(5.0)), Some(false));
+        assert_eq!(reached(5.0, Goal::AtLeast(5.0)), Some(true));
+        assert_eq!(reached(4.999, Goal::AtLeast(5.0)), Some(false));
         let figure = Figure::new("a/b", 6.0, "x");
         assert_eq!(figure.is_reached(), None);
         assert_eq!(figure.goal(Goal::AtMost(5.0)).is_reached(), Some(false));

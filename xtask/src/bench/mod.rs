@@ -15,6 +15,7 @@ mod micro;
 mod net;
 mod sim;
 mod slab;
+mod ssi;
 mod table;
 
 pub use figure::Figure;
@@ -63,6 +64,11 @@ const GROUPS: &[Group] = &[
         name: "sim",
         about: "the cluster simulator's speed; messages and memory as a cluster grows",
         measure: sim::measure,
+    },
+    Group {
+        name: "ssi",
+        about: "several machines that are one: faults beside requests by TCP, speed-ups, messages, memory, boot",
+        measure: ssi::measure,
     },
     Group {
         name: "founding",

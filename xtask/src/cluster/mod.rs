@@ -12,6 +12,7 @@
 //! The exit status is 0 when all nodes end with 0, else that of the node that failed
 //! first in time; the statuses are those of `run`.
 
+mod counted;
 mod options;
 mod output;
 mod subnet;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use counted::Counted;
 use darner_switch::{Broken, Capture, Core, Counters, Event, PortId, Server};
 use options::{Options, Policy};
 use output::{Lines, Log, To};
@@ -28,7 +30,7 @@ use crate::app::App;
 use crate::build_set::{BuildSet, Program};
 use crate::error::{Context, Error, Result};
 use crate::run::Explanation;
-use crate::vm::network::{Addressing, Backend, Mac, Membership, Network, Nic, check_free};
+use crate::vm::network::{Addressing, Backend, Key, Mac, Membership, Network, Nic, check_free};
 use crate::vm::{self, Config, End, Guest, Input, Outcome, Output, Stop, Streams};
 use crate::workspace;
 
@@ -47,6 +49,7 @@ pub fn run(parser: lexopt::Parser) -> Result<u8> {
         .map(|node| options.common.network.clone().finish(node))
         .collect::<Result<Vec<_>>>()?;
     check_free(networks.iter().flat_map(Network::forwards))?;
+    let key = options.key.clone().map_or_else(Key::random, Ok)?;
     let logs = LogFolder::make(options.log_dir.as_deref())?;
     let capture = capture(&options)?;
 
@@ -63,12 +66,14 @@ pub fn run(parser: lexopt::Parser) -> Result<u8> {
         set: &set,
         program: &program,
         initrd: &initrd,
+        key,
         stop: Stop::default(),
     };
-    let status = cluster.run(networks, &switch, logs.path())?;
+    let (status, counted) = cluster.run(networks, &switch, logs.path())?;
     let events: Vec<Event> = switch.events().collect();
     let counters = switch.stop();
     tell(&events, counters.filter(|_| options.common.verbose));
+    counted::tell(&counted, options.stats_json.as_deref())?;
     if status != 0 {
         eprintln!("xtask: what each node said: {}", logs.keep().display());
     }
@@ -140,12 +145,13 @@ struct Cluster<'a> {
     set: &'a BuildSet,
     program: &'a Program,
     initrd: &'a Path,
+    key: Key,
     stop: Stop,
 }
 
 impl Cluster<'_> {
-    /// Runs all nodes to their ends; gives the status of the first that failed, or 0.
-    fn run(&self, networks: Vec<Network>, switch: &Server, logs: &Path) -> Result<u8> {
+    /// Runs all nodes to their ends; gives the status of the first that failed, or 0, and what they counted.
+    fn run(&self, networks: Vec<Network>, switch: &Server, logs: &Path) -> Result<(u8, Counted)> {
         let logs = (0..self.options.nodes)
             .map(|node| Log::create(logs, node))
             .collect::<Result<Vec<_>>>()?;
@@ -160,7 +166,9 @@ impl Cluster<'_> {
                 });
             }
             drop(sender);
-            self.wait(&ends, &logs)
+            let mut counted = Counted::new();
+            let status = self.wait(&ends, &logs, &mut counted)?;
+            Ok((status, counted))
         })
     }
 
@@ -223,6 +231,7 @@ impl Cluster<'_> {
         network.hostname = Some(format!("n{node}"));
         network.membership = self.options.is_one_system().then(|| Membership {
             node,
+            key: self.key.clone(),
             addresses: (0..self.options.nodes)
                 .map(|node| self.options.subnet.of_node(node).address.into())
                 .collect(),
@@ -246,7 +255,7 @@ impl Cluster<'_> {
     }
 
     /// Waits until all have ended, and ends those that must not go on.
-    fn wait(&self, ends: &Receiver<Ended>, logs: &[Log]) -> Result<u8> {
+    fn wait(&self, ends: &Receiver<Ended>, logs: &[Log], counted: &mut Counted) -> Result<u8> {
         let mut first_failure: Option<(u16, u8)> = None;
         let mut error = None;
         let mut deadline: Option<Instant> = None;
@@ -256,7 +265,7 @@ impl Cluster<'_> {
                 Some(left) => ends.recv_timeout(left),
                 None => ends.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
-            let (node, outcome) = match end {
+            let (node, mut outcome) = match end {
                 Ok(end) => end,
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
@@ -271,10 +280,18 @@ impl Cluster<'_> {
                     // The program has ended, and with it all of the system.
                     self.stop.ask();
                 } else if self.stop.is_asked() {
+                    self.tell_death(node, &outcome, logs)?;
                     continue;
                 } else {
                     is_lost = outcome.as_ref().is_ok_and(is_lost_node);
                 }
+            }
+            if let Ok(outcome) = &mut outcome
+                && self.options.is_one_system()
+            {
+                // What is told of the one system takes the place of what each machine tells of itself.
+                outcome.report.stats = None;
+                counted.append(&mut outcome.report.cluster);
             }
             match outcome.and_then(|outcome| self.explained(node, &outcome, first_failure, logs)) {
                 Ok(0) => {}
@@ -297,6 +314,20 @@ impl Cluster<'_> {
             Some(error) => Err(error),
             None => Ok(first_failure.map_or(0, |(_, status)| status)),
         }
+    }
+
+    /// Says what a node has died of, if it has: the program has ended because of that.
+    fn tell_death(&self, node: u16, outcome: &Result<Outcome>, logs: &[Log]) -> Result<()> {
+        if let Ok(outcome) = outcome
+            && outcome.report.death.is_some()
+        {
+            let mut outcome = outcome.clone();
+            if matches!(outcome.end, End::Stopped) {
+                outcome.end = End::Exited(0);
+            }
+            self.explained(node, &outcome, None, logs)?;
+        }
+        Ok(())
     }
 
     /// Says how a node has ended; gives its status.
@@ -349,12 +380,13 @@ fn tell(events: &[Event], counters: Option<Counters>) {
         let (came, went) = (&of_port.ingress, &of_port.egress);
         eprintln!(
             "xtask: switch: n{port} sent {} frames ({} lost, {} twice, {} overtaken, {} corrupted, \
-             {} malformed), got {} ({} overflowed, {} discarded)",
+             {} reset, {} malformed), got {} ({} overflowed, {} discarded)",
             came.received,
             came.lost,
             came.duplicated,
             came.reordered,
             came.corrupted,
+            came.reset,
             came.malformed,
             went.sent,
             went.overflowed,

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use darner_switch::Plan;
@@ -14,7 +14,7 @@ use crate::accel::Accelerator;
 use crate::error::{Context, Error, Result};
 use crate::run::network_options::{NetworkOptions, mtu};
 use crate::run::options::{Options as Common, number};
-use crate::vm::network::Addressing;
+use crate::vm::network::{Addressing, Key};
 
 /// How many nodes there may be.
 const MAX_NODES: u16 = 64;
@@ -45,12 +45,16 @@ pub struct Options {
     pub seed: u64,
     /// A file for everything that they send.
     pub pcap: Option<PathBuf>,
+    /// A file for what they have counted.
+    pub stats_json: Option<PathBuf>,
     /// A folder for what each prints.
     pub log_dir: Option<PathBuf>,
     /// What happens to the others when one fails.
     pub policy: Policy,
     /// What the nodes are to each other.
     pub kinship: Kinship,
+    /// What proves to nodes of one system that they are; a new one when `None`.
+    pub key: Option<Key>,
     /// How long a node that says nothing is waited for, in seconds.
     pub silence: u16,
     /// How much later than the others the last node is started.
@@ -84,9 +88,11 @@ struct Raw {
     faults: Option<String>,
     seed: u64,
     pcap: Option<PathBuf>,
+    stats_json: Option<PathBuf>,
     log_dir: Option<PathBuf>,
     policy: Policy,
     kinship: Kinship,
+    key: Option<Key>,
     silence: Option<u16>,
     join_after: Option<u16>,
     /// Whether a `--net` has come, after which options are about its card.
@@ -109,9 +115,11 @@ impl Options {
             faults: None,
             seed: 1,
             pcap: None,
+            stats_json: None,
             log_dir: None,
             policy: Policy::EndAll,
             kinship: Kinship::OneSystem,
+            key: None,
             silence: None,
             join_after: None,
             is_past_switch: false,
@@ -132,7 +140,9 @@ impl Raw {
             "--faults" => self.faults = Some(value()?),
             "--seed" => self.seed = number(option, &value()?)?,
             "--pcap" => self.pcap = Some(value()?.into()),
+            "--stats-json" => self.stats_json = Some(value()?.into()),
             "--log-dir" => self.log_dir = Some(value()?.into()),
+            "--key" => self.key = Some(Key::read(Path::new(&value()?))?),
             "--separate" => self.kinship = Kinship::Separate,
             "--silence" => self.silence = Some(number(option, &value()?)?),
             "--join-after" => self.join_after = Some(number(option, &value()?)?),
@@ -159,7 +169,7 @@ impl Raw {
         Ok(true)
     }
 
-    fn finish(self, common: Common) -> Result<Options> {
+    fn finish(self, mut common: Common) -> Result<Options> {
         let nodes = self.nodes.ok_or_else(|| {
             Error::usage("found no --nodes, expected `cargo xtask cluster --nodes N APP`")
         })?;
@@ -172,6 +182,11 @@ impl Raw {
         if self.kinship == Kinship::OneSystem && matches!(self.policy, Policy::KeepGoing) {
             return Err(Error::usage(
                 "found --keep-going: one system ends as a whole, so it goes with --separate only",
+            ));
+        }
+        if self.kinship == Kinship::Separate && self.key.is_some() {
+            return Err(Error::usage(
+                "found --key with --separate: only nodes of one system are linked by the kernel",
             ));
         }
         let is_one_system = self.kinship == Kinship::OneSystem;
@@ -198,6 +213,14 @@ impl Raw {
                 "--gdb waits at one port for one machine: found several nodes, expected --nodes 1",
             ));
         }
+        if self.stats_json.is_some() {
+            if self.kinship == Kinship::Separate {
+                return Err(Error::usage(
+                    "found --stats-json with --separate: only one system counts what its nodes have in common",
+                ));
+            }
+            common.config.stats = true;
+        }
         Ok(Options {
             plan: plan(self.faults.as_deref(), nodes)?,
             common,
@@ -207,9 +230,11 @@ impl Raw {
             mtu: self.mtu,
             seed: self.seed,
             pcap: self.pcap,
+            stats_json: self.stats_json,
             log_dir: self.log_dir,
             policy: self.policy,
             kinship: self.kinship,
+            key: self.key,
             silence,
             join_after: self
                 .join_after

@@ -10,7 +10,15 @@ use crate::error::{Context, Error, Result};
 use crate::toolchain::Toolchain;
 
 /// What the kernel has beyond `hermit-abi`: what the crate `darner` calls.
-const DARNER: [&str; 1] = ["sys_darner_stats"];
+const DARNER: [&str; 7] = [
+    "sys_darner_count",
+    "sys_darner_cpus",
+    "sys_darner_here",
+    "sys_darner_nodes",
+    "sys_darner_place",
+    "sys_darner_prefetch",
+    "sys_darner_stats",
+];
 
 /// What the kernel has for its own tests, with the feature `selftest`.
 const SELFTEST: &str = "sys_selftest";

@@ -1,6 +1,10 @@
 //! Several machines that are one system: a program does on them what it does on one, and on
 //! Linux.
 
+use std::fs;
+
+use serde_json::Value;
+
 use super::case::{Case, Failure, Verdict};
 use super::command_line::{expect, xtask};
 use super::matrix::on_host;
@@ -50,6 +54,25 @@ pub fn cases() -> Vec<Case> {
         let name = format!("system/std-tour/{nodes}x{cpus}");
         cases.push(Case::alone(name, move |suite| tour(suite, nodes, cpus)));
     }
+    for (name, faults) in [("loss", "loss=1%,delay=20ms±20ms"), ("reset", "reset=3%")] {
+        let name = format!("system/wordcount/{name}");
+        cases.push(Case::new(name, move |suite| {
+            let text = suite.set.root.join("LICENSE-APACHE").display().to_string();
+            let share = format!("{text}:/text");
+            let words = ["wordcount", "--file", &share, "--faults", faults];
+            let said = run(suite, 2, 1, &words, &["/text"])?;
+            same(&said, &on_host(suite, "wordcount", &[&text])?)
+        }));
+    }
+    // As long as the silence is not too long, nobody is given up, and the program goes on.
+    cases.push(Case::new("system/mandelbrot/partition", |suite| {
+        let args = ["--size", "700"];
+        let words = ["mandelbrot", "--faults", "partition=0|1@1500ms..5s"];
+        let said = run(suite, 2, 1, &words, &args)?;
+        same(&said, &on_host(suite, "mandelbrot", &args)?)
+    }));
+    cases.push(Case::alone("system/cluster-tour/1", one_node));
+    cases.push(Case::alone("system/cluster-tour/3x1", counted));
     cases.push(Case::alone("system/stress/2x1", stress));
     cases.push(Case::alone("system/status", status));
     for (name, lost, args, status, report) in LOSSES {
@@ -111,6 +134,41 @@ fn tour(suite: &Suite, nodes: u16, cpus: u32) -> Verdict {
         true => Ok(()),
         false => Err(format!("found:\n{said}"))?,
     }
+}
+
+/// What a program asks for beyond `std` it gets on a machine alone, too.
+fn one_node(suite: &Suite) -> Verdict {
+    let output = xtask(suite, &["run", "--timeout", "60", "cluster-tour"])?;
+    expect(&output, 0, "booted in ")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    same(&said, &on_host(suite, "cluster-tour", &[])?)
+}
+
+/// The same on three; and what the nodes have counted is told when the program has ended.
+fn counted(suite: &Suite) -> Verdict {
+    let file = suite.path("counted.json");
+    let path = file.display().to_string();
+    let words = ["cluster-tour", "--stats-json", &path];
+    let said = run(suite, 3, 1, &words, &[])?;
+    same(&said, &on_host(suite, "cluster-tour", &[])?)?;
+    let counted: Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
+    let nodes = counted["nodes"].as_array().map_or(&[][..], Vec::as_slice);
+    if nodes.len() != 3 {
+        Err(format!("found {counted:#}, expected three nodes"))?;
+    }
+    for node in nodes {
+        let is_right = node["read_faults_away"].as_u64() > Some(0)
+            && node["silent_upgrades_own"].as_u64() > Some(0)
+            && node["messages_received"]["grant"].as_u64() > Some(0)
+            && node["fault_ns_50_percent"].as_u64() > Some(0)
+            && node["steals_before_retire"] == 0;
+        if !is_right {
+            Err(format!(
+                "found {node:#}, expected numbers, and no page stolen"
+            ))?;
+        }
+    }
+    Ok(())
 }
 
 fn stress(suite: &Suite) -> Verdict {

@@ -83,7 +83,7 @@ pub enum End {
 }
 
 /// What is left of a virtual machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Outcome {
     /// How it ended.
     pub end: End,
@@ -117,7 +117,10 @@ pub fn run_unless(
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     if streams.verbose {
-        eprintln!("xtask: {}", command::shown(&command));
+        let shown = command::shown(&command);
+        let membership = config.network.membership.as_ref();
+        let shown = membership.map_or(shown.clone(), |node| node.key.hidden_in(&shown));
+        eprintln!("xtask: {shown}");
     }
     let started = Instant::now();
     let mut child = Guarded::spawn(&mut command)?;

@@ -1,6 +1,8 @@
 //! What the guest reports on its control channel, one record a line.
 
-use darner_abi::Snapshot;
+use std::collections::BTreeMap;
+
+use darner_abi::{NodeStatistics, Snapshot};
 
 /// Time-stamp counters at the stations of a boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +78,8 @@ pub struct Report {
     pub variable: Option<u64>,
     /// How memory was used, where that was asked for.
     pub stats: Option<Box<Snapshot>>,
+    /// What the nodes of the cluster have counted, where that was asked for.
+    pub cluster: BTreeMap<u16, NodeStatistics>,
 }
 
 /// What a record makes xtask do at once.
@@ -108,9 +112,12 @@ impl Report {
                 self.exit = rest.trim().parse::<i64>().ok().map(|status| status as u8);
                 return News::Exiting;
             }
-            "stats" => {
-                self.stats.get_or_insert_default().take(rest);
-            }
+            "stats" => match rest.strip_prefix("cluster/") {
+                Some(counted) => self.take_counted(counted),
+                None => {
+                    self.stats.get_or_insert_default().take(rest);
+                }
+            },
             "panic" if rest == "kernel" => self.died(Death::KernelPanic),
             "panic" => self.died(Death::ProgramPanic),
             "fault" => self.died(Death::Fault(rest.to_owned())),
@@ -122,6 +129,14 @@ impl Report {
             _ => {}
         }
         News::None
+    }
+
+    /// What a node has counted, or a part of that: its number, and the numbers.
+    fn take_counted(&mut self, counted: &str) {
+        let (node, numbers) = counted.split_once(' ').unwrap_or((counted, ""));
+        if let Ok(node) = node.parse() {
+            self.cluster.entry(node).or_default().take(numbers);
+        }
     }
 
     fn died(&mut self, death: Death) {
@@ -168,6 +183,22 @@ mod tests {
         let stats = report.stats.unwrap();
         assert_eq!((stats.node.cpus, stats.node.memory_free), (2, 5));
         assert_eq!(stats.program.classes[3].size, 32);
+    }
+
+    #[test]
+    fn nodes_are_told_apart() {
+        let mut report = Report::default();
+        for record in [
+            "stats cluster/1 0=5",
+            "stats cluster/0",
+            "stats cluster/1 1=2",
+            "stats cluster/x 0=1",
+        ] {
+            report.take(record);
+        }
+        assert_eq!(report.cluster.len(), 2);
+        assert_eq!(report.cluster[&1].words()[..3], [5, 2, 0]);
+        assert_eq!(report.stats, None);
     }
 
     #[test]

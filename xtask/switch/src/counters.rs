@@ -22,6 +22,8 @@ pub struct Ingress {
     pub reordered: u64,
     /// Had a bit turned by order.
     pub corrupted: u64,
+    /// Were made an RST of their connection by order.
+    pub reset: u64,
     /// Are held back or under way at the moment.
     pub in_line: u64,
     /// Arrived at the switch.

@@ -26,6 +26,7 @@ mod faults;
 mod frame;
 mod framing;
 mod line;
+mod reset;
 mod server;
 mod shaper;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::counters::Ingress;
 use crate::faults::{Decision, Faults, decide};
 use crate::frame::HEADER;
+use crate::reset::reset;
 use crate::{PortId, Time};
 
 /// How long a frame waits at most for those that shall overtake it.
@@ -99,6 +100,9 @@ impl Line {
                 && turn(&mut copy, bit)
             {
                 self.counters.corrupted += 1;
+            }
+            if decision.is_reset && reset(&mut copy) {
+                self.counters.reset += 1;
             }
             match decision.overtaken_by {
                 Some(others) => {

@@ -54,16 +54,18 @@ fn faults() -> impl Strategy<Value = Faults> {
         share(),
         share(),
         share(),
+        share(),
         0_u64..5_000,
         0_u64..5_000,
         rate,
     )
         .prop_map(
-            |(loss, reorder, duplicate, corrupt, delay, jitter, rate)| Faults {
+            |(loss, reorder, duplicate, corrupt, reset, delay, jitter, rate)| Faults {
                 loss,
                 reorder,
                 duplicate,
                 corrupt,
+                reset,
                 delay: Duration::from_micros(delay),
                 jitter: Duration::from_micros(jitter.min(delay)),
                 rate,

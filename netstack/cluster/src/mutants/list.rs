@@ -39,6 +39,8 @@ mutants! {
     OutlivedReturns,
     /// A new request goes where a port is now, though older ones are on their way back.
     OvertakesReturning,
+    /// What is asked of a port that is back overtakes what was asked before it was away.
+    OvertakesWhatCameBack,
     /// A proposer leaves out whom it does not hear, whoever else does.
     OwnEarsOnly,
     /// A member that has accepted a view goes on granting itself a lease in this one.

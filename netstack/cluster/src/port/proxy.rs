@@ -21,6 +21,8 @@ struct Copy {
     moves: u8,
     /// To whom it was sent, and its number there. None while it is held.
     sent: Option<(Identity, u64)>,
+    /// How many answers had come from there by then.
+    received: u64,
 }
 
 /// The session with a node that is asked.
@@ -102,6 +104,7 @@ impl Proxies {
             deadline,
             moves: 0,
             sent: None,
+            received: 0,
         };
         self.copies.insert(request, copy);
         if let Some(at) = deadline {
@@ -137,6 +140,7 @@ impl Proxies {
         session.waiting.insert(sequence, request);
         if let Some(copy) = self.copies.get_mut(&request) {
             copy.sent = Some((to, sequence));
+            copy.received = session.received;
         }
         if self.linked.contains(&to) {
             self.say(now, to, sequence, request, wire);
@@ -158,7 +162,7 @@ impl Proxies {
         };
         let message = PortMessage::Request {
             sequence,
-            received: session.received,
+            received: copy.received,
             port: copy.port,
             allowance: copy.deadline.map(|deadline| deadline.since(now)),
             payload: copy.payload,
@@ -189,15 +193,12 @@ impl Proxies {
         self.linked.remove(&peer);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
     pub(super) fn answered(
         &mut self,
-        now: Nanos,
         from: Identity,
         number: u64,
         sequence: u64,
         answer: Answer,
-        members: &BTreeSet<Identity>,
         wire: &mut Wire,
     ) {
         let Some(session) = self.sessions.get_mut(&from) else {
@@ -223,27 +224,26 @@ impl Proxies {
             Answer::Full => Err(PortFailure::Full),
             Answer::Dropped => Err(PortFailure::Dropped),
             Answer::Moved { to } => {
-                return self.moved(now, from, sequence, request, to, members, wire);
+                return self.moved(from, sequence, request, to, wire);
             }
         };
         self.finish(request, result, wire);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
+    /// A request comes back, and is held until all have that were sent after it.
     fn moved(
         &mut self,
-        now: Nanos,
         from: Identity,
         sequence: u64,
         request: RequestId,
         to: NodeId,
-        members: &BTreeSet<Identity>,
         wire: &mut Wire,
     ) {
         let Some(copy) = self.copies.get_mut(&request) else {
             return;
         };
         copy.moves += 1;
+        copy.sent = None;
         let port = copy.port;
         let too_often = copy.moves > MOST_MOVES && !mutated!(FollowsForever);
         self.places.learn(port, to);
@@ -263,13 +263,13 @@ impl Proxies {
         if too_often {
             self.finish(request, Err(PortFailure::MovedTooOften), wire);
         } else {
-            self.send(now, request, to, members, wire);
+            self.held.insert(request);
         }
     }
 
-    /// Sends what is held, if nothing that is older comes back any more.
+    /// Sends what is held, in order, if nothing comes back any more that was sent where it was.
     pub(super) fn release(&mut self, now: Nanos, members: &BTreeSet<Identity>, wire: &mut Wire) {
-        if self.returning.is_empty() {
+        if self.returning.is_empty() && self.held.is_empty() {
             return;
         }
         let (sessions, copies) = (&self.sessions, &self.copies);

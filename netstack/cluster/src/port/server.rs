@@ -6,7 +6,7 @@ use crate::ids::{Identity, Nanos};
 use crate::message::{Answer, Payload, PortId, PortMessage};
 use crate::mutants::mutated;
 use crate::view::View;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use darner_coherence::NodeId;
 
 /// Where a port is that was here once.
@@ -21,16 +21,19 @@ enum Place {
 struct Client {
     /// The last request that has come.
     seen: u64,
-    /// Requests that have no answer.
-    open: BTreeSet<u64>,
+    /// Requests that have no answer, and what port they are to.
+    open: BTreeMap<u64, PortId>,
     /// How many answers were given.
     answered: u64,
     /// The last of them, which may not have arrived.
     answers: VecDeque<PortMessage>,
+    /// For each port: the last of these that said that it has moved.
+    moved: BTreeMap<PortId, u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Server {
+    me: NodeId,
     limits: Limits,
     ports: BTreeMap<PortId, Place>,
     clients: BTreeMap<Identity, Client>,
@@ -38,14 +41,26 @@ pub(super) struct Server {
 
 /// What a request says.
 pub(super) struct Request {
+    /// How many answers its sender had got when it made the request.
+    pub(super) received: u64,
     pub(super) port: PortId,
     pub(super) deadline: Option<Nanos>,
     pub(super) payload: Payload,
 }
 
 impl Client {
-    fn answer(&mut self, to: Identity, sequence: u64, answer: Answer, wire: &mut Wire) {
+    fn answer(
+        &mut self,
+        to: Identity,
+        sequence: u64,
+        port: PortId,
+        answer: Answer,
+        wire: &mut Wire,
+    ) {
         self.answered += 1;
+        if matches!(answer, Answer::Moved { .. }) {
+            self.moved.insert(port, self.answered);
+        }
         let message = PortMessage::Answer {
             number: self.answered,
             sequence,
@@ -57,8 +72,9 @@ impl Client {
 }
 
 impl Server {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(me: NodeId, limits: Limits) -> Self {
         Self {
+            me,
             limits,
             ports: BTreeMap::new(),
             clients: BTreeMap::new(),
@@ -94,12 +110,17 @@ impl Server {
         }
         client.seen = sequence;
         let full = client.open.len() >= self.limits.requests;
+        let moved = client.moved.get(&request.port);
+        // The port has gone and is back: what was sent before this one is still on its way.
+        let overtakes = moved.is_some_and(|&moved| request.received < moved)
+            && !mutated!(OvertakesWhatCameBack);
         let answer = match self.ports.get(&request.port) {
             None => Answer::NoPort,
             Some(&Place::At(to)) => Answer::Moved { to },
+            Some(Place::Here) if overtakes => Answer::Moved { to: self.me },
             Some(Place::Here) if full => Answer::Full,
             Some(Place::Here) => {
-                client.open.insert(sequence);
+                client.open.insert(sequence, request.port);
                 return wire.notify(PortNotice::Requested {
                     ticket: Ticket {
                         client: from,
@@ -111,7 +132,7 @@ impl Server {
                 });
             }
         };
-        client.answer(from, sequence, answer, wire);
+        client.answer(from, sequence, request.port, answer, wire);
     }
 
     pub(super) fn answer(
@@ -121,16 +142,14 @@ impl Server {
         wire: &mut Wire,
     ) -> Result<(), NoTicket> {
         let client = self.clients.get_mut(&ticket.client).ok_or(NoTicket)?;
-        if !client.open.remove(&ticket.sequence) {
-            return Err(NoTicket);
-        }
-        client.answer(ticket.client, ticket.sequence, answer, wire);
+        let port = client.open.remove(&ticket.sequence).ok_or(NoTicket)?;
+        client.answer(ticket.client, ticket.sequence, port, answer, wire);
         Ok(())
     }
 
     pub(super) fn cancel(&mut self, from: Identity, sequence: u64, wire: &mut Wire) {
         let client = self.clients.get_mut(&from);
-        if client.is_some_and(|client| client.open.remove(&sequence)) {
+        if client.is_some_and(|client| client.open.remove(&sequence).is_some()) {
             let ticket = Ticket {
                 client: from,
                 sequence,
@@ -148,6 +167,7 @@ impl Server {
         while client.answers.len() as u64 > kept {
             client.answers.pop_front();
         }
+        client.moved.retain(|_, &mut moved| moved > received);
     }
 
     /// So many answers have arrived, and no more will by themselves.
@@ -168,7 +188,7 @@ impl Server {
     pub(super) fn keep(&mut self, view: Option<&View>, wire: &mut Wire) {
         self.clients.retain(|&client, session| {
             let stays = view.is_some_and(|view| !view.is_past(client));
-            for &sequence in session.open.iter().filter(|_| !stays) {
+            for &sequence in session.open.keys().filter(|_| !stays) {
                 let ticket = Ticket { client, sequence };
                 wire.notify(PortNotice::Cancelled { ticket });
             }

@@ -52,6 +52,10 @@ pub const ROWS: &[(&str, fn())] = &[
         "nothing is overtaken by a move",
         nothing_is_overtaken_by_a_move,
     ),
+    (
+        "nothing is overtaken where a port is back",
+        nothing_is_overtaken_where_a_port_is_back,
+    ),
     ("parts end with their parent", parts_end_with_their_parent),
     ("an orphan is refused", an_orphan_is_refused),
     ("a number is not used twice", a_number_is_not_used_twice),
@@ -519,6 +523,25 @@ fn nothing_is_overtaken_by_a_move() {
     assert_eq!(world.users.queued[&2].len(), 3);
     world.finish_all();
     wait(&mut world, Nanos(1));
+    world.is_finished().unwrap();
+}
+
+/// The first request comes back as the port is gone; the second comes when it is there again.
+fn nothing_is_overtaken_where_a_port_is_back() {
+    let mut world = together(3, TieBreak::Lowest);
+    wait(&mut world, Nanos(1));
+    world.apply(Use::OpenPort { node: 0, port: 0 });
+    world.apply(PUT);
+    world.apply(PUT);
+    world.apply(Use::MovePort { port: 0, to: 2 });
+    world.deliver((1, 0));
+    world.apply(Use::MovePort { port: 0, to: 0 });
+    world.deliver((1, 0));
+    world.apply(Use::Work { node: 0 });
+    wait(&mut world, Nanos(1));
+    world.finish_all();
+    wait(&mut world, Nanos(1));
+    assert_eq!(world.wrong, None);
     world.is_finished().unwrap();
 }
 

@@ -115,6 +115,25 @@ impl Agent {
         self.ask(last, access, 1 + hoped, out);
     }
 
+    /// Asks for pages that no thread waits for yet, but will touch. What comes stays unmapped
+    /// until then.
+    ///
+    /// Each is asked for by itself: of a run, a home gives only what it can give away at once, and these are
+    /// all wanted.
+    pub(crate) fn prefetch(
+        &mut self,
+        first: PageIndex,
+        pages: u64,
+        access: Access,
+        out: &mut Outbox,
+    ) {
+        for index in (0..pages).map(|distance| first.plus(distance)) {
+            if self.may_ask(index, access) {
+                self.ask(index, access, 1, out);
+            }
+        }
+    }
+
     /// Asks for a page, and for those behind it that can be given away at once: `run` in all.
     fn ask(&mut self, index: PageIndex, access: Access, run: u8, out: &mut Outbox) {
         let home = self.homes.home(index);

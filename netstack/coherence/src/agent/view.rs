@@ -84,9 +84,20 @@ impl Agent {
         }
     }
 
-    /// Tells a page's home of a request that got no answer, whoever was asked.
+    /// Tells a page's home of a request or a write-back that got no answer, whoever was asked.
     fn own_up(&mut self, index: PageIndex, out: &mut Outbox) {
-        let pending = self.pages.get(&index).and_then(|page| page.pending);
+        let page = self.pages.get(&index);
+        if page.is_some_and(|page| page.leaving) && !mutated!(VainWriteBackNotTold) {
+            out.send(
+                self.homes.home(index),
+                Message::Unserved {
+                    page: index,
+                    asked: self.me,
+                    id: RequestId::default(),
+                },
+            );
+        }
+        let pending = page.and_then(|page| page.pending);
         if let Some(pending) =
             pending.filter(|pending| pending.granted.is_none() && pending.run > 0)
         {

@@ -30,6 +30,8 @@ pub(super) struct Rebuild {
     left: BTreeSet<NodeId>,
     /// What came early.
     early: Vec<(NodeId, Message)>,
+    /// Whether the view had changed before this home had rebuilt its directory for another one.
+    again: bool,
 }
 
 /// What had been asked in the view in which this home last served requests.
@@ -76,6 +78,7 @@ impl Home {
         if let Some(interrupted) = &interrupted {
             self.take_in_early(&interrupted.early);
         }
+        let again = interrupted.is_some();
         let slices = core::mem::replace(&mut self.slices, view.slices.clone());
         let (before, mut left, unserved, asked) = match interrupted {
             Some(interrupted) => (
@@ -102,6 +105,7 @@ impl Home {
             before,
             left,
             early: Vec::new(),
+            again,
         });
     }
 
@@ -257,6 +261,15 @@ impl Home {
             .as_ref()
             .and_then(|rebuild| rebuild.asked.as_ref());
         let waits = |page| asked.is_some_and(|asked| asked.ungranted.contains(&(page, self.me)));
+        let rebuild = self.rebuild.as_ref();
+        // An owner that was away may have written what died with it. And what one that was not had to say
+        // against a claim, it may have said in a view that came to nothing.
+        let silent = |owner| {
+            rebuild.is_some_and(|rebuild| {
+                let left = rebuild.left.contains(&owner) && !mutated!(ClaimOfTheDeadsPage);
+                left || rebuild.again
+            })
+        };
         let inherited = |page: PageIndex| match self.directory.get(page).state {
             State::Idle | State::Shared { .. } => Inherited::Current(self.clock),
             State::Exclusive { owner } if owner == self.me => {
@@ -266,6 +279,7 @@ impl Home {
                     Inherited::Old
                 }
             }
+            State::Exclusive { owner } if silent(owner) => Inherited::Old,
             State::Exclusive { owner } => Inherited::Claimed {
                 owner,
                 granted: granted.get(&page).copied().unwrap_or_default(),
@@ -310,12 +324,17 @@ impl Home {
         parked.chain(queued).collect()
     }
 
-    /// Pages that were given to other homes, which have them if they live.
+    /// Pages that were given to other homes, which have them if they live and have not been away.
     fn given(&self) -> Vec<PageIndex> {
+        let stayed = |node: &NodeId| {
+            let rebuild = self.rebuild.as_ref();
+            rebuild.is_none_or(|rebuild| !rebuild.left.contains(node))
+        };
+        let stayed: Vec<NodeId> = self.members.iter().copied().filter(stayed).collect();
         self.busy
             .keys()
             .copied()
-            .filter(|&page| self.owns(page) && !self.keeps(page, &self.members))
+            .filter(|&page| self.owns(page) && !self.keeps(page, &stayed))
             .collect()
     }
 
@@ -462,13 +481,13 @@ impl Home {
         let serial = self.clock;
         for (&page, &Claim { by, owner, granted }) in &rebuild.claims {
             let waits = |unserved: &Unserved| {
-                (unserved.page, unserved.node, unserved.asked) == (page, owner, by)
-                    && unserved.id.at_or_before(granted)
+                let get = unserved.asked == by && unserved.id.at_or_before(granted);
+                let write_back = unserved.asked == owner;
+                (unserved.page, unserved.node) == (page, owner) && (get || write_back)
             };
-            let died = !self.members.contains(&owner) && !mutated!(ClaimOfTheDeadsPage)
-                || rebuild.unserved.iter().any(waits) && !mutated!(ClaimOfWhatIsOnTheWay);
+            let on_the_way = rebuild.unserved.iter().any(waits) && !mutated!(ClaimOfWhatIsOnTheWay);
             let lost = self.directory.get(page).state == State::Lost;
-            if lost && !rebuild.reports.contains_key(&page) && !died {
+            if lost && !rebuild.reports.contains_key(&page) && !on_the_way {
                 out.send(by, Message::Keep { page, serial });
                 let state = State::Owned {
                     sharers: SharerSet::of(by, self.grouping),

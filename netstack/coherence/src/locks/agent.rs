@@ -15,7 +15,7 @@ use super::want::{Mode, Want, Wants};
 use super::{Limits, Out, refuse};
 use crate::event::Violation;
 use crate::ids::{NodeId, RequestId, Time, Token};
-use crate::mutants::mutated;
+use crate::mutants::{guard, mutated};
 use crate::ranges::{RangeTable, Room, Span};
 use alloc::vec::Vec;
 use recall::Recall;
@@ -37,6 +37,8 @@ pub struct Agent {
     sent: Vec<RequestId>,
     /// When the timer goes off.
     timer: Option<Time>,
+    /// Whether locks count.
+    serves: bool,
 }
 
 /// A lock that is held.
@@ -88,6 +90,7 @@ impl Agent {
             recalls: Vec::new(),
             sent: alloc::vec![RequestId::default(); nodes.into()],
             timer: None,
+            serves: true,
         }
     }
 
@@ -100,6 +103,20 @@ impl Agent {
     /// The locks that are held here.
     pub fn held(&self) -> impl Iterator<Item = (Token, &Wants)> {
         self.holds.iter().map(|hold| (hold.token, &hold.wants))
+    }
+
+    pub(super) fn may_act(&self, token: Token) -> bool {
+        let holds = self.holds.iter().any(|hold| hold.token == token);
+        holds && guard!(StoppedHoldersAct, self.serves)
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.serves = false;
+    }
+
+    pub(super) fn serve(&mut self, out: &mut Out) {
+        self.serves = true;
+        self.advance(out);
     }
 
     /// Whether nothing is under way.
@@ -232,7 +249,10 @@ impl Agent {
             Standing::Ready(_) => true,
             Standing::Follows => wants.iter().all(|&want| self.has_lease(want)),
         };
-        leased && !self.holds.iter().any(held) && !self.waiters[..index].iter().any(earlier)
+        leased
+            && guard!(GrantedWhileStopped, self.serves)
+            && !self.holds.iter().any(held)
+            && !self.waiters[..index].iter().any(earlier)
     }
 
     /// Whether all of a range is leased, and nobody else is to have it.

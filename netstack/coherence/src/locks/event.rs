@@ -42,6 +42,10 @@ pub enum Event {
     TimeOver,
     /// The members of the cluster are others than before.
     View(View),
+    /// This node does not serve: others may decide a view without it at any time. A node serves until it is told this.
+    Stopped,
+    /// It serves again.
+    Serving,
 }
 
 /// How long a thread waits for a lock.
@@ -70,7 +74,7 @@ pub enum Action {
         /// Which.
         token: Token,
     },
-    /// A lock is not granted: none of its ranges.
+    /// A lock is not granted: none of its ranges. Or it is held no more, for the node was [expelled](Denial::Expelled).
     Denied {
         /// Which.
         token: Token,
@@ -104,6 +108,6 @@ pub enum Denial {
     NoRoom,
     /// The token names another lock of this node.
     TokenInUse,
-    /// This node is not a member of the view.
+    /// This node is not a member of the view. What its threads held may be others' now.
     Expelled,
 }

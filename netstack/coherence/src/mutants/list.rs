@@ -71,17 +71,23 @@ mutants! {
         SharerNotInvalidated,
         /// A write-back is taken even if the page was given to another node since.
         StaleWriteBackRefused,
+        /// Nobody is told of a write-back that got no answer when the view changes.
+        VainWriteBackNotTold,
     }
     /// Of range records and range locks.
     LOCKS {
         /// A request does not wait for earlier ones of its node.
         EarlierNotAwaited,
+        /// What an expelled node's threads hold stays held.
+        ExpelledKeepLocks,
         /// What comes along with a request is taken before the request is complete.
         ExtentTakenAtOnce,
         /// A request is complete when one of several holders has ceded.
         FirstCedeSuffices,
         /// A thread that asks overtakes threads that came earlier and need not ask.
         FollowersOvertaken,
+        /// Locks are granted while the node does not serve.
+        GrantedWhileStopped,
         /// A lease is ceded and kept.
         LeaseKeptWhenCeded,
         /// A lease is ceded under a lock.
@@ -102,6 +108,8 @@ mutants! {
         ReturnedWhileAsking,
         /// A home serves before all reports of a view have come.
         ServedBeforeReports,
+        /// Who holds a lock may act on it while the node does not serve.
+        StoppedHoldersAct,
         /// What is left of a record after a change in its middle is forgotten.
         TailOfCutRecordForgotten,
         /// What is in use is given up when the home is short of room.
@@ -111,6 +119,8 @@ mutants! {
     }
     /// Of waiting places.
     PARKING {
+        /// Who had come to a barrier and died is told that it opens, if it is back.
+        DeadKeepPlacesAtBarriers,
         /// A thread that may have missed a wake-up is not told to look again.
         GenerationNotCompared,
         /// Nobody looks again when the view has changed.

@@ -11,6 +11,9 @@ use crate::ids::NodeId;
 use crate::mutants::mutated;
 use alloc::vec::Vec;
 
+/// Whose threads have come to barriers and died: never a member.
+const NOBODY: NodeId = NodeId(u16::MAX);
+
 /// The threads that wait at a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Home {
@@ -251,15 +254,26 @@ impl Home {
         self.taken = rest;
     }
 
-    /// Forgets the threads of those that died, but for their coming to barriers.
+    /// Forgets the threads of those that died, but for their coming to barriers: these are nobody's from now
+    /// on, as a node may come back.
     pub(super) fn view_changed(&mut self, view: &View) {
         self.view = view.clone();
         self.outside = view.members.clone();
-        let is_dead = |waiter: &Waiter| {
-            waiter.kind == Kind::Wake && view.members.binary_search(&waiter.node).is_err()
-        };
+        let is_dead = |waiter: &Waiter| view.members.binary_search(&waiter.node).is_err();
         self.queues.take_all(is_dead, &mut self.taken);
-        self.taken.clear();
+        for waiter in self.taken.drain(..) {
+            if waiter.kind != Kind::Wake {
+                // There is as much room as there was before.
+                let _ = self.queues.push(Waiter {
+                    node: if mutated!(DeadKeepPlacesAtBarriers) {
+                        waiter.node
+                    } else {
+                        NOBODY
+                    },
+                    ..waiter
+                });
+            }
+        }
     }
 
     /// A member has said all that it said in earlier views. When all have, whatever was said to a home that

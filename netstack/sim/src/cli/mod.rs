@@ -12,9 +12,6 @@ use options::{Options, Task};
 use progress::Progress;
 use std::time::Instant;
 
-/// How many episodes are played at most to reduce one.
-const TRIES: u32 = 2_000;
-
 /// Does what is asked for; the status to exit with.
 pub fn run(options: &Options) -> Result<u8, String> {
     match &options.task {
@@ -51,15 +48,16 @@ fn play(campaign: &Campaign, options: &Options) -> u8 {
         }
         Err(failed) => {
             eprint!("{}", report::failure(&failed, options));
-            eprint!("{}", report::reduced(&reduced(&failed)));
+            let reduced = reduced(&failed, options.tries);
+            eprint!("{}", report::reduced(&reduced, options.show));
             1
         }
     }
 }
 
-fn reduced(failed: &Failed) -> shrink::Reduced {
-    let progress = Progress::new(TRIES.into());
-    let reduced = shrink::reduce(failed, TRIES, |best| {
+fn reduced(failed: &Failed, tries: u32) -> shrink::Reduced {
+    let progress = Progress::new(tries.into());
+    let reduced = shrink::reduce(failed, tries, |best| {
         progress.at(best.tries.into());
         Go::On
     });

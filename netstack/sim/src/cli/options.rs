@@ -12,13 +12,20 @@ cargo xtask sim [OPTIONS]      play clusters in virtual time, and check them aft
     --seed S        the first episode (1); each next one has the next seed
     --steps K       how many steps in all (1000000); 50000 make an episode
     --nodes N       how many nodes, 1 to 64 (drawn from the seed)
-    --faults LIST   all, none, or some of crash,pause,partition,cut,clock,pressure,move (drawn)
+    --faults LIST   all, none, or some of crash,pause,partition,cut,clock,pressure,
+                    move,leave (drawn)
+    --tries K       how many episodes to play at most to reduce one that is wrong (2000)
+    --show K        how many of the last steps of what is wrong to show (40)
     --plot FILE     instead, measure messages per operation by number of nodes, and draw it (SVG)
     --figures       instead, print figures, one a line
 ";
 
 /// The most nodes: as many as a cluster has slots.
 const MOST_NODES: u16 = 64;
+/// How many episodes are played at most to reduce one, if nobody says otherwise.
+const TRIES: u32 = 2_000;
+/// How many of the last steps are shown, if nobody says otherwise.
+const SHOWN: usize = 40;
 
 /// What the command line asks for.
 #[derive(Clone, Debug)]
@@ -27,6 +34,10 @@ pub struct Options {
     pub task: Task,
     /// `--nodes` and `--faults` as they were given, to be repeated.
     pub repeated: String,
+    /// How many episodes are played at most to reduce one.
+    pub tries: u32,
+    /// How many of the last steps are shown.
+    pub show: usize,
 }
 
 /// What is to be done.
@@ -52,6 +63,7 @@ impl Options {
         };
         let mut task = None;
         let mut repeated = String::new();
+        let (mut tries, mut show) = (TRIES, SHOWN);
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("seed") => campaign.seed = parser.value()?.parse()?,
@@ -70,6 +82,8 @@ impl Options {
                     campaign.wishes.faults = Some(Faults::parse(&list)?);
                     repeated += &format!(" --faults {list}");
                 }
+                Long("tries") => tries = parser.value()?.parse()?,
+                Long("show") => show = parser.value()?.parse()?,
                 Long("plot") => task = Some(Task::Plot(parser.value()?.into())),
                 Long("figures") => task = Some(Task::Figures),
                 Long("help") | Short('h') => task = Some(Task::Help),
@@ -79,6 +93,8 @@ impl Options {
         Ok(Self {
             task: task.unwrap_or(Task::Play(campaign)),
             repeated,
+            tries,
+            show,
         })
     }
 }

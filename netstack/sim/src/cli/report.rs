@@ -7,9 +7,6 @@ use darner_sim::{Counts, World};
 use std::fmt::Write;
 use std::time::Duration;
 
-/// How many of the last steps are shown.
-const SHOWN: usize = 40;
-
 /// What was done.
 pub fn summary(counts: Counts, time: Duration) -> String {
     let Counts {
@@ -20,11 +17,12 @@ pub fn summary(counts: Counts, time: Duration) -> String {
         faults,
         views,
         lost,
+        extinct,
     } = counts;
     let speed = steps as f64 / time.as_secs_f64();
     format!(
         "{steps} steps ({speed:.0} a second), {ops} operations, {messages} messages with {pages} \
-         pages, {faults} faults, {views} changes of view, {lost} times a page was lost"
+         pages, {faults} faults, {views} changes of view, {lost} times a page was lost, {extinct} times all nodes"
     )
 }
 
@@ -39,8 +37,8 @@ pub fn failure(failed: &Failed, options: &Options) -> String {
     )
 }
 
-/// What is left of it.
-pub fn reduced(reduced: &Reduced) -> String {
+/// What is left of it, and so many of its last steps.
+pub fn reduced(reduced: &Reduced, show: usize) -> String {
     let Reduced {
         failed,
         script,
@@ -62,7 +60,7 @@ pub fn reduced(reduced: &Reduced) -> String {
         failed.violation.what,
     );
     let mut world = World::scripted(plan.clone(), script);
-    world.remember(SHOWN);
+    world.remember(show);
     let _ = world.play();
     for step in world.remembered() {
         let _ = writeln!(text, "  {step}");

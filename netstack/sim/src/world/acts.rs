@@ -35,9 +35,8 @@ impl World {
     fn act(&mut self, node: NodeId, action: Action, load: &Load, told_of_loss: bool) {
         self.remember_more(|| format!("{action:?}"));
         match action {
-            Action::Send { to, packet } | Action::Hint { to, packet } => {
-                self.send(node, to, packet)
-            }
+            Action::Send { to, packet } => self.send(node, to, packet),
+            Action::Hint { to, packet } => self.hint(node, to, packet),
             Action::Store { page } => self.store(node, page, load),
             Action::Zero { page } | Action::Free { page } => self.free(node, page),
             Action::Map { page, rights } => self.map(node, page, rights),
@@ -75,12 +74,36 @@ impl World {
         }
         self.counts.messages += 1;
         self.counts.pages += u64::from(packet.message.pages());
-        if !self.reaches(from, to, &packet) {
+        if !self.reaches(from, to, packet.epoch) {
             return self.sent_in_vain(&packet.message);
         }
-        let under_way = UnderWay { packet, load };
+        self.put_under_way(from, to, UnderWay::Pages { packet, load });
+    }
+
+    /// Sends what is not about pages, if there is somebody to hear it.
+    pub(super) fn post(&mut self, from: NodeId, to: NodeId, under_way: UnderWay) {
+        self.counts.messages += 1;
+        if self.reaches(from, to, under_way.epoch()) {
+            self.put_under_way(from, to, under_way);
+        }
+    }
+
+    fn put_under_way(&mut self, from: NodeId, to: NodeId, under_way: UnderWay) {
         let arrival = self.links.send(self.now, &self.plan, (from, to), under_way);
         self.put_arrival(arrival);
+    }
+
+    /// A hint comes by whatever way: late, before what was said earlier, or never.
+    fn hint(&mut self, from: NodeId, to: NodeId, packet: Packet) {
+        self.counts.messages += 1;
+        let chance = &mut self.machines[usize::from(from.0)].chance;
+        if chance.percent(10) {
+            return;
+        }
+        let takes = 3 * self.plan.network.delay(chance);
+        let hint = self.order;
+        self.hints.insert(hint, (from, packet));
+        self.put(self.now.after(takes), Happening::Hinted { to, hint });
     }
 
     fn store(&mut self, node: NodeId, page: PageIndex, load: &Load) {
@@ -143,7 +166,7 @@ impl World {
         }
     }
 
-    fn refused(&mut self, node: NodeId, from: NodeId, why: Violation) {
+    pub(super) fn refused(&mut self, node: NodeId, from: NodeId, why: Violation) {
         // The last words of a node that died, heard after the view that tells so.
         if why == Violation::Stranger && !self.views.latest.members.contains(&from) {
             return;

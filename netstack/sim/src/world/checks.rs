@@ -1,17 +1,24 @@
 //! What must hold after every step.
 
 use super::World;
+use crate::network::UnderWay;
 use crate::oracle::Wrong;
 use darner_coherence::{Message, NodeId, PageIndex, Rights};
 
 /// After how many steps for each page everything is looked at, not only what a step had to do with.
 const ALL_EVERY: u64 = 64;
 
+/// After how many steps it is looked whether somebody waits for what is there.
+const WORDS_EVERY: u64 = 64;
+
 impl World {
     /// Looks at what the step had to do with.
     pub(super) fn check_step(&mut self) {
         if self.views.is_settling() {
             return self.settle();
+        }
+        if self.counts.steps.is_multiple_of(WORDS_EVERY) {
+            self.check_words();
         }
         for place in 0..self.touched.len() {
             self.check_directory(self.touched[place]);
@@ -77,10 +84,7 @@ impl World {
     fn is_to_lose(&self, node: NodeId, page: PageIndex) -> bool {
         let told = |message: &Message| matches!(message, Message::Invalidate { page: told, .. } if *told == page);
         self.machine(node).node.agent().is_asked(page)
-            || self
-                .links
-                .to(node)
-                .any(|under_way| told(&under_way.packet.message))
+            || self.links.to(node).filter_map(UnderWay::message).any(told)
     }
 
     /// The home of a page, if it has one at this moment.
@@ -120,7 +124,7 @@ impl World {
         let busy: Vec<NodeId> = self
             .machines
             .iter()
-            .filter(|machine| machine.is_up() && !machine.node.is_quiet())
+            .filter(|machine| machine.is_up() && self.is_busy(machine))
             .map(|machine| machine.node.id())
             .collect();
         if !busy.is_empty() {

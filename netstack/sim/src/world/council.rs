@@ -5,9 +5,9 @@
 //! of each that follows, and does nothing while the node does not serve. A node that ends
 //! starts anew a little later.
 
-use super::{Happening, World, config};
-use crate::machine::Machine;
-use crate::network::{Arrival, Links, Load};
+use super::{Happening, World};
+use crate::machine::{Machine, Protocols};
+use crate::network::{Arrival, Links};
 use crate::oracle::{Risk, Wrong};
 use crate::plan::Plan;
 use crate::time::{MILLISECOND, Moment};
@@ -211,15 +211,10 @@ impl World {
     }
 
     /// Whether what a node's coherence sends is for the other node that there is, not for one before.
-    pub(super) fn reaches(
-        &self,
-        from: NodeId,
-        to: NodeId,
-        packet: &darner_coherence::Packet,
-    ) -> bool {
+    pub(super) fn reaches(&self, from: NodeId, to: NodeId, epoch: Epoch) -> bool {
         let receiver = self.machine(to);
         let Some(council) = &self.council else {
-            return receiver.is_up() && packet.epoch >= receiver.joined;
+            return receiver.is_up() && epoch >= receiver.joined;
         };
         let view = council.one(from).node.membership().view();
         let meant = view.is_some_and(|view| view.has(council.identity(to)));
@@ -233,22 +228,49 @@ impl World {
     }
 
     /// Has something happen to a node's membership, and everything done that it wants done.
-    fn counsel(&mut self, node: NodeId, event: Event) {
+    pub(super) fn counsel(&mut self, node: NodeId, event: Event) {
+        self.with_council(
+            node,
+            |node, now, actions| node.handle(now, event, actions),
+            |_, ()| {},
+        );
+    }
+
+    /// Does something with what a node has of the cluster, if it runs; sees to the result, and then does everything
+    /// that is wanted for it.
+    pub(super) fn with_council<T>(
+        &mut self,
+        node: NodeId,
+        what: impl FnOnce(&mut Node, Nanos, &mut Vec<Action>) -> T,
+        first: impl FnOnce(&mut Self, &T),
+    ) -> Option<T> {
         let now = self.now;
-        let Some(council) = &mut self.council else {
-            return;
-        };
+        let council = self.council.as_mut()?;
         let clock = council.clock(now, node);
         let councillor = council.one_mut(node);
         if !councillor.runs {
-            return;
+            return None;
         }
         let mut actions = Vec::new();
-        councillor.node.handle(clock, event, &mut actions);
+        let result = what(&mut councillor.node, clock, &mut actions);
+        first(self, &result);
         for action in actions {
             self.remember_more(|| format!("{action:?}"));
             self.obey(node, action);
         }
+        Some(result)
+    }
+
+    /// What a node's clock shows.
+    pub(super) fn council_clock(&self, node: NodeId) -> Nanos {
+        let council = self.council.as_ref();
+        council.map_or(Nanos(0), |council| council.clock(self.now, node))
+    }
+
+    /// Which life of a node runs, if one does and nodes agree on views themselves.
+    pub(super) fn identity(&self, node: NodeId) -> Option<Identity> {
+        let council = self.council.as_ref()?;
+        council.runs(node).then(|| council.identity(node))
     }
 
     fn obey(&mut self, node: NodeId, action: Action) {
@@ -258,7 +280,8 @@ impl World {
             Action::Disconnect { peer } => self.disconnect(node, peer),
             Action::SetTimer { at } => self.set_council_timer(node, at),
             Action::Notify(Notice::Membership(notice)) => self.noticed(node, notice),
-            Action::Notify(Notice::Transaction(_) | Notice::Port(_)) => {}
+            Action::Notify(Notice::Transaction(notice)) => self.transaction(node, notice),
+            Action::Notify(Notice::Port(notice)) => self.port(node, notice),
         }
     }
 
@@ -423,10 +446,9 @@ impl World {
         }
         let before = self.before(node, view, pages);
         self.links.started(node);
-        let config = config(&self.plan, node, before);
         let joined = coherent.epoch;
-        self.machine_mut(node)
-            .start(darner_coherence::Node::new(config), joined);
+        let protocols = Protocols::new(&self.plan, node, before);
+        self.machine_mut(node).start(protocols, joined);
         self.enters(node, coherent);
     }
 
@@ -512,6 +534,7 @@ impl World {
             return;
         };
         let identity = council.identity(node);
+        self.users.died(identity);
         let councillor = council.one_mut(node);
         councillor.runs = false;
         councillor.timer = None;
@@ -548,6 +571,16 @@ impl World {
         self.counsel(node, Event::Started);
     }
 
+    /// Whether the cluster is gone for good: all nodes want to join one, and none is in any. A view may leave
+    /// out a node that lives while one that is in it dies: then no majority of it is left, and all give up.
+    pub(super) fn is_extinct(&self) -> bool {
+        let Some(council) = &self.council else {
+            return false;
+        };
+        let mut all = council.councillors.iter();
+        council.formed.is_some() && all.all(|one| one.node.membership().view().is_none())
+    }
+
     /// Whether everybody is there, and nothing is under way.
     pub(super) fn council_is_done(&self) -> bool {
         let Some(council) = &self.council else {
@@ -561,7 +594,8 @@ impl World {
                 && council.one(node).stalled.is_empty()
                 && machine.node.is_quiet()
         };
-        self.threads.iter().all(super::threads::Thread::is_idle)
+        (0..self.threads.len()).all(|thread| self.may_rest(thread))
+            && self.users.under_way().is_none()
             && !self.views.is_settling()
             && self.links.is_empty()
             && self.machines.iter().all(serves)
@@ -576,7 +610,7 @@ impl World {
             }
         }
         let epoch = view.epoch;
-        self.handle(node, darner_coherence::Event::View(view), &Load::Nothing);
+        self.tell_view(node, view);
         self.begin_threads(node, epoch);
     }
 

@@ -44,6 +44,7 @@ impl World {
             Fault::Pressure { node, pages } => {
                 self.strike_node(node, Event::Pressure { pages });
             }
+            Fault::Leave { node, drains } => self.drain(node, drains),
             Fault::Evict { node, page } => self.strike_node(node, Event::Evict { page }),
             Fault::Move { first, pages, to } => self.move_home(first, pages, to),
         }
@@ -69,6 +70,34 @@ impl World {
             None => self.put(self.suspicion(), Happening::Decided),
         }
         self.put(self.now.after(lasts), Happening::Started { node });
+    }
+
+    /// A node gives up all pages, and has others be their homes, as far as they have room. Then it leaves.
+    fn drain(&mut self, node: NodeId, drains: u64) {
+        if !self.machine(node).is_up() || !self.can_do_without(|goes| goes == node) {
+            return;
+        }
+        self.counsel(node, darner_cluster::Event::Drain);
+        let pages = self.plan.slice_of(node.0);
+        let to = NodeId((node.0 + 1) % self.plan.nodes);
+        self.move_home(PageIndex(pages.start), pages.end - pages.start, to);
+        self.strike_node(node, Event::Pressure { pages: usize::MAX });
+        let at = self.place(node);
+        self.put(self.now.after(drains), Happening::Leaves { at });
+    }
+
+    pub(super) fn leaves(&mut self, at: Place) {
+        let node = at.node;
+        if !self.lives(at) || !self.can_do_without(|goes| goes == node) {
+            return;
+        }
+        if self.council.is_some() {
+            return self.counsel(node, darner_cluster::Event::Leave);
+        }
+        self.kill(node);
+        self.decide();
+        let again = self.now.after(MILLISECOND);
+        self.put(again, Happening::Started { node });
     }
 
     fn pause(&mut self, node: NodeId, lasts: u64) {

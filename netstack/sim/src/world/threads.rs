@@ -2,41 +2,62 @@
 
 use super::acts::SOON;
 use super::{Happening, Phase, World};
+use crate::machine::Machine;
 use crate::network::Load;
 use crate::op::{Op, Touch};
 use crate::oracle::{Risk, Wrong};
 use crate::time::{Moment, SECOND};
+use crate::work::{Patience, Talk};
+use darner_coherence::parking::Generation;
 use darner_coherence::{Access, Event, Failure, NodeId, PageIndex, Token};
 
 /// How often one instruction may fault.
 const MOST_FAULTS: u32 = 2_000;
 /// How long a fault or a discard may take while nothing goes wrong, in nanoseconds.
-const MOST_WAIT: u64 = 2 * SECOND;
+pub(super) const MOST_WAIT: u64 = 2 * SECOND;
 
 /// A thread.
 #[derive(Clone, Debug)]
 pub(super) struct Thread {
     pub(super) node: NodeId,
-    state: State,
-    op: Option<Op>,
+    pub(super) state: State,
+    pub(super) op: Option<Op>,
+    /// Counts what it was to execute: only the last counts.
+    pub(super) turn: u32,
     /// How often the current instruction has faulted.
     faults: u32,
     /// What it waits for, if that is a page.
     pub(super) wants: Option<PageIndex>,
-    since: Moment,
+    pub(super) since: Moment,
     /// How long the cluster had been disturbed by then.
-    disturbed: u64,
+    pub(super) disturbed: u64,
 }
 
 /// Where a thread is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     /// It has nothing to do.
     Idle,
     /// It will execute.
     Runs,
-    /// It waits to be woken.
+    /// It waits for a page, or for a discard.
     Waits,
+    /// It waits for a lock.
+    WaitsForLock,
+    /// It holds a lock.
+    Holds,
+    /// It has looked at its word, at which there was nothing.
+    Looked(Generation),
+    /// It waits for its word to change.
+    WaitsForWord,
+    /// It is to look at its word again, while it waits for it.
+    LooksAgain,
+    /// It has changed a word, and not woken anybody yet.
+    Changed,
+    /// It waits at a barrier.
+    WaitsAtBarrier,
+    /// It waits for the end of a transaction, or for an answer.
+    WaitsForEnd,
 }
 
 impl Thread {
@@ -45,6 +66,7 @@ impl Thread {
             node,
             state: State::Idle,
             op: None,
+            turn: 0,
             faults: 0,
             wants: None,
             since: Moment(0),
@@ -87,27 +109,70 @@ impl World {
         Some((0, Op::Touch(Touch::one(page, Access::Read))))
     }
 
-    fn put_execution(&mut self, thread: u32, nanoseconds: u64) {
-        let node = self.threads[thread as usize].node;
+    pub(super) fn put_execution(&mut self, thread: u32, nanoseconds: u64) {
+        let this = &mut self.threads[thread as usize];
+        this.turn = this.turn.wrapping_add(1);
+        let turn = this.turn;
+        let node = this.node;
         let incarnation = self.machine(node).incarnation;
         let what = Happening::Executes {
             thread,
             incarnation,
+            turn,
         };
         self.put(self.now.after(nanoseconds), what);
     }
 
-    pub(super) fn executes(&mut self, thread: u32, incarnation: u32) {
-        let Thread { node, op, .. } = self.threads[thread as usize];
+    pub(super) fn put_execution_soon(&mut self, thread: u32) {
+        let node = self.threads[thread as usize].node;
+        let takes = self.machine_mut(node).chance.within(SOON);
+        self.put_execution(thread, takes);
+    }
+
+    /// Has a thread give up what it waits for, if it still does then.
+    pub(super) fn put_giving_up(&mut self, thread: u32, nanoseconds: u64) {
+        let Thread { node, turn, .. } = self.threads[thread as usize];
+        let what = Happening::GivesUp {
+            thread,
+            incarnation: self.machine(node).incarnation,
+            turn,
+        };
+        self.put(self.now.after(nanoseconds), what);
+    }
+
+    pub(super) fn executes(&mut self, thread: u32, incarnation: u32, turn: u32) {
+        let Thread {
+            node,
+            op,
+            turn: last,
+            state,
+            ..
+        } = self.threads[thread as usize];
         let machine = self.machine(node);
-        if !machine.is_up() || machine.incarnation != incarnation {
+        if !machine.is_up() || machine.incarnation != incarnation || turn != last {
             return;
         }
         match op {
             Some(Op::Touch(touch)) => self.execute(thread, node, touch),
             Some(Op::Discard { first, pages }) => self.discard(thread, node, first, pages),
+            Some(Op::Lock(_)) if state == State::Holds => self.unlock(thread, node),
+            Some(Op::Lock(lock)) => self.lock(thread, node, lock),
+            Some(Op::Word(word, op)) => self.use_word(thread, node, word, op),
+            Some(Op::Meet { barrier, within }) => self.meet(thread, node, barrier, within),
+            Some(Op::Talk(talk)) => self.talk(thread, node, talk),
+            Some(Op::Call { port, within }) => self.call(thread, node, port, within),
+            Some(Op::Bring { port }) => {
+                self.bring_port(port, node);
+                self.completes(thread);
+            }
             None => {}
         }
+    }
+
+    /// A thread has done what it was doing.
+    pub(super) fn completes(&mut self, thread: u32) {
+        self.counts.ops += 1;
+        self.next_op(thread);
     }
 
     fn execute(&mut self, thread: u32, node: NodeId, touch: Touch) {
@@ -130,7 +195,7 @@ impl World {
                 format!("thread {thread} at {node:?} has faulted {MOST_FAULTS} times: {touch:?}")
             });
         }
-        self.waits(thread);
+        self.waits(thread, State::Waits);
         let token = self.token(thread);
         let event = Event::Fault {
             token,
@@ -141,7 +206,7 @@ impl World {
     }
 
     fn discard(&mut self, thread: u32, node: NodeId, first: PageIndex, pages: u64) {
-        self.waits(thread);
+        self.waits(thread, State::Waits);
         for distance in 0..pages {
             self.oracle.discard_begins(first.plus(distance));
         }
@@ -183,10 +248,10 @@ impl World {
         }
     }
 
-    fn waits(&mut self, thread: u32) {
+    pub(super) fn waits(&mut self, thread: u32, state: State) {
         let (now, disturbed) = (self.now, self.disturbed);
         let this = &mut self.threads[thread as usize];
-        this.state = State::Waits;
+        this.state = state;
         this.since = now;
         this.disturbed = disturbed;
     }
@@ -220,15 +285,11 @@ impl World {
                 }
                 self.next_op(thread);
             }
-            _ => {
-                let node = self.threads[index].node;
-                let takes = self.machine_mut(node).chance.within(SOON);
-                self.put_execution(thread, takes);
-            }
+            _ => self.put_execution_soon(thread),
         }
     }
 
-    fn check_wait(&mut self, index: usize) {
+    pub(super) fn check_wait(&mut self, index: usize) {
         let Thread {
             since,
             disturbed,
@@ -237,7 +298,15 @@ impl World {
             ..
         } = self.threads[index];
         let waited = self.now.since(since);
-        let excused = self.disturbed - disturbed;
+        let patience = match op {
+            Some(Op::Lock(lock)) => match lock.patience {
+                Patience::Within(time) | Patience::Cancels(time) => time,
+                Patience::Forever | Patience::Try => 0,
+            },
+            Some(Op::Talk(Talk { within, .. }) | Op::Call { within, .. }) => within.unwrap_or(0),
+            _ => 0,
+        };
+        let excused = self.disturbed - disturbed + patience;
         if waited.saturating_sub(excused) > MOST_WAIT {
             self.complain(Wrong::NeverCompletes, || {
                 format!("a thread at {node:?} waited {waited} ns for {op:?}, of which {excused} were disturbed")
@@ -265,7 +334,7 @@ impl World {
         }
     }
 
-    fn token(&self, thread: u32) -> Token {
+    pub(super) fn token(&self, thread: u32) -> Token {
         let node = self.threads[thread as usize].node;
         Token(u64::from(self.machine(node).incarnation) << 32 | u64::from(thread))
     }
@@ -278,12 +347,21 @@ impl World {
         (token.0 >> 32 == incarnation).then_some(index)
     }
 
-    /// A thread that waits, if any does.
+    /// A thread that waits for what should have come, if any does.
     pub(super) fn waiting(&self) -> Option<String> {
-        let waits = |thread: &&Thread| !thread.is_idle() && self.machine(thread.node).is_up();
-        self.threads
-            .iter()
-            .find(waits)
-            .map(|thread| format!("{thread:?}"))
+        let may_rest = |thread: usize| match self.phase {
+            Phase::ReadBack => self.threads[thread].is_idle(),
+            Phase::Work | Phase::End => self.may_rest(thread),
+        };
+        (0..self.threads.len())
+            .find(|&thread| !may_rest(thread) && self.machine(self.threads[thread].node).is_up())
+            .map(|thread| format!("{:?}", self.threads[thread]))
+    }
+
+    /// Whether something is under way at a node, apart from threads that wait for words.
+    pub(super) fn is_busy(&self, machine: &Machine) -> bool {
+        let parked = machine.parking.is_quiet()
+            || self.phase != Phase::ReadBack && machine.parking.home().is_quiet();
+        !(machine.node.is_quiet() && machine.locks.is_quiet() && parked)
     }
 }

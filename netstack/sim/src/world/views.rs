@@ -3,13 +3,15 @@
 //! The simulator itself decides, as if it were a majority that always agrees. Nodes learn of a view
 //! one after another, and each learns of all of them, in order.
 
-use super::{Happening, Place, World, config};
-use crate::network::Load;
+use super::{Happening, Place, World};
+use crate::machine::Protocols;
+use crate::network::{Load, UnderWay};
 use crate::oracle::Risk;
 use crate::plan::{Agreement, Plan};
 use crate::time::{MILLISECOND, Moment};
 use darner_coherence::{
-    Epoch, Event, Grant, LONGEST_RUN, Message, Node, NodeId, PageIndex, Rights, Slices, View,
+    Epoch, Event, Grant, LONGEST_RUN, Message, NodeId, PageIndex, Rights, Slices, View, locks,
+    parking,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -129,7 +131,8 @@ impl World {
             || self
                 .links
                 .of(node)
-                .any(|under_way| brings(&under_way.packet.message, page))
+                .filter_map(UnderWay::message)
+                .any(|message| brings(message, page))
     }
 
     /// A message to a node that has died is gone, and with it the bytes that it brings.
@@ -230,16 +233,23 @@ impl World {
         self.links.started(node);
         let before = self.views.latest.clone();
         let joins = Epoch(before.epoch.0 + 1);
-        let config = config(&self.plan, node, before);
-        self.machine_mut(node).start(Node::new(config), joins);
+        let protocols = Protocols::new(&self.plan, node, before);
+        self.machine_mut(node).start(protocols, joins);
         let mut members = self.views.latest.members.clone();
         members.push(node);
         members.sort_unstable();
         self.announce(members);
         self.views.untold.remove(&node);
         let view = self.views.latest.clone();
-        self.handle(node, Event::View(view), &Load::Nothing);
+        self.tell_view(node, view);
         self.start_threads(node);
+    }
+
+    /// A node's protocols are told of a view.
+    pub(super) fn tell_view(&mut self, node: NodeId, view: View) {
+        self.handle(node, Event::View(view.clone()), &Load::Nothing);
+        self.handle_lock(node, locks::Event::View(view.clone()));
+        self.handle_parking(node, parking::Event::View(view));
     }
 
     /// Notes when a change of view is over.
@@ -257,7 +267,7 @@ impl World {
         }
         self.views.settling = false;
         for page in std::mem::take(&mut self.views.orphans) {
-            self.oracle.discard_dies(page);
+            self.oracle.discard_dies(page, self.views.latest.epoch);
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod locks;
+pub mod parking;
 
 use darner_coherence::{
     Access, Advice, Backing, Collector, Content, Epoch, Grant, Message, NodeId, Outcome, Packet,

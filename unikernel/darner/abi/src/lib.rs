@@ -7,10 +7,18 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod cluster;
+mod cluster_table;
+mod histogram;
+mod messages;
 pub mod records;
 mod snapshot;
 mod stats;
 mod table;
 
+pub use cluster::{Count, Direction, NodeStatistics, WORDS};
+pub use cluster_table::ClusterTable;
+pub use histogram::Histogram;
+pub use messages::{CALLS, KINDS, MESSAGES};
 pub use snapshot::{CLASSES, Class, Heap, Node, Snapshot, Totals};
 pub use stats::{Memory, Stats};

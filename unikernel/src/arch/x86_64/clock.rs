@@ -43,7 +43,24 @@ pub fn tsc_khz() -> Option<u64> {
     if let Some(hz) = cpuid.get_tsc_info().and_then(|info| info.tsc_frequency()) {
         return Some(hz / 1000);
     }
-    measure_against_pit().or_else(measure_against_rtc)
+    agreed(measure_against_pit).or_else(|| agreed(measure_against_rtc))
+}
+
+/// How often a measurement is made again that differs from the one before.
+const REPETITIONS: u32 = 32;
+
+/// What two measurements in succession find, within one or two percent: a host that lets others run in
+/// the middle of one makes it wrong by any factor.
+fn agreed(measure: impl Fn() -> Option<u64>) -> Option<u64> {
+    let mut before = measure()?;
+    for _ in 0..REPETITIONS {
+        let now = measure()?;
+        if now.abs_diff(before) <= before / 64 {
+            return Some(now.midpoint(before));
+        }
+        before = now;
+    }
+    Some(before)
 }
 
 fn has_kvm_clock() -> bool {

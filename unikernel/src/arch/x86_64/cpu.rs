@@ -2,7 +2,8 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use raw_cpuid::{CpuId, FeatureInfo};
+use raw_cpuid::native_cpuid::cpuid_count;
+use raw_cpuid::{CpuId, CpuIdResult, FeatureInfo};
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
 use x86_64::registers::model_specific::{Efer, EferFlags};
 use x86_64::registers::xcontrol::{XCr0, XCr0Flags};
@@ -56,6 +57,41 @@ pub fn missing_feature() -> Option<&'static str> {
         .into_iter()
         .find(|&(_, there)| !there)
         .map(|(name, _)| name)
+}
+
+/// What programs may find out and then rely on: the register state that is enabled (XCR0; 0 without
+/// `XSAVE`), and the instruction sets of CPUID: leaves 1 (ECX) and 7 (EBX, ECX, EDX, and of subleaf 1
+/// EAX), and 0x8000_0001 (ECX). After [`init`].
+pub fn program_features() -> (u64, [u64; 3]) {
+    let cpuid = CpuId::new();
+    let most = cpuid_count(0, 0).eax;
+    let leaf = |leaf, subleaf| match leaf <= most {
+        true => cpuid_count(leaf, subleaf),
+        false => CpuIdResult {
+            eax: 0,
+            ebx: 0,
+            ecx: 0,
+            edx: 0,
+        },
+    };
+    let join = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+    let (basic, more, later) = (leaf(1, 0), leaf(7, 0), leaf(7, 1));
+    let later = if more.eax >= 1 { later.eax } else { 0 };
+    let extended = match cpuid_count(0x8000_0000, 0).eax {
+        0x8000_0001.. => cpuid_count(0x8000_0001, 0).ecx,
+        _ => 0,
+    };
+    let words = [
+        join(basic.ecx, more.ebx),
+        join(more.ecx, more.edx),
+        join(later, extended),
+    ];
+    let has_xsave = cpuid
+        .get_feature_info()
+        .is_some_and(|info| info.has_xsave());
+    // XCR0 is read only where there is one.
+    let enabled = if has_xsave { XCr0::read_raw() } else { 0 };
+    (enabled, words)
 }
 
 /// Sets up the control registers of the calling CPU: write protection also for

@@ -8,7 +8,7 @@ use x86_64::registers::control::Cr2;
 
 use super::idt::TrapFrame;
 use super::percpu;
-use crate::cluster::{self, NoAccess};
+use crate::cluster::{self, NoAccess, retirement};
 use crate::memory::{paging, stacks};
 use crate::trace::{self, Kind};
 use crate::{boot, console, layout, panic, sched};
@@ -84,24 +84,32 @@ pub fn may_wait(frame: &TrapFrame, address: u64) -> bool {
 
 /// Waits until the page may be accessed as it was tried. On the thread's kernel stack, in
 /// thread context. What cannot be had ends the program.
-pub extern "C" fn wait_for_page(address: u64, frame: &TrapFrame) {
+pub extern "C" fn wait_for_page(address: u64, frame: &mut TrapFrame) {
     let write = frame.error & WRITE != 0;
     let fetch = frame.error & FETCH != 0;
     let result = match fetch {
         true => Err(NoAccess::Wild),
-        false => cluster::fault(address, write),
+        false => cluster::fault(address, write, frame),
     };
     match result {
         Ok(()) => {}
         Err(NoAccess::Lost) => cluster::lost::report(address),
         Err(NoAccess::Wild) => {
-            cluster::announce_end(EXIT_STATUS);
             interrupts::disable();
             // SAFETY: the register only says where the last page fault was. Others have come since
             // this one, and the report is about this one.
             unsafe { core::arch::asm!("mov cr2, {}", in(reg) address, options(nostack, nomem)) };
             exception(frame);
         }
+    }
+}
+
+/// A debug exception: an instruction that was watched is done, or else ends the node. On the fault
+/// stack, with interrupts off.
+pub extern "C" fn debug(frame: &mut TrapFrame) {
+    let thread = sched::current();
+    if !retirement::retired(frame, &thread.kept.given) {
+        exception(frame);
     }
 }
 

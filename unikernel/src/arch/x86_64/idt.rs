@@ -115,6 +115,8 @@ global_asm!(
     "push vector",
     ".if vector == 14",
     "jmp {page_fault}",
+    ".elseif vector == 1",
+    "jmp {debug}",
     ".elseif vector < 32",
     "jmp {exception}",
     ".else",
@@ -125,6 +127,7 @@ global_asm!(
     ".popsection",
     exception = sym exception_entry,
     page_fault = sym page_fault_entry,
+    debug = sym debug_entry,
     interrupt = sym interrupt_entry,
 );
 
@@ -211,6 +214,21 @@ unsafe extern "C" fn exception_entry() {
         "call {handler}",
         "ud2",
         handler = sym faults::exception,
+    )
+}
+
+/// Debug exceptions. Those that the kernel has not asked for do not come back.
+#[unsafe(naked)]
+unsafe extern "C" fn debug_entry() {
+    naked_asm!(
+        save_registers!(),
+        "mov rdi, rsp",
+        "mov rbx, rsp",
+        "and rsp, -16",
+        "call {handler}",
+        "mov rsp, rbx",
+        restore_registers!(),
+        handler = sym faults::debug,
     )
 }
 

@@ -3,6 +3,7 @@
 
 mod address;
 mod forward;
+mod key;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,6 +13,7 @@ use std::process::Command;
 
 pub use address::{Addressing, Static};
 pub use forward::{Forward, Protocol, check_free, free_port};
+pub use key::Key;
 
 use super::config::Machine;
 
@@ -37,6 +39,8 @@ pub struct Membership {
     pub node: u16,
     /// Where all of them are, in order.
     pub addresses: Vec<IpAddr>,
+    /// What proves to them that it is one of them.
+    pub key: Key,
     /// How many the program waits for.
     pub founders: u16,
     /// How long one that says nothing is waited for, in seconds.
@@ -53,7 +57,9 @@ impl Membership {
             .map(|address| format!("cluster.address={address}"));
         let founders = format!("cluster.founders={}", self.founders);
         let silence = format!("cluster.silence={}", self.silence);
-        [which, founders, silence].into_iter().chain(addresses)
+        [which, self.key.word(), founders, silence]
+            .into_iter()
+            .chain(addresses)
     }
 }
 

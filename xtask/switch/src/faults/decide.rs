@@ -14,6 +14,8 @@ pub(crate) struct Decision {
     pub overtaken_by: Option<u64>,
     /// Which bit of the content is turned, modulo their number.
     pub bit: Option<u32>,
+    /// Whether it becomes an RST, if it is of a TCP connection.
+    pub is_reset: bool,
     /// How long it is under way.
     pub delay: Duration,
 }
@@ -32,6 +34,7 @@ pub(crate) fn decide(faults: &Faults, seed: u64, port: PortId, number: u64) -> D
         is_duplicated: faults.duplicate.is_met_by(draw(1)),
         overtaken_by: is_reordered.then(|| 1 + u64::from(draw(3) % 3)),
         bit: faults.corrupt.is_met_by(draw(4)).then(|| draw(5)),
+        is_reset: faults.reset.is_met_by(draw(7)),
         delay: spread(faults.delay, faults.jitter, draw(6)),
     }
 }

@@ -65,6 +65,8 @@ pub struct Faults {
     pub duplicate: Probability,
     /// Frames with one bit of their content turned.
     pub corrupt: Probability,
+    /// Segments of TCP connections that become an RST.
+    pub reset: Probability,
     /// Bandwidth, if it is limited.
     pub rate: Option<Rate>,
     /// How many bytes may wait for it.
@@ -80,6 +82,7 @@ impl Faults {
         reorder: Probability { cases: 0 },
         duplicate: Probability { cases: 0 },
         corrupt: Probability { cases: 0 },
+        reset: Probability { cases: 0 },
         rate: None,
         queue: 256 * 1024,
     };
@@ -91,6 +94,7 @@ impl Faults {
             && self.reorder == never
             && self.duplicate == never
             && self.corrupt == never
+            && self.reset == never
             && self.delay.is_zero()
             && self.jitter.is_zero()
     }

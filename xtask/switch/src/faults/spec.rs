@@ -257,13 +257,14 @@ fn set(faults: &mut Faults, key: &str, value: &str) -> Result<()> {
         "reorder" => faults.reorder = probability(value)?,
         "dup" => faults.duplicate = probability(value)?,
         "corrupt" => faults.corrupt = probability(value)?,
+        "reset" => faults.reset = probability(value)?,
         "delay" => (faults.delay, faults.jitter) = delay(value)?,
         "rate" => faults.rate = Some(rate(value)?),
         "queue" => faults.queue = size(value)?,
         other => {
             return wrong(
                 other,
-                "loss, delay, reorder, dup, corrupt, rate, queue, partition or down",
+                "loss, delay, reorder, dup, corrupt, reset, rate, queue, partition or down",
             );
         }
     }
@@ -371,7 +372,7 @@ mod tests {
     use crate::core::{Change, Link};
     use crate::{Faults, Partition, PortId, Probability, Rate};
 
-    const ALL: &str = "loss=1%,delay=5ms±2ms,reorder=2%,dup=0.01,corrupt=0.1%,rate=100Mbit,\
+    const ALL: &str = "loss=1%,delay=5ms±2ms,reorder=2%,dup=0.01,corrupt=0.1%,reset=0.3%,rate=100Mbit,\
                        queue=64KiB,partition=0,1|2@10s..20s,down=2@30s,n1.loss=0";
 
     #[test]
@@ -385,6 +386,7 @@ mod tests {
             reorder: share(0.02),
             duplicate: share(0.01),
             corrupt: share(0.001),
+            reset: share(0.003),
             rate: Rate::new(100_000_000),
             queue: 65536,
         };
@@ -409,7 +411,7 @@ mod tests {
     #[test]
     fn a_file_says_the_same() {
         let file = "loss = '1%'\ndelay = '5ms+-2ms'\nreorder = '2%'\ndup = 0.01\n\
-                    corrupt = '0.1%'\nrate = '100Mbit'\nqueue = 65536\n\
+                    corrupt = '0.1%'\nreset = '0.3%'\nrate = '100Mbit'\nqueue = 65536\n\
                     partition = ['0,1|2@10s..20s']\ndown = '2@30s'\n[n1]\nloss = 0\n";
         assert_eq!(Plan::parse_toml(file, 3), Plan::parse(ALL, 3));
         assert!(Plan::parse_toml("loss = true", 3).is_err());

@@ -1,11 +1,11 @@
 //! What an agent does when the view changes.
 
 use super::super::Out;
-use super::super::event::Denial;
+use super::super::event::{Action, Denial};
 use super::super::lease::Need;
 use super::super::message::Message;
 use super::super::want::Want;
-use super::{Agent, Standing};
+use super::{Agent, Hold, Standing};
 use crate::ids::{NodeId, RequestId};
 use crate::mutants::mutated;
 use alloc::vec::Vec;
@@ -26,6 +26,9 @@ impl Agent {
             while let Some(waiter) = self.waiters.first() {
                 self.deny(waiter.token, Denial::Expelled, out);
             }
+            if !mutated!(ExpelledKeepLocks) {
+                self.lose_all(out);
+            }
             return;
         }
         self.report(out);
@@ -33,6 +36,14 @@ impl Agent {
             out.send(member, Message::ReportsEnd);
         }
         self.advance(out);
+    }
+
+    /// What threads hold here may be others' now.
+    fn lose_all(&mut self, out: &mut Out) {
+        for Hold { token, .. } in self.holds.drain(..) {
+            let why = Denial::Expelled;
+            out.push(Action::Denied { token, why });
+        }
     }
 
     fn report(&mut self, out: &mut Out) {

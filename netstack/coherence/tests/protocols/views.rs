@@ -1,0 +1,335 @@
+//! Nodes that die, at any time: what the others read is what was written last, or they are told
+//! that it is lost; and everything that is begun ends.
+
+use crate::common::World;
+use crate::common::build::Plan;
+use crate::common::schedule::{
+    cases, config, crowd_with_deaths, explain, play, replicas_with_deaths, scenario_with_deaths,
+};
+use crate::common::threads::{Op, Outcome, Variable};
+use darner_coherence::{Event, NodeId, PageIndex, State};
+use proptest::prelude::*;
+
+const HOME: NodeId = NodeId(0);
+const HOLDER: NodeId = NodeId(1);
+const READER: NodeId = NodeId(2);
+const PAGE: PageIndex = PageIndex(5);
+const VARIABLE: Variable = Variable {
+    page: PAGE,
+    lane: 0,
+};
+
+proptest! {
+    #![proptest_config(config(cases()))]
+
+    #[test]
+    fn a_death_loses_only_what_the_dead_had(scenario in scenario_with_deaths()) {
+        prop_assert!(play(&scenario).is_ok(), "{}", explain(&scenario));
+    }
+}
+
+proptest! {
+    #![proptest_config(config(cases() / 5))]
+
+    #[test]
+    fn a_death_loses_no_replicas_that_others_have(scenario in replicas_with_deaths()) {
+        prop_assert!(play(&scenario).is_ok(), "{}", explain(&scenario));
+    }
+}
+
+proptest! {
+    // A change of view of so many is some twenty thousand messages.
+    #![proptest_config(config(cases() / 10_000))]
+
+    #[test]
+    fn a_death_in_a_crowd_loses_only_what_the_dead_had(scenario in crowd_with_deaths()) {
+        prop_assert!(play(&scenario).is_ok(), "{}", explain(&scenario));
+    }
+}
+
+/// A thread of a node does something, and everything comes to its end.
+fn does(world: &mut World, node: NodeId, op: Op) -> Option<Outcome> {
+    let thread = world.spawn(node, vec![op]);
+    while !world.all_done() {
+        if world.runnable().contains(&thread) {
+            world.execute(thread);
+        }
+        world.run();
+    }
+    assert_eq!(world.wrong, None);
+    world.threads[thread].outcomes.last().copied()
+}
+
+/// A node dies, and all others are told.
+fn dies(world: &mut World, node: NodeId) {
+    world.kill_and_tell(node);
+    tell_all(world);
+}
+
+/// All are told of all views, before anything else happens.
+fn tell_all(world: &mut World) {
+    while let Some(&node) = world.untold.keys().next() {
+        world.tell(node);
+    }
+}
+
+/// A page that lives in a view in which its home has no bytes of it, but two others have.
+fn owned_after_a_death() -> World {
+    let mut world = Plan {
+        nodes: 5,
+        hold: 0,
+        ..Plan::default()
+    }
+    .build();
+    does(&mut world, HOLDER, Op::Store(VARIABLE, 7));
+    dies(&mut world, NodeId(4));
+    world.run();
+    let loaded = does(&mut world, READER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(7)));
+    let record = world.nodes[0].home().record(PAGE);
+    assert!(matches!(record.state, State::Owned { holder, .. } if holder == HOLDER));
+    world
+}
+
+#[test]
+fn what_is_being_discarded_is_not_lost() {
+    let mut world = owned_after_a_death();
+    does(&mut world, HOME, Op::Discard(PAGE, 1));
+    let loaded = does(&mut world, READER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(0)));
+}
+
+#[test]
+fn what_is_half_discarded_when_the_view_changes_is_discarded_in_the_next() {
+    let mut world = owned_after_a_death();
+    let discard = world.spawn(HOME, vec![Op::Discard(PAGE, 1)]);
+    world.execute(discard);
+    world.deliver(HOME, HOLDER);
+    world.deliver(HOLDER, HOME);
+    world.check();
+    assert_eq!(world.nodes[0].home().record(PAGE).state, State::Lost);
+    dies(&mut world, NodeId(3));
+    world.run();
+    assert!(world.all_done());
+    let loaded = does(&mut world, HOLDER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(0)));
+}
+
+/// A page whose home has moved from [`HOME`] to [`HOLDER`].
+fn moved() -> (Plan, World) {
+    let plan = Plan {
+        nodes: 4,
+        hold: 0,
+        ..Plan::default()
+    };
+    let mut world = plan.build();
+    world.event(
+        HOME,
+        Event::MoveHome {
+            first: PAGE,
+            pages: 1,
+            to: HOLDER,
+        },
+    );
+    world.run();
+    assert!(world.nodes[1].home().owns(PAGE));
+    (plan, world)
+}
+
+#[test]
+fn what_the_owner_of_a_moved_page_had_written_is_lost_with_it_even_if_it_is_back_at_once() {
+    let (plan, mut world) = moved();
+    does(&mut world, READER, Op::Store(VARIABLE, 7));
+    world.kill_and_tell(READER);
+    world.comes_back(&plan, READER);
+    tell_all(&mut world);
+    world.run();
+    let loaded = does(&mut world, HOME, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Lost));
+}
+
+#[test]
+fn what_was_to_move_to_a_node_that_died_stays_even_if_it_is_back_at_once() {
+    let plan = Plan {
+        nodes: 4,
+        hold: 0,
+        ..Plan::default()
+    };
+    let mut world = plan.build();
+    does(&mut world, HOME, Op::Store(VARIABLE, 7));
+    let moves = Event::MoveHome {
+        first: PAGE,
+        pages: 1,
+        to: HOLDER,
+    };
+    world.event(HOME, moves);
+    assert!(world.nodes[0].home().is_moving(PAGE));
+    world.kill_and_tell(HOLDER);
+    world.comes_back(&plan, HOLDER);
+    tell_all(&mut world);
+    world.run();
+    let loaded = does(&mut world, READER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(7)));
+}
+
+#[test]
+fn what_a_node_had_written_is_lost_with_it_even_if_it_is_back_at_once() {
+    let plan = Plan {
+        nodes: 4,
+        hold: 0,
+        ..Plan::default()
+    };
+    let mut world = plan.build();
+    does(&mut world, READER, Op::Store(VARIABLE, 7));
+    world.kill_and_tell(READER);
+    world.comes_back(&plan, READER);
+    tell_all(&mut world);
+    world.run();
+    let loaded = does(&mut world, NodeId(3), Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Lost));
+}
+
+#[test]
+fn what_a_recall_has_brought_home_lives_though_the_view_changes_before_all_have_answered() {
+    let mut world = owned_after_a_death();
+    let moves = Event::MoveHome {
+        first: PAGE,
+        pages: 1,
+        to: HOLDER,
+    };
+    world.event(HOME, moves);
+    for (from, to) in [(HOME, HOLDER), (HOLDER, HOME), (HOME, READER)] {
+        world.deliver(from, to);
+    }
+    dies(&mut world, NodeId(3));
+    world.run();
+    let loaded = does(&mut world, READER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(7)));
+}
+
+#[test]
+fn a_home_keeps_the_frame_that_its_own_program_uses_when_a_holder_discards() {
+    let plan = Plan {
+        nodes: 5,
+        hold: 0,
+        ..Plan::default()
+    };
+    let mut world = plan.build();
+    does(&mut world, HOLDER, Op::Store(VARIABLE, 7));
+    does(&mut world, HOME, Op::Load(VARIABLE));
+    dies(&mut world, NodeId(4));
+    world.run();
+    does(&mut world, HOLDER, Op::Discard(PAGE, 1));
+    let loaded = does(&mut world, HOME, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(0)));
+}
+
+#[test]
+fn two_discards_of_a_node_outlive_a_change_of_view() {
+    let plan = Plan {
+        nodes: 4,
+        hold: 0,
+        ..Plan::default()
+    };
+    let mut world = plan.build();
+    let pages = [PAGE, PAGE.plus(1)];
+    let variable = |page| Variable { page, lane: 0 };
+    for page in pages {
+        does(&mut world, HOLDER, Op::Store(variable(page), 7));
+    }
+    for page in pages {
+        let discard = world.spawn(READER, vec![Op::Discard(page, 1)]);
+        world.execute(discard);
+    }
+    dies(&mut world, NodeId(3));
+    world.run();
+    assert!(world.all_done());
+    for page in pages {
+        let loaded = does(&mut world, HOLDER, Op::Load(variable(page)));
+        assert_eq!(loaded, Some(Outcome::Loaded(0)));
+    }
+}
+
+#[test]
+fn a_directory_full_of_lost_pages_serves_others() {
+    let plan = Plan {
+        nodes: 4,
+        hold: 0,
+        records: 8,
+        ..Plan::default()
+    };
+    let mut world = plan.build();
+    let variable = |number: u64| Variable {
+        page: PageIndex(2 * number),
+        lane: 0,
+    };
+    for number in 0..12 {
+        does(&mut world, HOLDER, Op::Store(variable(number), 7));
+    }
+    dies(&mut world, HOLDER);
+    world.run();
+    for number in 12..20 {
+        let stored = does(&mut world, READER, Op::Store(variable(number), 8));
+        assert_eq!(stored, Some(Outcome::Stored));
+    }
+}
+
+/// Agents with no room for where pages are, and pages that have moved one beside the other.
+#[test]
+fn neighbours_that_have_moved_are_found_without_room_to_remember_them() {
+    let plan = Plan {
+        hold: 0,
+        known: 0,
+        ..Plan::default()
+    };
+    let mut world = plan.build();
+    let moves = Event::MoveHome {
+        first: PAGE,
+        pages: 8,
+        to: HOLDER,
+    };
+    world.event(HOME, moves);
+    world.run();
+    for distance in 0..8 {
+        let variable = Variable {
+            page: PAGE.plus(distance),
+            lane: 0,
+        };
+        let stored = does(&mut world, READER, Op::Store(variable, 7));
+        assert_eq!(stored, Some(Outcome::Stored));
+    }
+}
+
+/// The home that has moved a page has yet to acknowledge a write-back to a node, which its new home
+/// takes for a sharer, as it knows sharers by group.
+#[test]
+fn a_write_back_to_one_home_is_no_answer_to_another() {
+    let plan = Plan {
+        nodes: 4,
+        hold: 0,
+        numbers: 200,
+        ..Plan::default()
+    };
+    let mut world = plan.build();
+    does(&mut world, READER, Op::Store(VARIABLE, 7));
+    world.event(READER, Event::Evict { page: PAGE });
+    let moves = Event::MoveHome {
+        first: PAGE,
+        pages: 1,
+        to: HOLDER,
+    };
+    world.event(HOME, moves);
+    world.deliver(READER, HOME);
+    let late = world.links.remove(&(HOME, READER)).expect("a recall");
+    world.run();
+    assert!(world.nodes[1].home().owns(PAGE));
+    for node in [NodeId(3), HOLDER] {
+        let loaded = does(&mut world, node, Op::Load(VARIABLE));
+        assert_eq!(loaded, Some(Outcome::Loaded(7)));
+    }
+    does(&mut world, HOLDER, Op::Store(VARIABLE, 8));
+    world.links.insert((HOME, READER), late);
+    world.run();
+    let loaded = does(&mut world, READER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(8)));
+}

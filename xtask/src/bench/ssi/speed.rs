@@ -1,0 +1,66 @@
+//! What takes time.
+
+use super::cluster::Clusters;
+use super::median;
+use crate::bench::figure::{Figure, Goal};
+use crate::error::{Error, Result};
+
+/// Turns of each measurement: what is compared is measured alternately.
+const ROUNDS: usize = 5;
+
+/// A fault to read a page beside a request of 64 bytes that is answered with 4 KiB, by TCP, between the same
+/// machines on the same switch. The parts of a second that others take are in both.
+pub fn faults(clusters: &Clusters<'_>) -> Result<Vec<Figure>> {
+    const COUNT: &str = "2000";
+    let (mut faults, mut requests) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let fault = clusters.run(2, &[], &["ssi", "fault", COUNT])?;
+        let request = clusters.run(2, &["--separate"], &["ssi", "rpc", COUNT])?;
+        faults.push(fault.number("fault_median_ns")? / 1000.0);
+        requests.push(request.number("rpc_median_ns")? / 1000.0);
+    }
+    let pairs = faults.iter().zip(&requests);
+    let ratios = pairs.map(|(fault, request)| fault / request).collect();
+    let middle = |values| median(values).ok_or_else(|| Error::failed("nothing was measured"));
+    let ratio = Figure::new("ssi/fault_over_rpc", middle(ratios)?, "times");
+    Ok(vec![
+        ratio.goal(Goal::AtMost(1.3)).peer("TreadMarks", 5.6),
+        Figure::new("ssi/fault", middle(faults)?, "us"),
+        Figure::new("ssi/rpc", middle(requests)?, "us"),
+    ])
+}
+
+/// Programs, and their arguments: some seconds of work on one machine, so that what is begun and ended weighs
+/// little.
+const PROGRAMS: [(&str, &[&str]); 3] = [
+    ("mandelbrot", &["--size", "900"]),
+    ("matmul", &["--size", "640"]),
+    ("ep", &["--log2-pairs", "22"]),
+];
+
+/// Two machines of one CPU beside one, those programs that there are.
+pub fn speedups(clusters: &Clusters<'_>) -> Result<Vec<Figure>> {
+    let programs = PROGRAMS.iter().filter(|(app, _)| clusters.has(app));
+    let speedup = |&(app, args): &(&str, &[&str])| {
+        let program = [&[app], args].concat();
+        let (mut one, mut two) = (f64::INFINITY, f64::INFINITY);
+        for _ in 0..3 {
+            one = one.min(clusters.run(1, &[], &program)?.took_ms()?);
+            two = two.min(clusters.run(2, &[], &program)?.took_ms()?);
+        }
+        let figure = Figure::new(format!("ssi/speedup_{app}"), one / two, "times");
+        Ok(figure.bigger_is_better().goal(Goal::AtLeast(1.8)))
+    };
+    programs.map(speedup).collect()
+}
+
+/// Seconds from the first node's reset until the program is there.
+pub fn boots(clusters: &Clusters<'_>) -> Result<Vec<Figure>> {
+    let boot = |nodes: u16| {
+        let times = (0..3).map(|_| clusters.run(nodes, &["--mem", "128"], &["hello"])?.booted());
+        let times = times.collect::<Result<Vec<f64>>>()?;
+        let time = times.into_iter().fold(f64::INFINITY, f64::min);
+        Ok(Figure::new(format!("ssi/boot_{nodes}"), time, "s"))
+    };
+    [3, 8].into_iter().map(boot).collect()
+}
