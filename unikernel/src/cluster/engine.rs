@@ -203,12 +203,28 @@ impl Engine {
         members.all(|member| member.node == self.config.me || self.links.is_settled(member.node))
     }
 
-    /// Does what threads want, and what is due.
-    fn work(&mut self, now: u64) {
+    /// Does what threads want before anything else is looked at: what that has to say to other nodes
+    /// goes out by the stack's next step.
+    pub fn begin(&mut self, stack: &mut Stack<WaitPoint>, now: u64) {
+        if self.is_ready() && self.serve(now) == Progress::Something {
+            self.links.flush(stack, now);
+        }
+    }
+
+    /// Takes what threads ask for.
+    fn serve(&mut self, now: u64) -> Progress {
+        let mut progress = Progress::Nothing;
         while let Ok(Some(Received::Message(message))) = self.requests.get() {
             let (request, reply_to) = message.into_parts();
             self.request(request, reply_to, now);
+            progress = Progress::Something;
         }
+        progress
+    }
+
+    /// Does what threads want, and what is due.
+    fn work(&mut self, now: u64) {
+        self.serve(now);
         if self.is_linked() {
             for answer in self.waiting_ready.drain(..) {
                 let _ = answer.reply(Reply::Done);
