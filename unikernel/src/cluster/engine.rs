@@ -591,8 +591,11 @@ impl Engine {
                 return self.heed(now);
             }
             Said::Coherence(parsed) => parsed,
-            Said::Locks(_) => {
-                return self.cut(from, "speaks of range locks, which this one has none of");
+            Said::Locks(_) | Said::Parking(_) => {
+                return self.cut(
+                    from,
+                    "speaks of locks and waiting places, which this one has none of",
+                );
             }
         };
         if !self.is_ready() {
