@@ -205,10 +205,11 @@ impl Node {
         }
     }
 
-    /// Whether it was a member: what it had asked here is forgotten, and must not be taken for new.
+    /// Whether it was a member: what it had asked here is forgotten, and must not be taken for new. A node that
+    /// is in no view yet has forgotten nothing, and is asked by those who have heard of its first before it has.
     fn is_past(&self, who: Identity) -> bool {
         let view = self.membership.view();
-        view.is_none_or(|view| view.is_past(who)) && !mutated!(PastHeard)
+        view.is_some_and(|view| view.is_past(who)) && !mutated!(PastHeard)
     }
 
     /// There is another view, or none any more: what was under way with those who have gone ends.

@@ -12,7 +12,7 @@
 //! If that does not help, the home recalls the pages of a victim, which then is idle.
 
 use crate::ids::{NodeId, PageIndex, Serial};
-use crate::sharers::SharerSet;
+use crate::sharers::{Grouping, SharerSet};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -126,19 +126,21 @@ const GROWTH: usize = 2;
 /// The table.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Directory {
+    grouping: Grouping,
     runs: BTreeMap<PageIndex, Run>,
     capacity: usize,
     floor: Serial,
 }
 
 impl Directory {
-    /// A table of at most `capacity` entries.
+    /// A table of at most `capacity` entries, for nodes that fall to sets in this way.
     ///
     /// At least 8, so that a change that splits an entry always can be made after a victim
     /// was recalled.
     #[must_use]
-    pub fn new(capacity: usize) -> Self {
+    pub fn new(capacity: usize, grouping: Grouping) -> Self {
         Self {
+            grouping,
             runs: BTreeMap::new(),
             capacity: capacity.max(8),
             floor: Serial(0),
@@ -325,7 +327,7 @@ impl Directory {
             return false;
         };
         let record = (left.plus(a.pages) == right)
-            .then(|| merged(a.record, b.record))
+            .then(|| merged(a.record, b.record, self.grouping))
             .flatten();
         let Some(record) = record else { return false };
         self.runs.remove(&right);
@@ -353,12 +355,12 @@ fn joined(a: Record, b: Record) -> Option<Record> {
 }
 
 /// One record for both, if it can be true of each.
-fn merged(a: Record, b: Record) -> Option<Record> {
+fn merged(a: Record, b: Record, grouping: Grouping) -> Option<Record> {
     let state = match (a.state, b.state) {
         (a, b) if a == b => a,
         (State::Shared { sharers: one, .. }, State::Shared { sharers: other, .. }) => {
             State::Shared {
-                sharers: one.union(other),
+                sharers: one.union(other, grouping),
                 writer: None,
             }
         }
@@ -374,7 +376,6 @@ fn merged(a: Record, b: Record) -> Option<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sharers::Grouping;
     use proptest::prelude::*;
 
     fn record() -> impl Strategy<Value = Record> {
@@ -417,7 +418,7 @@ mod tests {
         fn what_is_kept_covers_what_is_true(
             changes in prop::collection::vec((0..24_u64, 1..5_u64, record(), any::<bool>()), 1..60),
         ) {
-            let mut directory = Directory::new(16);
+            let mut directory = Directory::new(16, Grouping::new(3));
             let mut truth: [Option<Record>; 32] = [None; 32];
             for (first, pages, record, shrinks) in changes {
                 if shrinks {
@@ -448,7 +449,7 @@ mod tests {
 
     #[test]
     fn neighbours_of_one_owner_are_one_entry() {
-        let mut directory = Directory::new(16);
+        let mut directory = Directory::new(16, Grouping::new(3));
         for page in [3, 5, 4] {
             let state = State::Exclusive { owner: NodeId(1) };
             directory.set(

@@ -181,7 +181,7 @@ impl Home {
             grouping,
             members,
             slices,
-            directory: Directory::new(limits.records),
+            directory: Directory::new(limits.records, grouping),
             limits,
             adaptation: Adaptation::default(),
             adopted: BTreeSet::new(),

@@ -217,6 +217,11 @@ impl<T> Links<T> {
         self.links.iter().all(|link| link.packets.is_empty())
     }
 
+    /// All packets under way.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
+        self.links.iter().flat_map(|link| &link.packets)
+    }
+
     /// All packets under way to a node.
     pub(crate) fn to(&self, node: NodeId) -> impl Iterator<Item = &T> {
         let nodes = usize::from(self.nodes);

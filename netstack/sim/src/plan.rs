@@ -154,7 +154,7 @@ impl Plan {
             ]),
             locks: lock_limits(&mut chance),
             locked_homes: chance.one_of(&[1, 2, nodes]).min(nodes),
-            objects: chance.one_of(&[1, 2, 60]),
+            objects: chance.one_of(&[1, 1, 2, 60]),
             parking: waiting_limits(&mut chance),
             words: chance.one_of(&[2, 4, 8]),
             threads,
@@ -258,13 +258,6 @@ impl Network {
             late: chance.one_of(&[0, 1, 5]),
             latest: 5 * MILLISECOND,
         }
-    }
-
-    /// The longest time that a packet takes.
-    #[must_use]
-    pub fn longest(&self) -> u64 {
-        let late = if self.late > 0 { self.latest } else { 0 };
-        self.most.max(self.least).max(late)
     }
 
     /// How long a packet takes.

@@ -427,7 +427,8 @@ impl World {
             return false;
         }
         if self.counts.steps > self.plan.steps.saturating_add(LAST_STEPS) {
-            self.complain(Wrong::NeverQuiet, || "it does not come to an end".into());
+            let what = self.unfinished();
+            self.complain(Wrong::NeverQuiet, || what);
         }
         true
     }

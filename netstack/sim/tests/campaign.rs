@@ -1,7 +1,7 @@
 //! Many steps of many clusters, and nothing wrong in any of them.
 
 use darner_sim::campaign::{Campaign, Go, play};
-use darner_sim::plan::{Plan, Wishes};
+use darner_sim::plan::{Agreement, Plan, Wishes};
 use darner_sim::world::World;
 use std::time::Instant;
 
@@ -39,6 +39,24 @@ fn nothing_is_wrong_in_many_steps() {
         ("lost pages", counts.lost),
     ] {
         assert!(count > 0, "no {what} in {counts:?}");
+    }
+}
+
+/// Episodes in which something was wrong once: seeds, and who says who is a member.
+const REGRESSIONS: [(u64, Agreement); 1] = [
+    // A port of a node that had yet to hear of its first view was asked, and never answered.
+    (38, Agreement::Theirs),
+];
+
+#[test]
+fn what_was_wrong_once_is_not_any_more() {
+    for (seed, agreement) in REGRESSIONS {
+        let wishes = Wishes {
+            agreement: Some(agreement),
+            ..Wishes::default()
+        };
+        let played = play(World::drawn(Plan::drawn(seed, 2_000, &wishes)));
+        assert!(played.is_ok(), "seed {seed}: {played:?}");
     }
 }
 

@@ -90,8 +90,10 @@ pub struct Engine {
     give_up: u64,
     /// Who waits for the others to be told that the program has ended, and until when.
     leaving: Option<(Answer, u64)>,
-    /// The program has ended on the first node, and this one ends.
+    /// The program has ended on the first node, or was lost with it, and this one ends.
     ending: Ending,
+    /// What was lost, if that is why.
+    loss: Option<&'static str>,
     /// This node cannot be of the cluster, and ends then (monotonic ns).
     refused: Option<(NodeId, Refusal, u64)>,
 }
@@ -146,6 +148,7 @@ impl Engine {
             give_up: now + FORMATION,
             leaving: None,
             ending: Ending::No,
+            loss: None,
             refused: None,
         }
     }
@@ -284,6 +287,9 @@ impl Engine {
             Ending::Parting(_, until) | Ending::Sending(until) => *until,
         };
         if now >= until {
+            if let Some(loss) = self.loss {
+                panic::lost(format_args!("{loss}"));
+            }
             panic::claim_last_words();
             panic::end(0);
         }
@@ -374,9 +380,13 @@ impl Engine {
             self.links.close(node);
         }
         if gone.contains(&FIRST) {
-            panic::lost(format_args!(
-                "node 0 is gone (it has not been heard of for too long), and with it the program's first thread and its files"
-            ));
+            // The others are to hear of it first: this node may be needed for their majority.
+            self.loss = Some(
+                "node 0 is gone (it has not been heard of for too long), and with it the program's first thread \
+                 and its files",
+            );
+            self.ending = Ending::Due;
+            return;
         }
         let coherent = view.coherent(slice_start);
         let founders = (0..self.config.founders).map(NodeId);

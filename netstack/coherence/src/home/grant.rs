@@ -187,7 +187,7 @@ impl Home {
         }
         if get.node == self.me && self.adaptation != Adaptation::Off {
             self.produced
-                .rewritten(page, sharers.without(self.me, self.grouping));
+                .rewritten(page, sharers.without(self.me, self.grouping), self.grouping);
         }
         let upgrade = self.has_current(get, record);
         let holder = match record.state {
@@ -341,7 +341,7 @@ impl Home {
     ) -> State {
         let pair = SharerSet::of(from, self.grouping).with(reader, self.grouping);
         let (sharers, writer) = match before {
-            State::Owned { sharers, holder } => (sharers.union(pair), Some(holder)),
+            State::Owned { sharers, holder } => (sharers.union(pair, self.grouping), Some(holder)),
             _ => (pair, (written == Written::Here).then_some(from)),
         };
         if current || mutated!(HomeBytesTakenForCurrent) {
@@ -478,7 +478,7 @@ impl Home {
     }
 
     fn only(&self, sharers: SharerSet, node: NodeId) -> bool {
-        self.grouping.exact() && sharers.without(node, self.grouping).is_empty()
+        sharers.without(node, self.grouping).is_empty()
     }
 
     fn shared_with(&self, sharers: SharerSet, writer: Option<NodeId>, node: NodeId) -> State {
@@ -502,7 +502,7 @@ impl Home {
             return record.pattern.again();
         }
         let pair = SharerSet::of(writer, self.grouping).with(node, self.grouping);
-        if self.grouping.exact() && sharers == pair {
+        if sharers == pair {
             record.pattern.more()
         } else {
             record.pattern.by_another()

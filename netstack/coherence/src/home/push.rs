@@ -17,7 +17,7 @@ use crate::ids::{NodeId, PageIndex, RequestId, Serial};
 use crate::message::{Content, Message, Purpose, Used};
 use crate::mutants::guard;
 use crate::outbox::Outbox;
-use crate::sharers::SharerSet;
+use crate::sharers::{Grouping, SharerSet};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -46,7 +46,7 @@ struct Readers {
 
 impl Produced {
     /// This node writes a page anew that these others have read.
-    pub(super) fn rewritten(&mut self, page: PageIndex, nodes: SharerSet) {
+    pub(super) fn rewritten(&mut self, page: PageIndex, nodes: SharerSet, grouping: Grouping) {
         if nodes.is_empty() {
             return;
         }
@@ -64,7 +64,7 @@ impl Produced {
             return;
         }
         // Those who have dropped their copies have read it too.
-        let same = readers.nodes.union(nodes) == readers.nodes;
+        let same = readers.nodes.union(nodes, grouping) == readers.nodes;
         readers.versions = if same { readers.versions + 1 } else { 1 }.min(MOST);
         if !same {
             readers.nodes = nodes;

@@ -395,7 +395,10 @@ impl Home {
             .clock
             .max(reported)
             .max(Serial(u64::from(rebuild.epoch.0) << 32));
-        let old = core::mem::replace(&mut self.directory, Directory::new(self.limits.records));
+        let old = core::mem::replace(
+            &mut self.directory,
+            Directory::new(self.limits.records, self.grouping),
+        );
         self.directory.reset(self.clock);
         self.unreported(&old, &rebuild);
         self.died_on_the_way(&old, &rebuild);

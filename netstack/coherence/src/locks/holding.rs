@@ -54,7 +54,7 @@ impl Nodes {
                 let mut named = rest.iter(grouping);
                 match (named.next(), named.next()) {
                     (None, _) => Self::None,
-                    (Some(one), None) if grouping.exact() => Self::One(one),
+                    (Some(one), None) => Self::One(one),
                     _ => Self::Many(rest),
                 }
             }
@@ -68,7 +68,7 @@ impl Nodes {
         match (self, other) {
             (nodes, Self::None) | (Self::None, nodes) => nodes,
             (Self::One(one), Self::One(same)) if one == same => self,
-            _ => Self::Many(self.set(grouping).union(other.set(grouping))),
+            _ => Self::Many(self.set(grouping).union(other.set(grouping), grouping)),
         }
     }
 

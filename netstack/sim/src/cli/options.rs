@@ -2,7 +2,7 @@
 
 use darner_sim::campaign::Campaign;
 use darner_sim::fault::Faults;
-use darner_sim::plan::Wishes;
+use darner_sim::plan::{Agreement, Wishes};
 use lexopt::prelude::*;
 use std::path::PathBuf;
 
@@ -14,6 +14,7 @@ cargo xtask sim [OPTIONS]      play clusters in virtual time, and check them aft
     --nodes N       how many nodes, 1 to 64 (drawn from the seed)
     --faults LIST   all, none, or some of crash,pause,partition,cut,clock,pressure,
                     move,leave (drawn)
+    --views WHOSE   given (by the simulator, at once and always right) or theirs: as nodes agree (drawn)
     --tries K       how many episodes to play at most to reduce one that is wrong (2000)
     --show K        how many of the last steps of what is wrong to show (40)
     --plot FILE     instead, measure messages per operation by number of nodes, and draw it (SVG)
@@ -82,6 +83,19 @@ impl Options {
                     campaign.wishes.faults = Some(Faults::parse(&list)?);
                     repeated += &format!(" --faults {list}");
                 }
+                Long("views") => {
+                    let whose = parser.value()?.string()?;
+                    campaign.wishes.agreement = Some(match &*whose {
+                        "given" => Agreement::Given,
+                        "theirs" => Agreement::Theirs,
+                        _ => {
+                            let what =
+                                format!("found the views `{whose}`, expected given or theirs");
+                            return Err(what.into());
+                        }
+                    });
+                    repeated += &format!(" --views {whose}");
+                }
                 Long("tries") => tries = parser.value()?.parse()?,
                 Long("show") => show = parser.value()?.parse()?,
                 Long("plot") => task = Some(Task::Plot(parser.value()?.into())),
@@ -124,6 +138,7 @@ mod tests {
             &["--nodes", "0"],
             &["--faults", "flood"],
             &["--steps", "many"],
+            &["--views", "mine"],
             &["--seed"],
             &["--sed", "1"],
             &["stray"],

@@ -1,6 +1,7 @@
 //! What must hold after every step.
 
 use super::World;
+use crate::machine::Machine;
 use crate::network::UnderWay;
 use crate::oracle::Wrong;
 use darner_coherence::{Message, NodeId, PageIndex, Rights};
@@ -112,6 +113,19 @@ impl World {
                 format!("{node:?} says that {page:?} is lost, which is {truth:?}")
             });
         }
+    }
+
+    /// What keeps an episode from its end.
+    pub(super) fn unfinished(&self) -> String {
+        let rests = |machine: &&Machine| !machine.is_up() || self.is_busy(machine);
+        let nodes = self.machines.iter().filter(rests);
+        let nodes: Vec<NodeId> = nodes.map(|machine| machine.node.id()).collect();
+        format!(
+            "it does not come to an end: of threads {:?}, between nodes {:?}, down or busy {nodes:?}, settling {}",
+            self.waiting(),
+            self.users.under_way(),
+            self.views.is_settling()
+        )
     }
 
     /// When nothing can happen any more, nothing waits.

@@ -421,8 +421,14 @@ impl World {
     fn noticed(&mut self, node: NodeId, notice: MembershipNotice) {
         match notice {
             MembershipNotice::View(view) => self.entered(node, &view),
-            MembershipNotice::Serving { .. } => self.serves_again(node),
-            MembershipNotice::Stopped { .. } | MembershipNotice::JoinRefused { .. } => {}
+            MembershipNotice::Serving { .. } => {
+                self.handle_lock(node, darner_coherence::locks::Event::Serving);
+                self.serves_again(node);
+            }
+            MembershipNotice::Stopped { .. } => {
+                self.handle_lock(node, darner_coherence::locks::Event::Stopped);
+            }
+            MembershipNotice::JoinRefused { .. } => {}
             MembershipNotice::Ended { .. } => self.ended(node),
         }
     }

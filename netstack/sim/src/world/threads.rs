@@ -14,7 +14,7 @@ use darner_coherence::{Access, Event, Failure, NodeId, PageIndex, Token};
 /// How often one instruction may fault.
 const MOST_FAULTS: u32 = 2_000;
 /// How long a fault or a discard may take while nothing goes wrong, in nanoseconds.
-pub(super) const MOST_WAIT: u64 = 2 * SECOND;
+const MOST_WAIT: u64 = 2 * SECOND;
 
 /// A thread.
 #[derive(Clone, Debug)]
@@ -28,9 +28,9 @@ pub(super) struct Thread {
     faults: u32,
     /// What it waits for, if that is a page.
     pub(super) wants: Option<PageIndex>,
-    pub(super) since: Moment,
+    since: Moment,
     /// How long the cluster had been disturbed by then.
-    pub(super) disturbed: u64,
+    disturbed: u64,
 }
 
 /// Where a thread is.

@@ -2,13 +2,12 @@
 //!
 //! A word is one count for all nodes: that memory is coherent is checked elsewhere.
 
-use super::threads::{MOST_WAIT, State};
+use super::threads::{State, Thread};
 use super::{Happening, World};
 use crate::network::UnderWay;
 use crate::op::Op;
 use crate::oracle::Wrong;
-use crate::plan::{Agreement, Plan};
-use crate::time::{MILLISECOND, Moment};
+use crate::plan::Plan;
 use crate::work::{Word, WordOp, barrier};
 use darner_coherence::parking::{Action, Ending, Event, Generation, Reason};
 use darner_coherence::{NodeId, Token};
@@ -16,16 +15,8 @@ use darner_coherence::{NodeId, Token};
 /// What words count, and who came to barriers.
 #[derive(Clone, Debug)]
 pub(super) struct Words {
-    counts: Vec<Count>,
+    counts: Vec<u64>,
     barriers: Vec<Barrier>,
-}
-
-/// What a word counts, and since when it counts something; and how long the cluster had been disturbed by then.
-#[derive(Clone, Copy, Debug, Default)]
-struct Count {
-    count: u64,
-    since: Moment,
-    disturbed: u64,
 }
 
 /// Who came to a barrier, and was let through.
@@ -41,13 +32,13 @@ const PARTIES: u32 = 3;
 impl Words {
     pub(super) fn new(plan: &Plan) -> Self {
         Self {
-            counts: vec![Count::default(); plan.words.into()],
+            counts: vec![0; plan.words.into()],
             barriers: vec![Barrier::default(); plan.words.into()],
         }
     }
 
     pub(super) fn count(&self, word: Word) -> u64 {
-        self.counts[usize::from(word.0)].count
+        self.counts[usize::from(word.0)]
     }
 }
 
@@ -111,31 +102,30 @@ impl World {
     }
 
     fn add(&mut self, word: Word, more: u64) {
-        let (since, disturbed) = (self.now, self.disturbed);
-        let counted = &mut self.words.counts[usize::from(word.0)];
-        if counted.count == 0 {
-            counted.since = since;
-            counted.disturbed = disturbed;
-        }
-        counted.count += more;
+        self.words.counts[usize::from(word.0)] += more;
     }
 
-    /// Nobody waits for what has been there for longer than it takes to be told.
+    /// Nobody waits for what is there, when nobody is about to look and nothing is said any more.
     pub(super) fn check_words(&mut self) {
-        let told = match self.plan.agreement {
-            Agreement::Given => 6 * self.plan.network.longest() + MILLISECOND,
-            Agreement::Theirs => MOST_WAIT,
+        let word_of = |thread: &Thread| match thread.op {
+            Some(Op::Word(word, _)) => Some(word),
+            _ => None,
         };
-        let in_vain = self.threads.iter().find(|thread| {
-            let (State::WaitsForWord, Some(Op::Word(word, _))) = (thread.state, thread.op) else {
-                return false;
-            };
-            let counted = self.words.counts[usize::from(word.0)];
-            let since = counted.since.max(thread.since);
-            let disturbed = self.disturbed - counted.disturbed.max(thread.disturbed);
-            counted.count > 0 && self.now.since(since) > told + disturbed
-        });
-        if let Some(thread) = in_vain {
+        let waits = |thread: &&Thread| {
+            let is_there = word_of(thread).is_some_and(|word| self.words.count(word) > 0);
+            thread.state == State::WaitsForWord && is_there
+        };
+        let is_in_vain = |thread: &&Thread| {
+            let word = word_of(thread);
+            let about_to = |other: &Thread| other.state != State::WaitsForWord;
+            let mut others = self.threads.iter();
+            !others.any(|other| word_of(other) == word && about_to(other))
+        };
+        let in_vain = self.threads.iter().filter(waits).find(is_in_vain);
+        let said = |under_way: &UnderWay| matches!(under_way, UnderWay::Parking(_));
+        if let Some(thread) = in_vain
+            && !self.links.all().any(said)
+        {
             let what = format!("nobody wakes {thread:?}, and what it waits for is there");
             self.complain(Wrong::NeverCompletes, || what);
         }
@@ -144,9 +134,9 @@ impl World {
     fn look(&mut self, thread: u32, node: NodeId, word: Word) {
         let place = word.waits_at(&self.plan);
         let generation = self.machine(node).parking.agent().generation(place);
-        let counted = &mut self.words.counts[usize::from(word.0)];
-        if counted.count > 0 {
-            counted.count -= 1;
+        let count = &mut self.words.counts[usize::from(word.0)];
+        if *count > 0 {
+            *count -= 1;
             return self.completes(thread);
         }
         self.threads[thread as usize].state = State::Looked(generation);
