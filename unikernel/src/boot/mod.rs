@@ -311,11 +311,13 @@ extern "C" fn kernel_main() -> ! {
     let others = smp::others(&platform.apic_ids, params.max_cpus.min(most));
     trace::init(1 + others.len());
     sched::init(1 + others.len());
+    // Before there are other CPUs: finding devices switches their memory off and on, and a CPU that reads any
+    // device's registers meanwhile makes the translator of QEMU 7.2 crash.
+    drivers::find(&platform, params);
     smp::start(&others);
     if let Some(line) = platform.line(console::IRQ) {
         console::enable_input(&line);
     }
-    drivers::find(&platform, params);
     // The standard library asks before `main`, and what it does without an answer is to wait
     // for itself.
     if !abi::entropy::is_there() {
