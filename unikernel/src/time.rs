@@ -47,6 +47,12 @@ pub fn tsc_khz() -> u64 {
     KHZ.load(Ordering::Relaxed)
 }
 
+/// The counter value at which [`monotonic_ns`] was 0, wrapped where that lies before the counter's own
+/// zero: in a cluster, the clock is put forward. Any context.
+pub fn zero_tsc() -> u64 {
+    BASE_TSC.load(Ordering::Relaxed)
+}
+
 /// Ticks since time zero, which may lie before the counter's own, as a wrapped number. A counter
 /// that is behind, as another CPU's may be by a little, has counted none.
 fn since_base(now: u64, base: u64) -> u64 {

@@ -6,9 +6,10 @@
 //! an event costs one branch.
 //!
 //! The dump, in little-endian 64-bit words: [`MAGIC`], the frequency of the
-//! time-stamp counter in kHz; then for each CPU its number, how many records were
-//! overwritten, how many follow, and these, oldest first, each with its counter and
-//! with its kind in the top byte of a word with its argument.
+//! time-stamp counter in kHz, the counter at monotonic time zero (which is the same moment on
+//! all nodes of a cluster, as far as they have learned of each other); then for each CPU its
+//! number, how many records were overwritten, how many follow, and these, oldest first, each
+//! with its counter and with its kind in the top byte of a word with its argument.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -22,8 +23,8 @@ use crate::arch::percpu::{self, this_index};
 use crate::control::DebugPort;
 use crate::{params, time};
 
-/// The first word of a dump: "DRNTRACE" as it is read.
-const MAGIC: u64 = u64::from_le_bytes(*b"DRNTRACE");
+/// The first word of a dump: "DRNTRAC2" as it is read.
+const MAGIC: u64 = u64::from_le_bytes(*b"DRNTRAC2");
 /// Records of a CPU.
 const RECORDS: usize = 1 << 15;
 /// The kind is above the argument.
@@ -124,7 +125,7 @@ pub fn dump() {
             port.write(&word.to_le_bytes());
         }
     };
-    words(&[MAGIC, time::tsc_khz()]);
+    words(&[MAGIC, time::tsc_khz(), time::zero_tsc()]);
     for (cpu, ring) in rings.iter().enumerate().take(percpu::online()) {
         let written = ring.written.load(Ordering::Relaxed);
         let kept = written.min(RECORDS as u64);

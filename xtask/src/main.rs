@@ -102,6 +102,7 @@ fn full(command: &str, parser: lexopt::Parser) -> Result<u8> {
         "trace" => run::trace(parser),
         "cluster" => cluster::run(parser),
         "test" => test::run(parser),
+        "ci" => test::ci(parser),
         "bench" => bench::run(parser),
         "sim" => sim::run(parser),
         "check" => check::run(parser),
@@ -150,7 +151,10 @@ cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program on N VMs t
     --faults SPEC       what is wrong with the network: loss=1%,delay=5ms±2ms,reorder=2%,dup=1%,
                         corrupt=1%,reset=1%,rate=100Mbit,queue=256KiB (n2.loss=1% for one node),
                         partition=0,1|2@10s..20s, down=2@5s..; or a file FILE.toml with the same
-    --seed S            which frames these hit (1)
+    --kill NODE@TIME    pull that machine's plug then: 1@5s, 1@5s±2s, any@5s±2s (drawn by the seed)
+    --after TEXT        count the times of --faults and --kill from the first line with TEXT on
+    --seed S            which frames are hit, and what is drawn (1)
+    --trace FILE.json   write what each CPU of all nodes did when, on one clock (as trace does)
     --key FILE          64 hexadecimal digits that the nodes prove to each other that they have
                         (a new key for each run)
     --stats-json FILE   write what the nodes counted of their memory (--stats shows it as a table)
@@ -159,9 +163,14 @@ cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program on N VMs t
     --silence S         how many seconds a node that says nothing is waited for (2; 20 when emulated)
     --separate          as many programs instead, which can talk to each other
     --keep-going        with --separate: when a node fails, let the others run on
-    The status is the program's; with --separate 0, or that of the node that failed first.
+    The status is the program's: 75 if it cannot go on without a machine that is lost. With
+    --separate it is 0, or that of the node that failed first.
 cargo xtask test [FILTER...] [--list]     run the tests whose names contain a filter (all)
     --deep              also those that take hours: programs and suites on more machines
+cargo xtask ci [JOB...] [OPTIONS]         run the jobs of ci/jobs (JOB or JOB/TOPOLOGY; all but deep ones)
+    --list              say which there are        --deep            those that take long, too
+    --seed S            the first seed of each run (1)
+    --runs N            with how many seeds each is run (what the job says)
 cargo xtask bench [GROUP] [--json]        measure a group of figures (none: list the groups)
 cargo xtask sim [OPTIONS]                 clusters in virtual time, checked after every step
     --seed S            the first episode (1); each next one has the next seed

@@ -2,7 +2,9 @@
 //! Chrome's tracing page show ("Trace Event Format", Google, 2016).
 //!
 //! Each CPU is a line of its own: the threads that ran on it, one after the other,
-//! with the interrupts that came in on top of them, and marks for messages and ports.
+//! with the interrupts that came in on top of them, and marks for messages and ports. The
+//! nodes of a cluster are in one trace, on the time that they share: what a node is told happens after
+//! it was said.
 
 #[cfg(test)]
 use std::collections::BTreeSet;
@@ -14,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Context, Error, Result};
 
-const MAGIC: &[u8] = b"DRNTRACE";
+const MAGIC: &[u8] = b"DRNTRAC2";
 const KIND_SHIFT: u32 = 56;
 
 /// One event of a CPU.
@@ -35,26 +37,50 @@ struct Cpu {
     records: Vec<Record>,
 }
 
-/// What the kernel left.
+/// What the kernel of one node left.
 #[derive(Debug, PartialEq, Eq)]
 struct Dump {
     tsc_khz: u64,
+    /// The time-stamp counter when the node's clock was 0.
+    zero: u64,
     cpus: Vec<Cpu>,
 }
 
-/// Turns the dump at `raw` into JSON at `out`, and says what it holds.
-pub fn convert(raw: &Path, out: &Path) -> Result<()> {
-    let bytes = std::fs::read(raw).context(|| "read the guest's trace".into())?;
-    let dump = Dump::parse(&bytes)?;
+/// Turns the nodes' dumps into JSON at `out`, and says what it holds.
+pub fn convert(nodes: &[(u16, &Path)], out: &Path) -> Result<()> {
+    let mut dumps = Vec::new();
+    for &(node, raw) in nodes {
+        let bytes = std::fs::read(raw).context(|| "read the guest's trace".into())?;
+        dumps.push((node, Dump::parse(&bytes)?));
+    }
+    let events: Vec<Value> = dumps
+        .iter()
+        .flat_map(|(node, dump)| dump.events(*node))
+        .collect();
     let file = std::fs::File::create(out).context(|| format!("create {}", out.display()))?;
     let mut file = std::io::BufWriter::new(file);
-    let trace = json!({ "displayTimeUnit": "ns", "traceEvents": dump.events() });
+    let trace = json!({ "displayTimeUnit": "ns", "traceEvents": events });
     serde_json::to_writer(&mut file, &trace)
         .map_err(std::io::Error::from)
         .and_then(|()| file.flush())
         .context(|| format!("write {}", out.display()))?;
-    eprintln!("xtask: {}", dump.summary(out));
+    eprintln!("xtask: {}", summary(&dumps, out));
     Ok(())
+}
+
+fn summary(dumps: &[(u16, Dump)], out: &Path) -> String {
+    let cpus = || dumps.iter().flat_map(|(_, dump)| &dump.cpus);
+    let kept: usize = cpus().map(|cpu| cpu.records.len()).sum();
+    let lost: u64 = cpus().map(|cpu| cpu.lost).sum();
+    let mut text = format!("{kept} events of {} CPUs", cpus().count());
+    if let [_, _, ..] = dumps {
+        let _ = write!(text, " of {} nodes", dumps.len());
+    }
+    let _ = write!(text, " are in {}", out.display());
+    if lost > 0 {
+        let _ = write!(text, " ({lost} older ones were overwritten)");
+    }
+    text
 }
 
 impl Dump {
@@ -74,8 +100,9 @@ impl Dump {
             })
         };
         let tsc_khz = word()?.max(1);
+        let zero = word()?;
         let total = rest.len() / 8;
-        let mut read = 1;
+        let mut read = 2;
         let mut cpus = Vec::new();
         while read < total {
             let (number, lost, count) = (word()?, word()?, word()?);
@@ -97,45 +124,37 @@ impl Dump {
                 records,
             });
         }
-        Ok(Self { tsc_khz, cpus })
+        Ok(Self {
+            tsc_khz,
+            zero,
+            cpus,
+        })
     }
 
-    fn summary(&self, out: &Path) -> String {
-        let kept: usize = self.cpus.iter().map(|cpu| cpu.records.len()).sum();
-        let lost: u64 = self.cpus.iter().map(|cpu| cpu.lost).sum();
-        let mut text = format!(
-            "{kept} events of {} CPUs are in {}",
-            self.cpus.len(),
-            out.display()
-        );
-        if lost > 0 {
-            let _ = write!(text, " ({lost} older ones were overwritten)");
-        }
-        text
-    }
-
-    /// The events as Chrome has them: times in microseconds.
-    fn events(&self) -> Vec<Value> {
+    /// The events of that node as Chrome has them: times in microseconds.
+    fn events(&self, node: u16) -> Vec<Value> {
         let us = |ticks: u64| ticks as f64 * 1000.0 / self.tsc_khz as f64;
+        // What happened before a clock was put forward for the last time may lie before its zero.
+        let at = |tsc: u64| us(1) * tsc.wrapping_sub(self.zero) as i64 as f64;
         let mut events = vec![json!({
-            "ph": "M", "name": "process_name", "pid": 0, "args": { "name": "node 0" },
+            "ph": "M", "name": "process_name", "pid": node, "args": { "name": format!("node {node}") },
         })];
         for cpu in &self.cpus {
             let line = cpu.number;
             events.push(json!({
-                "ph": "M", "name": "thread_name", "pid": 0, "tid": line,
+                "ph": "M", "name": "thread_name", "pid": node, "tid": line,
                 "args": { "name": format!("CPU {line}") },
             }));
             let slice = |name: &str, category: &str, from: u64, to: u64| {
                 json!({
-                    "ph": "X", "name": name, "cat": category, "pid": 0, "tid": line,
-                    "ts": us(from), "dur": us(to.saturating_sub(from)),
+                    "ph": "X", "name": name, "cat": category, "pid": node, "tid": line,
+                    "ts": at(from), "dur": us(to.saturating_sub(from)),
                 })
             };
-            let mark = |name: String, category: &str, at: u64| {
+            let mark = |name: String, category: &str, when: u64| {
                 json!({
-                    "ph": "i", "s": "t", "name": name, "cat": category, "pid": 0, "tid": line,
-                    "ts": us(at),
+                    "ph": "i", "s": "t", "name": name, "cat": category, "pid": node, "tid": line,
+                    "ts": at(when),
                 })
             };
             let end = cpu.records.last().map_or(0, |record| record.when);
@@ -216,17 +235,23 @@ const INTERRUPTED: u8 = 9;
 /// From here on threads are the kernel's, for interrupts.
 const FIRST_INTERRUPT_THREAD: u64 = 1 << 31;
 
+/// Threads' numbers have their node in the bits from this one on.
+const NODE_BIT: u32 = 25;
+
 fn thread(number: u64) -> String {
     match number.checked_sub(FIRST_INTERRUPT_THREAD) {
         Some(number) => format!("interrupt thread {number}"),
         None if number == 0 => "idle".into(),
-        None => format!("thread {number}"),
+        None => match (number >> NODE_BIT, number & ((1 << NODE_BIT) - 1)) {
+            (0, number) => format!("thread {number}"),
+            (node, number) => format!("thread {number} of n{node}"),
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Dump, INTERRUPT, INTERRUPT_END, KIND_SHIFT, MAGIC, SWITCH};
+    use super::{Dump, FAULT, INTERRUPT, INTERRUPT_END, KIND_SHIFT, MAGIC, SWITCH};
 
     fn dump(words: &[u64]) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
@@ -240,13 +265,13 @@ mod tests {
 
     #[test]
     fn threads_are_named_by_their_numbers() {
-        let names = [0, 1, (1 << 31) - 1, 1 << 31, (1 << 31) + 2].map(super::thread);
+        let names = [0, 1, (2 << 25) + 7, 1 << 31, (1 << 31) + 2].map(super::thread);
         assert_eq!(
             names,
             [
                 "idle",
                 "thread 1",
-                "thread 2147483647",
+                "thread 7 of n2",
                 "interrupt thread 0",
                 "interrupt thread 2"
             ]
@@ -257,6 +282,7 @@ mod tests {
     fn threads_and_interrupts_become_slices() {
         let bytes = dump(&[
             1000,
+            50,
             0,
             7,
             4,
@@ -275,23 +301,39 @@ mod tests {
         let dump = Dump::parse(&bytes).unwrap();
         assert_eq!((dump.cpus.len(), dump.cpus[0].lost), (2, 7));
         assert_eq!(dump.threads().into_iter().collect::<Vec<_>>(), [0, 5]);
-        let events = dump.events();
+        let events = dump.events(3);
+        assert!(events.iter().all(|event| event["pid"] == 3));
         let named = |name: &str| events.iter().find(|event| event["name"] == name).unwrap();
         assert_eq!(
             (
                 named("thread 5")["ts"].as_f64(),
                 named("thread 5")["dur"].as_f64()
             ),
-            (Some(100.0), Some(300.0))
+            (Some(50.0), Some(300.0))
         );
         assert_eq!(named("interrupt 0x30")["dur"].as_f64(), Some(50.0));
         assert_eq!(named("idle")["tid"], 0);
     }
 
+    /// The counter's zero of the one is the other's 900; its clock was put forward to before
+    /// the counter's own.
+    #[test]
+    fn nodes_are_on_the_same_time() {
+        let at = |zero: u64, when: u64| {
+            let bytes = dump(&[1000, zero, 0, 0, 1, when, what(FAULT, 6)]);
+            let events = Dump::parse(&bytes).unwrap().events(0);
+            let event = events.iter().find(|event| event["name"] == "exception 6");
+            event.and_then(|event| event["ts"].as_f64())
+        };
+        assert_eq!(at(900, 1500), Some(600.0));
+        assert_eq!(at(0_u64.wrapping_sub(500), 100), Some(600.0));
+        assert_eq!(at(900, 800), Some(-100.0));
+    }
+
     #[test]
     fn what_is_cut_off_is_refused() {
         assert!(Dump::parse(b"").is_err());
-        let whole = dump(&[1000, 0, 0, 1, 100, what(SWITCH, 5)]);
+        let whole = dump(&[1000, 0, 0, 0, 1, 100, what(SWITCH, 5)]);
         assert!(Dump::parse(&whole).is_ok());
         assert!(Dump::parse(&whole[..whole.len() - 8]).is_err());
     }

@@ -45,8 +45,9 @@ pub fn main<T>(
     }
 }
 
-/// Does `work`, and says on standard error how long it took.
+/// Does `work`, and says on standard error when it begins and how long it took.
 pub fn timed<T>(what: &str, threads: usize, work: impl FnOnce() -> T) -> T {
+    eprintln!("begins with {threads} thread(s)");
     let begin = Instant::now();
     let result = work();
     let time = begin.elapsed().as_millis();

@@ -2,6 +2,7 @@
 //! a name and a number on each line.
 //!
 //! ```text
+//! cargo xtask cluster --nodes 8 ssi -- boot            # says how many machines there are, and ends
 //! cargo xtask cluster --nodes 2 ssi -- fault 2000      # how long a page takes that another node has
 //! cargo xtask cluster --separate --nodes 2 ssi -- rpc 2000    # and as many bytes, asked for by TCP
 //! cargo xtask cluster --nodes 2 ssi -- private         # what memory of one's own costs
@@ -20,7 +21,7 @@ mod fault;
 mod private;
 mod rpc;
 
-const USAGE: &str = "ssi fault COUNT | rpc COUNT | private | cached PAGES | contend TURNS";
+const USAGE: &str = "ssi boot | fault COUNT | rpc COUNT | private | cached PAGES | contend TURNS";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -40,6 +41,10 @@ fn run(words: &[&str]) -> Result<(), String> {
         _ => Err(format!("found `{text}`, expected a number from 1 on")),
     };
     match *words {
+        ["boot"] => {
+            println!("nodes {}", darner::nodes().len());
+            Ok(())
+        }
         ["fault", number] => fault::measure(count(number)?),
         ["rpc", number] => rpc::measure(count(number)?),
         ["private"] => private::measure(),

@@ -1,7 +1,7 @@
 //! Guards that tests take out, to see that it is noticed: as in `darner-coherence`.
 //!
-//! With the feature `mutants` one guard of `Mutant` can be switched off for the whole
-//! process. Without it, `mutated!` is false, and nothing of this is compiled.
+//! With the feature `mutants` one guard of `Mutant` can be switched off for a
+//! thread. Without it, `mutated!` is false, and nothing of this is compiled.
 
 /// Whether a mutant is planted that does what must not be done.
 macro_rules! mutated {
@@ -23,13 +23,14 @@ pub use planted::{Mutant, is_planted, plant};
 
 #[cfg(feature = "mutants")]
 mod planted {
-    use core::sync::atomic::{AtomicUsize, Ordering};
+    extern crate std;
+
+    use core::cell::Cell;
 
     macro_rules! mutants {
         ($($(#[$doc:meta])* $name:ident,)*) => {
             /// A guard that can be taken out.
             #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-            #[repr(usize)]
             pub enum Mutant {
                 $($(#[$doc])* $name,)*
             }
@@ -43,18 +44,18 @@ mod planted {
 
     include!("mutants/list.rs");
 
-    const NONE: usize = usize::MAX;
-    static PLANTED: AtomicUsize = AtomicUsize::new(NONE);
+    std::thread_local! {
+        static PLANTED: Cell<Option<Mutant>> = const { Cell::new(None) };
+    }
 
-    /// Plants a mutant, for all threads, in place of the one that was.
+    /// Plants a mutant, for this thread, in place of the one that was.
     pub fn plant(mutant: Option<Mutant>) {
-        let number = mutant.map_or(NONE, |mutant| mutant as usize);
-        PLANTED.store(number, Ordering::SeqCst);
+        PLANTED.set(mutant);
     }
 
     /// Whether this one is planted.
     #[must_use]
     pub fn is_planted(mutant: Mutant) -> bool {
-        PLANTED.load(Ordering::Relaxed) == mutant as usize
+        PLANTED.get() == Some(mutant)
     }
 }

@@ -22,7 +22,7 @@ use darner_lwkt::message::ReplyTo;
 use darner_lwkt::port::Received;
 use darner_netstack::socket::Farewell;
 use darner_netstack::{Request as StackRequest, Stack};
-use darner_wire::{Header, Said};
+use darner_wire::{Header, Parsed, Said};
 
 use super::config::ClusterConfig;
 use super::frames::{Frames, NoFrame};
@@ -90,8 +90,10 @@ pub struct Engine {
     give_up: u64,
     /// Who waits for the others to be told that the program has ended, and until when.
     leaving: Option<(Answer, u64)>,
-    /// The program has ended on the first node, and this one ends.
+    /// The program has ended on the first node, or was lost with it, and this one ends.
     ending: Ending,
+    /// What was lost, if that is why.
+    loss: Option<&'static str>,
     /// This node cannot be of the cluster, and ends then (monotonic ns).
     refused: Option<(NodeId, Refusal, u64)>,
 }
@@ -146,6 +148,7 @@ impl Engine {
             give_up: now + FORMATION,
             leaving: None,
             ending: Ending::No,
+            loss: None,
             refused: None,
         }
     }
@@ -200,12 +203,28 @@ impl Engine {
         members.all(|member| member.node == self.config.me || self.links.is_settled(member.node))
     }
 
-    /// Does what threads want, and what is due.
-    fn work(&mut self, now: u64) {
+    /// Does what threads want before anything else is looked at: what that has to say to other nodes
+    /// goes out by the stack's next step.
+    pub fn begin(&mut self, stack: &mut Stack<WaitPoint>, now: u64) {
+        if self.is_ready() && self.serve(now) == Progress::Something {
+            self.links.flush(stack, now);
+        }
+    }
+
+    /// Takes what threads ask for.
+    fn serve(&mut self, now: u64) -> Progress {
+        let mut progress = Progress::Nothing;
         while let Ok(Some(Received::Message(message))) = self.requests.get() {
             let (request, reply_to) = message.into_parts();
             self.request(request, reply_to, now);
+            progress = Progress::Something;
         }
+        progress
+    }
+
+    /// Does what threads want, and what is due.
+    fn work(&mut self, now: u64) {
+        self.serve(now);
         if self.is_linked() {
             for answer in self.waiting_ready.drain(..) {
                 let _ = answer.reply(Reply::Done);
@@ -268,6 +287,9 @@ impl Engine {
             Ending::Parting(_, until) | Ending::Sending(until) => *until,
         };
         if now >= until {
+            if let Some(loss) = self.loss {
+                panic::lost(format_args!("{loss}"));
+            }
             panic::claim_last_words();
             panic::end(0);
         }
@@ -281,14 +303,7 @@ impl Engine {
             self.members.stood_still(&mut self.links);
         }
         self.stepped = uptime;
-        while self.is_ready()
-            && let Some((from, put_off)) = self.put_off.pop_front()
-        {
-            match put_off {
-                PutOff::Packet(packet) => self.packet(from, &packet, now),
-                PutOff::Record(record) => self.record(from, record),
-            }
-        }
+        self.take_put_off(now);
         let mut packet = core::mem::take(&mut self.packet);
         while let Some((from, came)) = self.links.next(&mut packet, now) {
             match came {
@@ -311,8 +326,29 @@ impl Engine {
                 }
                 Came::Garbage => self.cut(from, "sends what makes no sense"),
             }
+            self.take_put_off(now);
         }
         self.packet = packet;
+    }
+
+    /// Whether what comes has to wait: this node does not serve, or something that came before waits.
+    fn has_to_wait(&self) -> bool {
+        !self.is_ready() || !self.put_off.is_empty()
+    }
+
+    /// Takes what has come before this node served, in that order.
+    fn take_put_off(&mut self, now: u64) {
+        while self.is_ready()
+            && let Some((from, put_off)) = self.put_off.pop_front()
+        {
+            match put_off {
+                PutOff::Packet(bytes) => match darner_wire::parse_coherence(&bytes) {
+                    Ok(parsed) => self.coherent(from, &parsed, now),
+                    Err(_) => unreachable!("it was parsed when it came"),
+                },
+                PutOff::Record(record) => self.serve_record(from, record),
+            }
+        }
     }
 
     /// Hears no more of a node. The members agree on whether it is gone.
@@ -358,9 +394,13 @@ impl Engine {
             self.links.close(node);
         }
         if gone.contains(&FIRST) {
-            panic::lost(format_args!(
-                "node 0 is gone (it has not been heard of for too long), and with it the program's first thread and its files"
-            ));
+            // The others are to hear of it first: this node may be needed for their majority.
+            self.loss = Some(
+                "node 0 is gone (it has not been heard of for too long), and with it the program's first thread \
+                 and its files",
+            );
+            self.ending = Ending::Due;
+            return;
         }
         let coherent = view.coherent(slice_start);
         let founders = (0..self.config.founders).map(NodeId);
@@ -588,25 +628,32 @@ impl Engine {
                 );
             }
         };
-        if !self.is_ready() {
+        if self.has_to_wait() {
             let bytes = PutOff::Packet(bytes.to_vec());
             return self.put_off.push_back((from, bytes));
         }
+        self.coherent(from, &parsed, now);
+    }
+
+    /// A packet of coherence.
+    fn coherent(&mut self, from: NodeId, parsed: &Parsed<'_>, now: u64) {
+        let packet = parsed.packet.clone();
         let came = Payload {
-            message: parsed.packet.message.clone(),
+            message: packet.message.clone(),
             bytes: parsed.pages,
         };
-        let packet = parsed.packet;
-        let header_bytes = bytes.len() - came.bytes.len();
-        self.statistics
-            .packet(Direction::Received, &packet.message, header_bytes);
+        self.statistics.packet(Direction::Received, &packet.message);
         self.happens(now, Event::Received { from, packet }, Some(&came));
     }
 
     fn record(&mut self, from: NodeId, record: Record) {
-        if !self.is_ready() {
+        if self.has_to_wait() {
             return self.put_off.push_back((from, PutOff::Record(record)));
         }
+        self.serve_record(from, record);
+    }
+
+    fn serve_record(&mut self, from: NodeId, record: Record) {
         if nodes::is_gone(from) {
             return;
         }
@@ -749,17 +796,13 @@ impl Engine {
         let carried = packet.message.carried();
         let pages = carried.map(|page| &self.frames.bytes(page).unwrap_or(ZEROS)[..]);
         let pieces: Vec<&[u8]> = [header.bytes()].into_iter().chain(pages).collect();
-        let bytes = header.bytes().len();
-        self.statistics
-            .packet(Direction::Sent, &packet.message, bytes);
+        self.statistics.packet(Direction::Sent, &packet.message);
         self.links.send(to, pieces.into_iter());
     }
 
     fn send_hint(&mut self, to: NodeId, packet: Packet) {
         if let Some(header) = encode(&packet) {
-            let bytes = header.bytes().len();
-            self.statistics
-                .packet(Direction::Sent, &packet.message, bytes);
+            self.statistics.packet(Direction::Sent, &packet.message);
             self.links.send_hint(to, [header.bytes()].into_iter());
         }
     }

@@ -116,14 +116,15 @@ impl Statistics {
     }
 
     /// A packet about pages is on its way.
-    pub fn packet(&mut self, direction: Direction, message: &Message, header_bytes: usize) {
+    pub fn packet(&mut self, direction: Direction, message: &Message) {
         let pages = message.carried().count() as u64;
         let (bytes_of, pages_of) = match direction {
             Direction::Sent => (Count::BytesSent, Count::PagesSent),
             Direction::Received => (Count::BytesReceived, Count::PagesReceived),
         };
-        self.counted.message(direction, kind_of(message).number());
-        self.counted[bytes_of] += header_bytes as u64 + pages * PAGE;
+        let kind = kind_of(message);
+        self.counted.message(direction, kind.number());
+        self.counted[bytes_of] += kind.header_bytes() as u64 + pages * PAGE;
         self.counted[pages_of] += pages;
     }
 

@@ -255,6 +255,9 @@ fn work(
         // Nobody waits any more: nothing is lost, the socket is closed by its owner.
         let _ = reply_to.reply(stack.request(request, monotonic_ns()));
     }
+    if let Some(cluster) = &mut cluster {
+        cluster.begin(stack, monotonic_ns());
+    }
     let mut step = stack.step(monotonic_ns());
     let mut deadline = step.deadline;
     if let Some(cluster) = &mut cluster {

@@ -58,7 +58,7 @@ pub fn measure(guests: &Guests<'_>) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// What the tests of the rows say.
+/// What the tests of the rows say, built as `cargo xtask test` builds them.
 fn tested(guests: &Guests<'_>) -> Result<String> {
     let set = guests.set();
     let mut cargo = set.toolchain.cargo(&set.root);

@@ -10,35 +10,37 @@
 //! `DARNER_NODE` is its own number, `DARNER_NODES` how many there are, `DARNER_ADDRESSES` all
 //! addresses in order, with commas between them. Standard input goes to node 0.
 //! The exit status is 0 when all nodes end with 0, else that of the node that failed
-//! first in time; the statuses are those of `run`.
+//! first in time; the statuses are those of `run` ([`verdict`] has the rules).
 
 mod counted;
-mod options;
+pub mod kill;
+mod machines;
+mod mark;
+pub mod options;
 mod output;
 mod subnet;
+mod verdict;
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Instant;
 
 use counted::Counted;
 use darner_switch::{Broken, Capture, Core, Counters, Event, PortId, Server};
-use options::{Options, Policy};
+use machines::{Machines, Signal};
+use mark::{Mark, Watched};
+use options::Options;
 use output::{Lines, Log, To};
+use verdict::{How, Reports, Then, Verdict};
 
 use crate::app::App;
 use crate::build_set::{BuildSet, Program};
 use crate::error::{Context, Error, Result};
 use crate::run::Explanation;
+use crate::trace;
 use crate::vm::network::{Addressing, Backend, Key, Mac, Membership, Network, Nic, check_free};
-use crate::vm::{self, Config, End, Guest, Input, Outcome, Output, Stop, Streams};
+use crate::vm::{self, Config, End, Guest, Input, Outcome, Output, Streams};
 use crate::workspace;
-
-/// How long nodes may go on after one has failed: they may have something to say.
-const GRACE: Duration = Duration::from_secs(2);
-
-/// The status of a node that was cut off, or that misses what was on another.
-const LOST: u8 = 75;
 
 /// Does what the command line after `cluster` says; gives the status to exit with.
 pub fn run(parser: lexopt::Parser) -> Result<u8> {
@@ -58,7 +60,7 @@ pub fn run(parser: lexopt::Parser) -> Result<u8> {
     let folder = vm::private_folder()?;
     let initrd = folder.path().join("initrd.tar");
     set.initrd(&initrd, &program, &options.common.shares)?;
-    let core = Core::new(options.plan.clone(), options.seed);
+    let core = Core::held_back(options.plan.clone(), options.seed);
     let switch = Server::start(folder.path(), options.nodes.into(), core, capture)
         .context(|| "start the switch".into())?;
     let cluster = Cluster {
@@ -66,14 +68,18 @@ pub fn run(parser: lexopt::Parser) -> Result<u8> {
         set: &set,
         program: &program,
         initrd: &initrd,
+        folder: folder.path(),
+        machines: Machines::new(options.nodes),
         key,
-        stop: Stop::default(),
     };
     let (status, counted) = cluster.run(networks, &switch, logs.path())?;
     let events: Vec<Event> = switch.events().collect();
     let counters = switch.stop();
     tell(&events, counters.filter(|_| options.common.verbose));
     counted::tell(&counted, options.stats_json.as_deref())?;
+    if let Some(out) = &options.trace {
+        cluster.write_trace(out)?;
+    }
     if status != 0 {
         eprintln!("xtask: what each node said: {}", logs.keep().display());
     }
@@ -145,43 +151,70 @@ struct Cluster<'a> {
     set: &'a BuildSet,
     program: &'a Program,
     initrd: &'a Path,
+    /// For what is of use only while it runs.
+    folder: &'a Path,
+    machines: Machines,
     key: Key,
-    stop: Stop,
 }
 
 impl Cluster<'_> {
-    /// Runs all nodes to their ends; gives the status of the first that failed, or 0, and what they counted.
+    /// Runs all nodes to their ends; gives the status of it all, and what they counted.
     fn run(&self, networks: Vec<Network>, switch: &Server, logs: &Path) -> Result<(u8, Counted)> {
         let logs = (0..self.options.nodes)
             .map(|node| Log::create(logs, node))
             .collect::<Result<Vec<_>>>()?;
         let (sender, ends) = mpsc::channel();
+        let (signals, signalled) = mpsc::channel();
+        let after = self.options.after.as_deref();
+        let mark = after.map(|text| Mark::new(text, &signals, Signal::Begin));
         std::thread::scope(|scope| {
             for ((node, network), log) in (0..).zip(networks).zip(&logs) {
                 let (sender, socket) = (sender.clone(), switch.path(PortId(node)).to_owned());
+                let mark = mark.clone();
                 scope.spawn(move || {
-                    let end = self.node(node, network, socket, log);
+                    let end = self.node(node, network, socket, log, mark);
                     // Whoever waits for it has given up on all nodes otherwise.
                     let _ = sender.send((node, end));
                 });
             }
             drop(sender);
-            let mut counted = Counted::new();
-            let status = self.wait(&ends, &logs, &mut counted)?;
-            Ok((status, counted))
+            if mark.is_none() {
+                send(&signals, Signal::Begin);
+            }
+            let logs = &logs;
+            let status = scope.spawn(move || {
+                let status = self.wait(&ends, logs);
+                send(&signals, Signal::Over);
+                status
+            });
+            let kills = &self.options.kills;
+            self.machines.kill_in_time(kills, &signalled, switch);
+            status.join().unwrap_or_else(|_| {
+                Err(Error::failed(
+                    "the thread that waits for the nodes panicked",
+                ))
+            })
         })
     }
 
     /// One node, from its start to its end.
-    fn node(&self, node: u16, network: Network, socket: PathBuf, log: &Log) -> Result<Outcome> {
+    fn node(
+        &self,
+        node: u16,
+        network: Network,
+        socket: PathBuf,
+        log: &Log,
+        mark: Option<Mark>,
+    ) -> Result<Outcome> {
         let common = &self.options.common;
         if node + 1 == self.options.nodes
             && let Some(delay) = self.options.join_after
         {
-            self.stop.wait_for(delay);
+            self.machines.stop_of(node).wait_for(delay);
         }
         let config = Config {
             network: self.plugged(node, network, socket),
+            trace: self.options.trace.as_ref().map(|_| self.trace_of(node)),
             ..common.config.clone()
         };
         let is_one = self.options.is_one_system();
@@ -198,23 +231,52 @@ impl Cluster<'_> {
             env,
             args: common.args.clone(),
         };
-        let boot_log = log.clone();
+        let lines = |to| Lines::new(node, to, log, mark.as_ref());
+        let (boot_log, boot_mark) = (log.clone(), mark.clone());
         let streams = Streams {
             input: match node {
                 0 => Input::Stdin,
                 _ => Input::Bytes(Vec::new()),
             },
-            stdout: match is_one {
-                true => Output::Stdout,
-                false => Output::To(Box::new(Lines::new(node, To::Stdout, log))),
+            stdout: match (is_one, &mark) {
+                (true, None) => Output::Stdout,
+                (true, Some(mark)) => {
+                    Output::To(Box::new(Watched::new(std::io::stdout(), mark.clone())))
+                }
+                (false, _) => Output::To(Box::new(lines(To::Stdout))),
             },
-            stderr: Output::To(Box::new(Lines::new(node, To::Stderr, log))),
+            stderr: Output::To(Box::new(lines(To::Stderr))),
             boot_line: Some(Box::new(move |line| {
-                Lines::new(node, To::Stderr, &boot_log).print(line);
+                Lines::new(node, To::Stderr, &boot_log, boot_mark.as_ref()).print(line);
             })),
             verbose: common.verbose,
         };
-        vm::run_unless(&self.stop, &self.set.qemu, &config, &guest, streams)
+        let stop = self.machines.stop_of(node);
+        vm::run_unless(stop, &self.set.qemu, &config, &guest, streams)
+    }
+
+    /// Where a node's trace is, as its kernel writes it.
+    fn trace_of(&self, node: u16) -> PathBuf {
+        self.folder.join(format!("trace{node}"))
+    }
+
+    /// Writes one trace of all nodes. One that was ended from outside has left none.
+    fn write_trace(&self, out: &Path) -> Result<()> {
+        let dumps: Vec<(u16, PathBuf)> = (0..self.options.nodes)
+            .map(|node| (node, self.trace_of(node)))
+            .filter(|(node, raw)| {
+                let is_there = raw.metadata().is_ok_and(|dump| dump.len() > 0);
+                if !is_there {
+                    eprintln!("xtask: --trace: n{node} has left none: it was ended from outside");
+                }
+                is_there
+            })
+            .collect();
+        let dumps: Vec<(u16, &Path)> = dumps
+            .iter()
+            .map(|(node, raw)| (*node, raw.as_path()))
+            .collect();
+        trace::convert(&dumps, out)
     }
 
     /// The network with the card on the switch, which is the first.
@@ -255,8 +317,14 @@ impl Cluster<'_> {
     }
 
     /// Waits until all have ended, and ends those that must not go on.
-    fn wait(&self, ends: &Receiver<Ended>, logs: &[Log], counted: &mut Counted) -> Result<u8> {
-        let mut first_failure: Option<(u16, u8)> = None;
+    fn wait(&self, ends: &Receiver<Ended>, logs: &[Log]) -> Result<(u8, Counted)> {
+        let options = self.options;
+        let reports = match options.trace.is_some() {
+            true => Reports::Wanted,
+            false => Reports::None,
+        };
+        let mut counted = Counted::new();
+        let mut verdict = Verdict::new(options.kinship, options.policy, reports);
         let mut error = None;
         let mut deadline: Option<Instant> = None;
         loop {
@@ -269,97 +337,83 @@ impl Cluster<'_> {
                 Ok(end) => end,
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
-                    self.stop.ask();
+                    self.machines.stop_all();
                     deadline = None;
                     continue;
                 }
             };
-            let mut is_lost = false;
-            if self.options.is_one_system() {
-                if node == 0 {
-                    // The program has ended, and with it all of the system.
-                    self.stop.ask();
-                } else if self.stop.is_asked() {
-                    self.tell_death(node, &outcome, logs)?;
-                    continue;
-                } else {
-                    is_lost = outcome.as_ref().is_ok_and(is_lost_node);
-                }
-            }
             if let Ok(outcome) = &mut outcome
-                && self.options.is_one_system()
+                && options.is_one_system()
             {
                 // What is told of the one system takes the place of what each machine tells of itself.
                 outcome.report.stats = None;
                 counted.append(&mut outcome.report.cluster);
             }
-            match outcome.and_then(|outcome| self.explained(node, &outcome, first_failure, logs)) {
-                Ok(0) => {}
-                // Whether the program can go on without it the other nodes find out.
-                Ok(_) if is_lost => {}
-                Ok(status) if first_failure.is_none() => {
-                    first_failure = Some((node, status));
-                    if self.options.policy == Policy::EndAll {
-                        deadline = Some(Instant::now() + GRACE);
+            match outcome.and_then(|outcome| self.explained(node, &outcome, &verdict, logs)) {
+                Ok(how) => {
+                    if let Then::EndIn(time) = verdict.take(node, how) {
+                        deadline = Some(Instant::now() + time);
                     }
                 }
-                Ok(_) => {}
                 Err(reason) => {
                     error.get_or_insert(reason);
-                    self.stop.ask();
+                    self.machines.stop_all();
                 }
             }
         }
         match error {
             Some(error) => Err(error),
-            None => Ok(first_failure.map_or(0, |(_, status)| status)),
+            None => Ok((verdict.status(), counted)),
         }
     }
 
-    /// Says what a node has died of, if it has: the program has ended because of that.
-    fn tell_death(&self, node: u16, outcome: &Result<Outcome>, logs: &[Log]) -> Result<()> {
-        if let Ok(outcome) = outcome
-            && outcome.report.death.is_some()
-        {
-            let mut outcome = outcome.clone();
-            if matches!(outcome.end, End::Stopped) {
-                outcome.end = End::Exited(0);
-            }
-            self.explained(node, &outcome, None, logs)?;
-        }
-        Ok(())
-    }
-
-    /// Says how a node has ended; gives its status.
+    /// Says how a node has ended.
     fn explained(
         &self,
         node: u16,
         outcome: &Outcome,
-        first_failure: Option<(u16, u8)>,
+        verdict: &Verdict,
         logs: &[Log],
-    ) -> Result<u8> {
+    ) -> Result<How> {
+        let is_one = self.options.is_one_system();
         let Explanation { mut text, status } = Explanation::of(self.set, self.program, outcome)?;
-        match (&outcome.end, first_failure) {
-            (End::Stopped, Some((failed, _))) => {
+        let died = outcome.report.death.is_some();
+        let how = match &outcome.end {
+            End::Stopped if self.machines.is_killed(node) => How::Killed,
+            End::Stopped => How::Stopped,
+            // Where QEMU itself has failed, there was never a machine to go on without.
+            End::Died { status, .. } if status.code().is_none_or(|code| code == 0) => How::Gone,
+            End::Died { .. } | End::TimedOut(_) | End::Exited(_) => How::Exited(status),
+        };
+        match (how, &outcome.end, verdict.failed()) {
+            (How::Killed, ..) => text = "xtask: killed (--kill)\n".into(),
+            // It may be what the program has ended of: the others were told before it could end itself.
+            (How::Stopped, ..) if died => {
+                let mut outcome = outcome.clone();
+                outcome.end = End::Exited(0);
+                text = Explanation::of(self.set, self.program, &outcome)?.text;
+            }
+            (How::Stopped, _, Some(failed)) => {
                 text = format!("xtask: ended, because n{failed} has failed");
-                text += match self.options.is_one_system() {
+                text += match is_one {
                     true => "\n",
                     false => " (--keep-going)\n",
                 };
             }
+            // The program has ended, and with it all of the system.
+            (How::Stopped, _, None) if is_one => text.clear(),
             // The others say nothing of a status that is not the command's.
-            (End::Exited(1..), _) => text += &format!("xtask: exit status {status}\n"),
+            (_, End::Exited(1..), _) => text += &format!("xtask: exit status {status}\n"),
             _ => {}
         }
-        Lines::new(node, To::Stderr, &logs[usize::from(node)]).print(&text);
-        Ok(status)
+        Lines::new(node, To::Stderr, &logs[usize::from(node)], None).print(&text);
+        Ok(how)
     }
 }
 
-/// Whether a node has ended on its own, and not the program on it: the machine died, or it left
-/// because it was cut off.
-fn is_lost_node(outcome: &Outcome) -> bool {
-    matches!(outcome.end, End::Died { .. } | End::Exited(LOST))
+/// Tells the one who kills machines, who listens until all is over.
+fn send(signals: &Sender<Signal>, signal: Signal) {
+    let _ = signals.send(signal);
 }
 
 /// Says what there is to say of the switch.

@@ -9,6 +9,7 @@ use darner_switch::Plan;
 use lexopt::Parser;
 use lexopt::prelude::*;
 
+use super::kill::{self, Kill};
 use super::subnet::Subnet;
 use crate::accel::Accelerator;
 use crate::error::{Context, Error, Result};
@@ -41,8 +42,15 @@ pub struct Options {
     pub mtu: Option<u16>,
     /// What is wrong with the switch.
     pub plan: Plan,
-    /// Which frames that hits.
+    /// Machines that are killed, the first one first.
+    pub kills: Vec<Kill>,
+    /// A text; with the first line that contains it the times of faults begin. From the start, when
+    /// `None`.
+    pub after: Option<String>,
+    /// Which frames are hit, and whom and when a kill that leaves that open.
     pub seed: u64,
+    /// A file for what each CPU did when.
+    pub trace: Option<PathBuf>,
     /// A file for everything that they send.
     pub pcap: Option<PathBuf>,
     /// A file for what they have counted.
@@ -86,7 +94,10 @@ struct Raw {
     ip6: Option<Addressing<Ipv6Addr>>,
     mtu: Option<u16>,
     faults: Option<String>,
+    kills: Vec<String>,
+    after: Option<String>,
     seed: u64,
+    trace: Option<PathBuf>,
     pcap: Option<PathBuf>,
     stats_json: Option<PathBuf>,
     log_dir: Option<PathBuf>,
@@ -113,7 +124,10 @@ impl Options {
             ip6: None,
             mtu: None,
             faults: None,
+            kills: Vec::new(),
+            after: None,
             seed: 1,
+            trace: None,
             pcap: None,
             stats_json: None,
             log_dir: None,
@@ -138,7 +152,10 @@ impl Raw {
             "--nodes" => self.nodes = Some(number(option, &value()?)?),
             "--subnet" => self.subnet = Subnet::parse(&value()?)?,
             "--faults" => self.faults = Some(value()?),
+            "--kill" => self.kills.push(value()?),
+            "--after" => self.after = Some(value()?),
             "--seed" => self.seed = number(option, &value()?)?,
+            "--trace" => self.trace = Some(value()?.into()),
             "--pcap" => self.pcap = Some(value()?.into()),
             "--stats-json" => self.stats_json = Some(value()?.into()),
             "--log-dir" => self.log_dir = Some(value()?.into()),
@@ -213,6 +230,16 @@ impl Raw {
                 "--gdb waits at one port for one machine: found several nodes, expected --nodes 1",
             ));
         }
+        if self.kinship == Kinship::Separate && self.trace.is_some() {
+            return Err(Error::usage(
+                "found --trace with --separate: separate programs have no common clock, expected one of the two",
+            ));
+        }
+        if self.after.is_some() && self.faults.is_none() && self.kills.is_empty() {
+            return Err(Error::usage(
+                "found --after, but nothing that could begin then, expected --faults or --kill, too",
+            ));
+        }
         if self.stats_json.is_some() {
             if self.kinship == Kinship::Separate {
                 return Err(Error::usage(
@@ -223,6 +250,9 @@ impl Raw {
         }
         Ok(Options {
             plan: plan(self.faults.as_deref(), nodes)?,
+            kills: kills(&self.kills, nodes, self.seed)?,
+            after: self.after,
+            trace: self.trace,
             common,
             nodes,
             subnet: self.subnet,
@@ -251,6 +281,17 @@ fn shared_ip6(text: &str) -> Result<Addressing<Ipv6Addr>> {
         ))),
         shared => Ok(shared),
     }
+}
+
+/// Reads the values of `--kill`.
+pub fn kills(texts: &[String], nodes: u16, seed: u64) -> Result<Vec<Kill>> {
+    let about = |error: Error| Error::usage(format!("--kill: {error}"));
+    let orders = texts
+        .iter()
+        .map(|text| kill::Order::parse(text, nodes))
+        .collect::<Result<Vec<_>>>()
+        .map_err(about)?;
+    kill::decide(&orders, nodes, seed).map_err(about)
 }
 
 /// Reads the value of `--faults`, or the file that it names.

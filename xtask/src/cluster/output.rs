@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::mark::Mark;
 use crate::error::{Context, Result};
 
 /// A line that is longer is cut: what never ends would need all memory.
@@ -38,13 +39,14 @@ pub struct Lines {
     prefix: String,
     to: To,
     log: Log,
+    mark: Option<Mark>,
     /// A line that has not ended yet.
     partial: Vec<u8>,
 }
 
 impl Lines {
-    /// A stream of that node.
-    pub fn new(node: u16, to: To, log: &Log) -> Self {
+    /// A stream of that node. Its lines are looked at, where there is a mark to look for.
+    pub fn new(node: u16, to: To, log: &Log, mark: Option<&Mark>) -> Self {
         let is_terminal = match to {
             To::Stdout => io::stdout().is_terminal(),
             To::Stderr => io::stderr().is_terminal(),
@@ -55,6 +57,7 @@ impl Lines {
             prefix: prefix(node, is_coloured),
             to,
             log: log.clone(),
+            mark: mark.cloned(),
             partial: Vec::new(),
         }
     }
@@ -89,6 +92,9 @@ impl Lines {
         let mut file = self.log.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A full disk stops nobody, either.
         let _ = file.write_all(&self.partial);
+        if let Some(mark) = &self.mark {
+            mark.look(&String::from_utf8_lossy(&self.partial));
+        }
         self.partial.clear();
     }
 }
@@ -140,8 +146,8 @@ mod tests {
     fn lines_are_kept_whole() {
         let folder = tempfile::tempdir().unwrap();
         let log = Log::create(folder.path(), 3).unwrap();
-        let mut out = Lines::new(3, To::Stderr, &log);
-        let mut error = Lines::new(3, To::Stderr, &log);
+        let mut out = Lines::new(3, To::Stderr, &log, None);
+        let mut error = Lines::new(3, To::Stderr, &log, None);
         out.write_all(b"be").unwrap();
         error.write_all(b"mistake\n").unwrap();
         out.write_all(b"fore\nlast").unwrap();

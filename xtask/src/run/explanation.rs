@@ -12,7 +12,9 @@ use crate::vm::{Death, End, Outcome};
 /// Status at the timeout, as `timeout(1)` has it.
 const TIMED_OUT: u8 = 124;
 /// Status when QEMU died: "internal software error" in sysexits(3).
-const DIED: u8 = 70;
+pub const DIED: u8 = 70;
+/// Status of a program of which a part was lost with a machine (the kernel's own).
+pub const LOST: u8 = 75;
 /// Status of a guest that was told to end: as if by SIGTERM.
 const STOPPED: u8 = 143;
 

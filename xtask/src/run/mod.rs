@@ -1,8 +1,8 @@
 //! `xtask run`: one program in one virtual machine.
 //!
 //! Exit statuses: the program's own; 101 after a panic, 139 after a fault, 124
-//! at the timeout, 70 when QEMU died without a word from the guest, 1 when the
-//! guest could not start, 2 when the user has to do something first.
+//! at the timeout, 75 when a part of the program was lost with a machine, 70 when QEMU died without a
+//! word from the guest, 1 when the guest could not start, 2 when the user has to do something first.
 
 mod explanation;
 pub mod network_options;
@@ -11,7 +11,7 @@ pub mod options;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-pub use explanation::{Explanation, backtrace};
+pub use explanation::{DIED, Explanation, LOST, backtrace};
 use network_options::NetworkOptions;
 use options::{Options, nothing_more};
 
@@ -90,7 +90,7 @@ fn start(options: Options, trace_file: Option<&Path>) -> Result<u8> {
     let explanation = Explanation::of(&set, &program, &outcome)?;
     eprint!("{}", explanation.text);
     if let (Some(raw), Some(out)) = (&config.trace, trace_file) {
-        trace::convert(raw, out)?;
+        trace::convert(&[(0, raw)], out)?;
     }
     Ok(explanation.status)
 }

@@ -12,7 +12,7 @@ use crate::workspace;
 /// make the second of one folder wait.
 pub fn cases() -> Vec<Case> {
     vec![
-        // The workspace's default members are those that the host can run.
+        // The workspace's default members are those that the host can run, and that no case below tests with optimisation.
         Case::build("host/unit", |suite| cargo_test(suite, &[])),
         // Every order of what CPUs do to each other's queues and locks.
         Case::build("host/loom", |suite| {

@@ -1,7 +1,6 @@
 //! `xtask test`: everything that must hold, on the host and in VMs. With `--deep`, what takes too
 //! long for every change as well.
 
-mod apps;
 mod bench;
 mod case;
 mod cluster;
@@ -10,6 +9,7 @@ mod diagnostics;
 mod failing;
 mod host;
 mod image;
+mod jobs;
 mod kernel;
 mod late_reader;
 mod libtest;
@@ -27,7 +27,9 @@ mod suite;
 mod system;
 
 use crate::error::{Error, Result};
+use crate::workspace;
 use case::{Case, Company};
+use jobs::{Choice, Seeds};
 use suite::Suite;
 
 /// Does what the command line after `test` says; status 1 if a test failed, or none was run.
@@ -62,8 +64,46 @@ pub fn run(mut parser: lexopt::Parser) -> Result<u8> {
             filters.join(" or ")
         )));
     }
+    run_all(&cases)
+}
+
+/// Does what the command line after `ci` says; status 1 if a job failed.
+pub fn ci(mut parser: lexopt::Parser) -> Result<u8> {
+    use lexopt::prelude::*;
+    let (mut names, mut list, mut deep) = (Vec::new(), false, false);
+    let mut seeds = Seeds::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("list") => list = true,
+            Long("deep") => deep = true,
+            Long("seed") => seeds.first = Some(parser.value()?.parse()?),
+            Long("runs") => seeds.count = Some(parser.value()?.parse()?),
+            Value(name) => names.push(name.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if seeds.count == Some(0) {
+        return Err(Error::usage("found --runs 0, expected at least 1"));
+    }
+    let choice = match (&names[..], deep) {
+        ([], false) => Choice::Usual,
+        ([], true) => Choice::All,
+        (names, _) => Choice::Named(names),
+    };
+    let cases = jobs::cases(&workspace::root()?, choice, seeds)?;
+    if list {
+        for (case, about) in &cases {
+            println!("{:<24} {about}", case.name);
+        }
+        return Ok(0);
+    }
+    let cases: Vec<Case> = cases.into_iter().map(|(case, _)| case).collect();
+    run_all(&cases)
+}
+
+fn run_all(cases: &[Case]) -> Result<u8> {
     let suite = Suite::new()?;
-    let tally = runner::run(&suite, &cases)?;
+    let tally = runner::run(&suite, cases)?;
     println!("{tally}");
     Ok(u8::from(!tally.is_success()))
 }
@@ -93,9 +133,14 @@ fn all(depth: Depth) -> Result<Vec<Case>> {
     cases.extend(serving::cases());
     cases.extend(cluster::cases());
     cases.extend(system::cases());
+    let choice = match depth {
+        Depth::Usual => Choice::Usual,
+        Depth::Deep => Choice::All,
+    };
+    let jobs = jobs::cases(&workspace::root()?, choice, Seeds::default())?;
+    cases.extend(jobs.into_iter().map(|(case, _)| case));
     cases.extend(strangers::cases());
     cases.extend(misfits::cases());
-    cases.extend(apps::cases(depth));
     cases.extend(bench::cases());
     cases.extend(libtest::crates()?);
     if depth == Depth::Deep {

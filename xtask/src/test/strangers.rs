@@ -27,13 +27,21 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const IDLE: usize = 12;
 /// How soon those have to go that are too many: before the node loses its patience with all.
 const SOON: Duration = Duration::from_secs(8);
-/// Connections with garbage, in the test that everybody runs.
+/// Connections with garbage; as many as [`MORE`] says where that is set, for a long test.
 const GARBAGE: u64 = 300;
+const MORE: &str = "DARNER_STRANGERS";
+/// Strangers at a time.
+const AT_A_TIME: u64 = 4;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
     vec![Case::new("system/strangers", |suite| {
-        strangers(suite, GARBAGE)
+        let more = std::env::var(MORE).ok();
+        let count = more.map_or(Ok(GARBAGE), |count| count.parse());
+        strangers(
+            suite,
+            count.map_err(|_| format!("{MORE}: expected a number"))?,
+        )
     })]
 }
 
@@ -61,7 +69,7 @@ impl System {
             "--key",
             &file,
             "--timeout",
-            "600",
+            "20000",
             "-v",
             "--net",
             "user",
@@ -208,12 +216,20 @@ fn strangers(suite: &Suite, count: u64) -> Verdict {
     let mut system = System::start(suite).map_err(|error| error.to_string())?;
     system.expect("[n0] booted in ")?;
     idle(&system)?;
-    for number in 0..count {
-        let mut stream = system.connect()?;
-        stream.write_all(&garbage(number))?;
-        let _ = stream.shutdown(Shutdown::Write);
-        closes(stream)?;
-    }
+    std::thread::scope(|scope| {
+        let system = &system;
+        let shares = (0..AT_A_TIME).map(|first| {
+            scope.spawn(move || {
+                let mut share = (first..count).step_by(AT_A_TIME as usize);
+                share
+                    .try_for_each(|number| babble(system, number).map_err(|failure| failure.reason))
+            })
+        });
+        let shares: Vec<_> = shares.collect();
+        shares
+            .into_iter()
+            .try_for_each(|share| share.join().map_err(|_| "a thread has panicked")?)
+    })?;
     refusals(&system)?;
     for line in [
         "no link: a first frame of",
@@ -240,6 +256,14 @@ fn strangers(suite: &Suite, count: u64) -> Verdict {
         true => Err("the key is shown")?,
         false => Ok(()),
     }
+}
+
+/// Says what makes no sense, and is not listened to any more.
+fn babble(system: &System, number: u64) -> Verdict {
+    let mut stream = system.connect()?;
+    stream.write_all(&garbage(number))?;
+    let _ = stream.shutdown(Shutdown::Write);
+    closes(stream)
 }
 
 /// Of connections on which nothing is said, few are kept: the first ones have to go at once.

@@ -1,138 +1,186 @@
-//! Several machines that are one system: a program does on them what it does on one, and on
-//! Linux.
+//! Several machines that are one system, as far as jobs (`ci/jobs`) do not tell: what passes between
+//! them and what they did when.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
 
+use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
+use pcap_file::pcapng::{Block, PcapNgReader};
 use serde_json::Value;
 
-use super::case::{Case, Failure, Verdict};
+use super::case::{Case, Verdict};
 use super::command_line::{expect, xtask};
 use super::matrix::on_host;
 use super::suite::Suite;
 
-/// Some of everything: machines × CPUs of each.
-pub const SHAPES: [(u16, u32); 5] = [(1, 1), (1, 4), (2, 2), (3, 1), (4, 2)];
-
-/// How long a program may take, in seconds: many times what it needs where it has the host for itself.
-const PATIENCE: u32 = 150;
-
-/// Parts of `stress`, and how much of them: where every turn of a lock may cost messages.
-const STRESS: [(&str, &str); 9] = [
-    ("threads", "200"),
-    ("spawn", "100"),
-    ("mutex", "500"),
-    ("condvar", "100"),
-    ("barrier", "30"),
-    ("channel", "50"),
-    ("park", "50"),
-    ("sleep", "3"),
-    ("timeout", "20"),
-];
-
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for (nodes, cpus) in SHAPES {
-        let name = move |app: &str| format!("system/{app}/{nodes}x{cpus}");
-        cases.push(Case::alone(name("mandelbrot"), move |suite| {
-            let args = ["--size", "96"];
-            let said = run(suite, nodes, cpus, &["mandelbrot"], &args)?;
-            same(&said, &on_host(suite, "mandelbrot", &args)?)
-        }));
-        if (nodes, cpus) == (1, 4) || (nodes, cpus) == (4, 2) {
-            continue;
-        }
-        cases.push(Case::alone(name("wordcount"), move |suite| {
-            let text = suite.set.root.join("LICENSE-APACHE").display().to_string();
-            let share = format!("{text}:/text");
-            let words = ["wordcount", "--file", &share];
-            let said = run(suite, nodes, cpus, &words, &["/text"])?;
-            same(&said, &on_host(suite, "wordcount", &[&text])?)
-        }));
-    }
-    for (nodes, cpus) in [(2, 2), (3, 1)] {
-        let name = format!("system/std-tour/{nodes}x{cpus}");
-        cases.push(Case::alone(name, move |suite| tour(suite, nodes, cpus)));
-    }
-    for (name, faults) in [("loss", "loss=1%,delay=20ms±20ms"), ("reset", "reset=3%")] {
-        let name = format!("system/wordcount/{name}");
-        cases.push(Case::new(name, move |suite| {
-            let text = suite.set.root.join("LICENSE-APACHE").display().to_string();
-            let share = format!("{text}:/text");
-            let words = ["wordcount", "--file", &share, "--faults", faults];
-            let said = run(suite, 2, 1, &words, &["/text"])?;
-            same(&said, &on_host(suite, "wordcount", &[&text])?)
-        }));
-    }
-    // As long as the silence is not too long, nobody is given up, and the program goes on.
-    cases.push(Case::new("system/mandelbrot/partition", |suite| {
-        let args = ["--size", "700"];
-        let words = ["mandelbrot", "--faults", "partition=0|1@1500ms..5s"];
-        let said = run(suite, 2, 1, &words, &args)?;
-        same(&said, &on_host(suite, "mandelbrot", &args)?)
-    }));
-    cases.push(Case::alone("system/cluster-tour/1", one_node));
-    cases.push(Case::alone("system/cluster-tour/3x1", counted));
-    cases.push(Case::alone("system/stress/2x1", stress));
-    cases.push(Case::alone("system/status", status));
-    for (name, lost, args, status, report) in LOSSES {
-        cases.push(Case::new(format!("system/loss/{name}"), move |suite| {
-            lose(suite, lost, args, status, report)
-        }));
-    }
-    cases
+    vec![
+        Case::new("system/wire", wire),
+        Case::new("system/trace", trace),
+        Case::alone("system/cluster-tour/1", one_node),
+        Case::alone("system/cluster-tour/3x1", counted),
+    ]
 }
 
-/// Runs a program, which has to end with 0; gives what it has printed.
-fn run(
-    suite: &Suite,
-    nodes: u16,
-    cpus: u32,
-    words: &[&str],
-    args: &[&str],
-) -> Result<String, Failure> {
-    run_within(suite, PATIENCE, (nodes, cpus), words, args)
-}
+/// What the program is asked to do here.
+const PICTURE: [&str; 2] = ["--size", "64"];
 
-/// As [`run`], if it takes no longer than some seconds.
-pub fn run_within(
-    suite: &Suite,
-    seconds: u32,
-    (nodes, cpus): (u16, u32),
-    words: &[&str],
-    args: &[&str],
-) -> Result<String, Failure> {
-    let (nodes, cpus, seconds) = (nodes.to_string(), cpus.to_string(), seconds.to_string());
-    let before = [
+/// Faults hit whom they are for, the program does not notice, and all that is sent is captured,
+/// with what became of it.
+fn wire(suite: &Suite) -> Verdict {
+    let capture = suite.path("system.pcapng");
+    let words = [
         "cluster",
         "--nodes",
-        &nodes,
-        "--smp",
-        &cpus,
+        "2",
         "--timeout",
-        &seconds,
+        "150",
+        "-v",
+        "--faults",
+        "n0.loss=10%",
+        "--pcap",
+        &capture.display().to_string(),
+        "mandelbrot",
+        "--",
     ];
-    let output = xtask(suite, &[&before, words, &["--"], args].concat())?;
+    let output = xtask(suite, &[&words[..], &PICTURE].concat())?;
     expect(&output, 0, "booted in ")?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    as_on_linux(suite, &output.stdout, "mandelbrot", &PICTURE)?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let captured = captured(&capture)?;
+    for node in 0..2 {
+        let counted = counted_by_switch(&stderr, node)?;
+        let found = captured.get(&node).copied().unwrap_or_default();
+        if found != counted {
+            Err(format!(
+                "captured {found:?} of n{node}, expected what was counted, {counted:?}"
+            ))?;
+        }
+        if (counted.lost > 0) != (node == 0) {
+            Err(format!(
+                "expected frames of n0 to be lost and no others, found {counted:?} of n{node}"
+            ))?;
+        }
+    }
+    Ok(())
 }
 
-/// An error unless it said what it says on Linux.
-pub fn same(said: &str, expected: &[u8]) -> Verdict {
-    match said.as_bytes() == expected {
+/// A program must print what it prints on Linux.
+fn as_on_linux(suite: &Suite, said: &[u8], program: &str, args: &[&str]) -> Verdict {
+    let expected = on_host(suite, program, args)?;
+    match said == expected {
         true => Ok(()),
         false => Err(format!(
-            "found:\n{said}\nexpected what it prints on Linux:\n{}",
-            String::from_utf8_lossy(expected)
+            "found:\n{}\nexpected what it prints on Linux:\n{}",
+            String::from_utf8_lossy(said),
+            String::from_utf8_lossy(&expected)
         ))?,
     }
 }
 
-fn tour(suite: &Suite, nodes: u16, cpus: u32) -> Verdict {
-    let said = run(suite, nodes, cpus, &["std-tour"], &[])?;
-    match said.contains("all well") && !said.contains("FAILED") {
-        true => Ok(()),
-        false => Err(format!("found:\n{said}"))?,
+/// Of what one node has sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Frames {
+    all: u64,
+    lost: u64,
+}
+
+/// What the switch has counted, as it says at the end.
+fn counted_by_switch(stderr: &str, node: u32) -> Result<Frames, String> {
+    let prefix = format!("xtask: switch: n{node} sent ");
+    let numbers = stderr.lines().find_map(|line| {
+        let (all, rest) = line.strip_prefix(&prefix)?.split_once(" frames (")?;
+        let (lost, _) = rest.split_once(" lost")?;
+        Some(Frames {
+            all: all.parse().ok()?,
+            lost: lost.parse().ok()?,
+        })
+    });
+    numbers.ok_or_else(|| format!("found no line `{prefix}…` in:\n{stderr}"))
+}
+
+/// What is in the capture, by interface.
+fn captured(path: &Path) -> Result<BTreeMap<u32, Frames>, Box<dyn std::error::Error>> {
+    let mut reader = PcapNgReader::new(File::open(path)?)?;
+    let mut captured: BTreeMap<u32, Frames> = BTreeMap::new();
+    while let Some(block) = reader.next_block() {
+        if let Block::EnhancedPacket(packet) = block? {
+            let is_lost = packet.options.iter().any(
+                |option| matches!(option, EnhancedPacketOption::Comment(text) if text.contains("lost")),
+            );
+            let frames = captured.entry(packet.interface_id).or_default();
+            frames.all += 1;
+            frames.lost += u64::from(is_lost);
+        }
+    }
+    Ok(captured)
+}
+
+/// One trace shows all nodes, on one clock: a thread that the first one started on the second runs
+/// after the first has begun, and before it ends.
+fn trace(suite: &Suite) -> Verdict {
+    let path = suite.path("system.json");
+    let out = path.display().to_string();
+    let words = [
+        "cluster",
+        "--nodes",
+        "2",
+        "--timeout",
+        "150",
+        "--trace",
+        &out,
+        "mandelbrot",
+        "--",
+    ];
+    let output = xtask(suite, &[&words[..], &PICTURE].concat())?;
+    expect(&output, 0, "events of 2 CPUs of 2 nodes are in ")?;
+    let trace: Value = serde_json::from_slice(&fs::read(&path)?)?;
+    let events = trace["traceEvents"].as_array().ok_or("found no events")?;
+    let of_node = |node: u64| events.iter().filter(move |event| event["pid"] == node);
+    for node in 0..2 {
+        let name = format!("node {node}");
+        if !of_node(node).any(|event| event["args"]["name"] == name.as_str()) {
+            Err(format!("found no `{name}` among {} events", events.len()))?;
+        }
+    }
+    let times = |node, is_wanted: fn(&str) -> bool| {
+        let slices = of_node(node).filter(move |event| {
+            event["cat"] == "thread" && event["name"].as_str().is_some_and(is_wanted)
+        });
+        slices.filter_map(|slice| Some((slice["ts"].as_f64()?, slice["dur"].as_f64()?)))
+    };
+    let main: Vec<(f64, f64)> = times(0, |name| name == "thread 1").collect();
+    let (Some(first), Some(last)) = (main.first(), main.last()) else {
+        Err("found no slice of the main thread")?
+    };
+    let whole = first.0..=last.0 + last.1;
+    let mut elsewhere = times(1, |name| {
+        name.starts_with("thread ") && name.ends_with(" of n1")
+    });
+    match elsewhere
+        .any(|(start, length)| whole.contains(&start) && whole.contains(&(start + length)))
+    {
+        true => expect(
+            &xtask(
+                suite,
+                &[
+                    "cluster",
+                    "--separate",
+                    "--nodes",
+                    "2",
+                    "--trace",
+                    "x",
+                    "hello",
+                ],
+            )?,
+            2,
+            "no common clock",
+        ),
+        false => Err(format!(
+            "found no thread of node 1 that runs in {whole:?} µs"
+        ))?,
     }
 }
 
@@ -140,17 +188,26 @@ fn tour(suite: &Suite, nodes: u16, cpus: u32) -> Verdict {
 fn one_node(suite: &Suite) -> Verdict {
     let output = xtask(suite, &["run", "--timeout", "60", "cluster-tour"])?;
     expect(&output, 0, "booted in ")?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    same(&said, &on_host(suite, "cluster-tour", &[])?)
+    as_on_linux(suite, &output.stdout, "cluster-tour", &[])
 }
 
 /// The same on three; and what the nodes have counted is told when the program has ended.
 fn counted(suite: &Suite) -> Verdict {
     let file = suite.path("counted.json");
     let path = file.display().to_string();
-    let words = ["cluster-tour", "--stats-json", &path];
-    let said = run(suite, 3, 1, &words, &[])?;
-    same(&said, &on_host(suite, "cluster-tour", &[])?)?;
+    let words = [
+        "cluster",
+        "--nodes",
+        "3",
+        "--timeout",
+        "150",
+        "--stats-json",
+        &path,
+        "cluster-tour",
+    ];
+    let output = xtask(suite, &words)?;
+    expect(&output, 0, "booted in ")?;
+    as_on_linux(suite, &output.stdout, "cluster-tour", &[])?;
     let counted: Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
     let nodes = counted["nodes"].as_array().map_or(&[][..], Vec::as_slice);
     if nodes.len() != 3 {
@@ -169,75 +226,4 @@ fn counted(suite: &Suite) -> Verdict {
         }
     }
     Ok(())
-}
-
-fn stress(suite: &Suite) -> Verdict {
-    for (part, amount) in STRESS {
-        let said = run(suite, 2, 1, &["stress"], &[part, amount])?;
-        if !said.contains("all held") {
-            Err(format!("found:\n{said}"))?;
-        }
-    }
-    Ok(())
-}
-
-/// The program's status is the command's, whichever node ends it.
-fn status(suite: &Suite) -> Verdict {
-    let of = |args: &[&str], status, said: &str| {
-        let words = ["cluster", "--nodes", "2", "--timeout", "60", "faults", "--"];
-        expect(&xtask(suite, &[&words, args].concat())?, status, said)
-    };
-    of(&["exit", "7"], 7, "")?;
-    of(&["exit-in-thread", "9"], 9, "")?;
-    of(&["panic"], 101, "panics.rs:")?;
-    // On the other node: the first thread that is started comes up there.
-    of(&["thread-panic"], 101, "[n1] ")?;
-    of(&["null"], 139, "null pointer dereference")
-}
-
-/// What is lost, of three nodes of which one cannot be reached any more from the sixth second on; what
-/// the program is told to do; the status, and what is said.
-const LOSSES: [(&str, u16, [&str; 2], u8, &str); 4] = [
-    ("nothing", 2, ["lone-node", "18"], 0, "node 2 is gone"),
-    (
-        "thread",
-        1,
-        ["lone-node", "40"],
-        75,
-        "node 1 is gone (it has not been heard of for too long), and with it 1 of",
-    ),
-    (
-        "variable",
-        1,
-        ["lost-variable", "18"],
-        75,
-        "the variable is `faults::losses::WRITTEN_BY_ANOTHER_THREAD`",
-    ),
-    ("first", 0, ["lone-node", "40"], 75, "node 0 is gone"),
-];
-
-/// A node that cannot be reached any more is given up. The program goes on if nothing of it was
-/// there, or else ends with a report.
-fn lose(suite: &Suite, lost: u16, [what, seconds]: [&str; 2], status: u8, report: &str) -> Verdict {
-    let down = format!("down={lost}@6s..");
-    let words = [
-        "cluster",
-        "--nodes",
-        "3",
-        "--silence",
-        "5",
-        "--timeout",
-        "60",
-    ];
-    let words = [
-        &words[..],
-        &["--faults", &down, "faults", "--", what, seconds],
-    ];
-    let output = xtask(suite, &words.concat())?;
-    expect(&output, status.into(), report)?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    match status != 0 || said.ends_with("\nslept\n") {
-        true => Ok(()),
-        false => Err(format!("found:\n{said}\nexpected it to end with: slept"))?,
-    }
 }

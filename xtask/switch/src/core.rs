@@ -40,6 +40,16 @@ pub struct Core {
     out: Out,
     /// What is yet to change, the latest first.
     schedule: Vec<(Time, Change)>,
+    /// From when on its times count.
+    begun: Begun,
+}
+
+/// When the schedule begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begun {
+    /// When [`Core::begin`] says so.
+    NotYet,
+    At(Time),
 }
 
 /// Everything behind the lines.
@@ -83,6 +93,22 @@ impl Core {
                 ports: vec![port; count],
             },
             schedule,
+            begun: Begun::At(Time::ZERO),
+        }
+    }
+
+    /// The same, whose schedule waits for [`Self::begin`].
+    pub fn held_back(plan: Plan, seed: u64) -> Self {
+        Self {
+            begun: Begun::NotYet,
+            ..Self::new(plan, seed)
+        }
+    }
+
+    /// From now on the times of the schedule count, unless they do already.
+    pub fn begin(&mut self, now: Time) {
+        if self.begun == Begun::NotYet {
+            self.begun = Begun::At(now);
         }
     }
 
@@ -154,8 +180,10 @@ impl Core {
 
     /// Does what is due.
     pub fn expire(&mut self, now: Time, wires: &mut impl Wires) {
-        while let Some((_, change)) = self.schedule.pop_if(|(time, _)| *time <= now) {
-            self.change(change);
+        while self.next_change().is_some_and(|due| due <= now) {
+            if let Some((_, change)) = self.schedule.pop() {
+                self.change(change);
+            }
         }
         let out = &mut self.out;
         for (index, line) in self.lines.iter_mut().enumerate() {
@@ -169,8 +197,15 @@ impl Core {
     pub fn next_due(&self) -> Option<Time> {
         let lines = self.lines.iter().filter_map(Line::next_due);
         let shapers = self.out.shapers.iter().filter_map(Shaper::next_due);
-        let change = self.schedule.last().map(|(time, _)| *time);
-        lines.chain(shapers).chain(change).min()
+        lines.chain(shapers).chain(self.next_change()).min()
+    }
+
+    /// When the schedule has something to change next.
+    fn next_change(&self) -> Option<Time> {
+        match (self.begun, self.schedule.last()) {
+            (Begun::At(begin), Some((time, _))) => Some(begin + *time),
+            _ => None,
+        }
     }
 
     /// What has happened so far.

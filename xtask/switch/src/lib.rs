@@ -37,7 +37,7 @@ pub use crate::core::{Change, Core, Link, Wires};
 pub use capture::Capture;
 pub use counters::{Counters, Egress, Ingress, PortCounters};
 pub use fabric::Partition;
-pub use faults::{Faults, Plan, Probability, Rate, SpecError};
+pub use faults::{Faults, Plan, Probability, Rate, SpecError, spread};
 pub use frame::MAX_FRAME;
 pub use framing::{Broken, Incoming, Next, Outgoing};
 pub use line::Fate;

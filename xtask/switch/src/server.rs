@@ -41,6 +41,7 @@ pub enum Event {
 
 enum Request {
     Change(Change),
+    Begin,
     Counters(Sender<Counters>),
     Stop,
 }
@@ -116,6 +117,11 @@ impl Server {
     /// Changes something.
     pub fn change(&self, change: Change) {
         self.ask(Request::Change(change));
+    }
+
+    /// Begins the schedule of a core that was held back.
+    pub fn begin(&self) {
+        self.ask(Request::Begin);
     }
 
     /// What has happened so far; `None` when the switch has failed.
@@ -346,6 +352,7 @@ impl Shell {
         loop {
             match self.requests.try_recv() {
                 Ok(Request::Change(change)) => self.core.change(change),
+                Ok(Request::Begin) => self.core.begin(self.now()),
                 Ok(Request::Counters(answer)) => {
                     // Who does not wait any more needs no answer.
                     let _ = answer.send(self.core.counters());

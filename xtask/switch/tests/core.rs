@@ -293,6 +293,28 @@ fn the_schedule_is_kept() {
     assert_eq!(core.next_due(), None);
 }
 
+/// Its times count from when it begins, and beginning again changes nothing.
+#[test]
+fn a_schedule_that_is_held_back_waits() {
+    let plan = Plan::parse("down=1@1s..2s", 2).unwrap();
+    let mut core = Core::held_back(plan, 0);
+    let (mut wires, at) = (Kept::default(), Duration::from_secs);
+    core.plug(PortId(0));
+    core.plug(PortId(1));
+    let mut arrives = |core: &mut Core, now| {
+        core.expire(now, &mut wires);
+        wires.0.clear();
+        core.receive(now, PortId(0), &frame(0, 7, 60), &mut wires);
+        !wires.0.is_empty()
+    };
+    assert!(arrives(&mut core, at(1)) && core.next_due().is_none());
+    core.begin(at(10));
+    core.begin(at(11));
+    assert_eq!(core.next_due(), Some(at(11)));
+    assert!(!arrives(&mut core, at(11)));
+    assert!(arrives(&mut core, at(12)) && core.next_due().is_none());
+}
+
 #[test]
 fn bandwidth_is_kept_and_shared() {
     // 100 frames of 1250 bytes at 10 Mbit/s, from two ports to one: 100 ms.

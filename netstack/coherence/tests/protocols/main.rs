@@ -2,6 +2,10 @@
 //! with each guard taken out.
 //!
 //! One program, so that what surrounds the nodes is compiled once.
+#![cfg_attr(
+    not(feature = "mutants"),
+    allow(dead_code, reason = "some of it is for guards that are taken out")
+)]
 
 mod common;
 mod locking;

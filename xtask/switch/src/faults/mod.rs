@@ -6,7 +6,7 @@ mod spec;
 use std::time::Duration;
 
 pub(crate) use decide::{Decision, decide};
-pub use spec::{Plan, SpecError};
+pub use spec::{Plan, SpecError, spread};
 
 /// How often something happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -239,14 +239,6 @@ impl Builder {
                 );
             }
         }
-        for (port, faults) in self.ports.iter().enumerate() {
-            if faults.jitter > faults.delay {
-                return wrong(
-                    format!("{:?}±{:?} at n{port}", faults.delay, faults.jitter),
-                    "a delay that is at least as long as what it varies by",
-                );
-            }
-        }
         Ok(())
     }
 }
@@ -258,7 +250,7 @@ fn set(faults: &mut Faults, key: &str, value: &str) -> Result<()> {
         "dup" => faults.duplicate = probability(value)?,
         "corrupt" => faults.corrupt = probability(value)?,
         "reset" => faults.reset = probability(value)?,
-        "delay" => (faults.delay, faults.jitter) = delay(value)?,
+        "delay" => (faults.delay, faults.jitter) = spread(value)?,
         "rate" => faults.rate = Some(rate(value)?),
         "queue" => faults.queue = size(value)?,
         other => {
@@ -284,11 +276,19 @@ fn probability(text: &str) -> Result<Probability> {
     }
 }
 
-/// `5ms`, `5ms±2ms`, or, where that sign is not at hand, `5ms+-2ms`.
-fn delay(text: &str) -> Result<(Duration, Duration)> {
-    match text.split_once('±').or_else(|| text.split_once("+-")) {
-        Some((delay, jitter)) => Ok((duration(delay)?, duration(jitter)?)),
-        None => Ok((duration(text)?, Duration::ZERO)),
+/// Reads a time and what it may vary by: `5ms`, `5ms±2ms`, or, where that sign is not at hand,
+/// `5ms+-2ms`.
+///
+/// # Errors
+/// What was found, and what was expected in its place.
+pub fn spread(text: &str) -> Result<(Duration, Duration)> {
+    let (time, jitter) = match text.split_once('±').or_else(|| text.split_once("+-")) {
+        Some((time, jitter)) => (duration(time)?, duration(jitter)?),
+        None => (duration(text)?, Duration::ZERO),
+    };
+    match jitter <= time {
+        true => Ok((time, jitter)),
+        false => wrong(text, "a time that is at least as long as what it varies by"),
     }
 }
 

@@ -428,6 +428,7 @@ fn thread_of(world: &World, node: NodeId) -> usize {
 }
 
 /// All of them.
+#[cfg(feature = "mutants")]
 pub const ROWS: &[(&str, fn())] = &[
     (
         "row_01_read_miss_clean_at_home",

@@ -110,6 +110,7 @@ pub fn one_that_need_not_ask() {
 }
 
 /// All of them.
+#[cfg(feature = "mutants")]
 pub const FAIRNESS: &[(&str, fn())] = &[
     ("a_writer_among_readers", a_writer_among_readers),
     ("a_writer_elsewhere", a_writer_elsewhere),

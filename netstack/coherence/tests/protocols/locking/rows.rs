@@ -342,6 +342,7 @@ pub fn the_expelled_hold_nothing() {
 }
 
 /// All of them.
+#[cfg(feature = "mutants")]
 pub const ROWS: &[(&str, fn())] = &[
     ("row_14_lock_hand_off", row_14_lock_hand_off),
     (

@@ -228,6 +228,7 @@ pub fn who_came_and_died_is_not_told() {
 }
 
 /// All of them.
+#[cfg(feature = "mutants")]
 pub const ROWS: &[(&str, fn())] = &[
     ("row_13_barrier", row_13_barrier),
     ("barrier_of_many_threads", barrier_of_many_threads),

@@ -1,5 +1,4 @@
 //! What all tests share: a world of nodes and links, and those who use them.
-#![allow(dead_code, reason = "each test uses a part of it")]
 
 pub mod check;
 pub mod links;

@@ -1,8 +1,6 @@
 //! Every order of everything, within bounds.
 
-mod common;
-
-use common::model::{Cluster, Heartbeats, Start};
+use crate::common::model::{Cluster, Heartbeats, Start};
 use darner_checking::explore_part;
 use darner_cluster::TieBreak;
 

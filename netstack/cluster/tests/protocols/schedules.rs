@@ -1,9 +1,7 @@
 //! Any schedule: one view for each epoch, nobody serves who was left out, all transactions and
 //! requests end once, and when all has healed those who live agree.
 
-mod common;
-
-use common::schedule::{cases, explain, play, scenario};
+use crate::common::schedule::{cases, explain, play, scenario};
 use proptest::prelude::*;
 
 proptest! {

@@ -1,8 +1,6 @@
 //! One thing at a time.
 
-mod common;
-
-use common::rows::ROWS;
+use crate::common::rows::ROWS;
 
 #[test]
 fn each_does_what_it_must() {

@@ -1,12 +1,9 @@
 //! Guards taken out one at a time: each must be noticed, by the rows, by random schedules, or by
 //! the model.
-#![cfg(feature = "mutants")]
 
-mod common;
-
-use common::model::Cluster;
-use common::rows::ROWS;
-use common::schedule::{play, scenario};
+use crate::common::model::Cluster;
+use crate::common::rows::ROWS;
+use crate::common::schedule::{play, scenario};
 use darner_checking::{Notice, cases, missed, model_notices, row_notices, schedules_notice};
 use darner_cluster::mutants::{Mutant, plant};
 
