@@ -235,7 +235,7 @@ impl Habit {
             object: object(home % plan.locked_homes, number),
             ranges: std::array::from_fn(|_| self.range(plan)),
             patience,
-            holds: self.chance.within(0..40 * MICROSECOND),
+            holds: self.wait(),
         })
     }
 
@@ -251,7 +251,8 @@ impl Habit {
         }
     }
 
-    /// How long something is waited for that may not come.
+    /// How long a lock is held, or something is waited for that may not come: as a rule not long, but now and then
+    /// longer than a change of view takes.
     fn wait(&mut self) -> u64 {
         let most = self.chance.one_of(&[50 * MICROSECOND, 5 * MILLISECOND]);
         self.chance.within(0..most)

@@ -4,9 +4,10 @@ use super::schedule::TIMES;
 use super::users::Use;
 use super::world::{Plan, World};
 use darner_cluster::{
-    AbortReason, Address, Ballot, EndReason, Event, Identity, Incarnation, Limits, Member,
-    MembershipMessage, Message, Nanos, NodeId, Origin, Packet, Payload, Rest, Standing, Step,
-    TieBreak, TransactionId, TransactionMessage, View, Wish,
+    AbortReason, Action, Address, Ballot, Config, EndReason, Epoch, Event, Identity, Incarnation,
+    Limits, Member, MembershipMessage, Message, Nanos, Node, NodeId, Notice, Origin, Packet,
+    Payload, PortId, PortMessage, PortNotice, Rest, Standing, Start, Step, TieBreak, TransactionId,
+    TransactionMessage, View, Wish,
 };
 
 /// All of them.
@@ -55,6 +56,10 @@ pub const ROWS: &[(&str, fn())] = &[
     (
         "nothing is overtaken where a port is back",
         nothing_is_overtaken_where_a_port_is_back,
+    ),
+    (
+        "who has no view yet is asked too",
+        who_has_no_view_yet_is_asked_too,
     ),
     ("parts end with their parent", parts_end_with_their_parent),
     ("an orphan is refused", an_orphan_is_refused),
@@ -543,6 +548,57 @@ fn nothing_is_overtaken_where_a_port_is_back() {
     wait(&mut world, Nanos(1));
     assert_eq!(world.wrong, None);
     world.is_finished().unwrap();
+}
+
+/// Others may have heard of its first view before it has.
+fn who_has_no_view_yet_is_asked_too() {
+    let config = Config {
+        me: Member {
+            node: NodeId(1),
+            incarnation: Incarnation(1),
+            address: Address::default(),
+            standing: Standing::Active,
+        },
+        start: Start::Join { seeds: Vec::new() },
+        times: TIMES,
+        limits: Limits::default(),
+    };
+    let mut node = Node::new(&config);
+    let peer = Identity {
+        node: NodeId(0),
+        incarnation: Incarnation(7),
+    };
+    let port = PortId::new(NodeId(1), 0);
+    node.open_port(port);
+    let request = PortMessage::Request {
+        sequence: 1,
+        received: 0,
+        port,
+        allowance: None,
+        payload: Payload::default(),
+    };
+    let packet = Packet {
+        sender: peer.incarnation,
+        receiver: Incarnation(1),
+        epoch: Epoch(4),
+        message: Message::Port(request),
+    };
+    let from = peer.node;
+    let mut actions = Vec::new();
+    for event in [
+        Event::Started,
+        Event::LinkUp { peer },
+        Event::Received { from, packet },
+    ] {
+        node.handle(Nanos(1), event, &mut actions);
+    }
+    let asked = |action: &Action| {
+        matches!(
+            action,
+            Action::Notify(Notice::Port(PortNotice::Requested { .. }))
+        )
+    };
+    assert!(actions.iter().any(asked), "{actions:?}");
 }
 
 /// Its request was forgotten when it was left out, and is not begun again.
