@@ -418,7 +418,7 @@ impl fmt::Display for Reason {
                 "one of the nodes does not know any more what was said; the one that was evicted \
                  must start anew"
             ),
-            Self::Leaving => write!(f, "the node has ended; nothing is wrong"),
+            Self::Leaving => write!(f, "the node has ended, as it should; nothing is to be done"),
             Self::Unknown { code } => write!(
                 f,
                 "reason {code}, which this version does not know; start all nodes with the same \
