@@ -47,6 +47,8 @@ mod test;
 mod trace;
 #[cfg(feature = "full")]
 mod vm;
+#[cfg(all(test, feature = "full"))]
+mod workflow;
 
 use std::process::ExitCode;
 
