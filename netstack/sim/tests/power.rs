@@ -37,6 +37,7 @@ const BEYOND: &[Mutant] = &[
     Mutant::LocksNotReported,
     Mutant::ServedBeforeReports,
     // Another wake-up comes soon.
+    Mutant::NotRecheckedAfterView,
     Mutant::WakesNotCounted,
     // A node that does not serve does nothing here.
     Mutant::ExpelledKeepLocks,
