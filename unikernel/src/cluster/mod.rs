@@ -319,7 +319,8 @@ pub fn cpus() -> usize {
 /// The program has ended on this node with that status: says so to the first one, which ends
 /// it everywhere. Thread context, no lock held.
 pub fn announce_end(status: i32) {
-    if is_guest() {
+    // Said here so that a program without a network does not carry one for this.
+    if cfg!(feature = "net") && is_guest() {
         tell(Request::Tell {
             to: FIRST,
             kind: Kind::Over,
