@@ -2,7 +2,8 @@
 
 use crate::Outcome;
 
-/// Panics in the main thread.
+/// Panics in the main thread. A frame of its own: what is asked is whether backtraces name it.
+#[inline(never)]
 pub fn panic() -> Outcome {
     panic!("this is the panic of main");
 }
