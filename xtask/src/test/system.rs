@@ -159,29 +159,22 @@ fn trace(suite: &Suite) -> Verdict {
     let mut elsewhere = times(1, |name| {
         name.starts_with("thread ") && name.ends_with(" of n1")
     });
-    match elsewhere
-        .any(|(start, length)| whole.contains(&start) && whole.contains(&(start + length)))
-    {
-        true => expect(
-            &xtask(
-                suite,
-                &[
-                    "cluster",
-                    "--separate",
-                    "--nodes",
-                    "2",
-                    "--trace",
-                    "x",
-                    "hello",
-                ],
-            )?,
-            2,
-            "no common clock",
-        ),
-        false => Err(format!(
+    let is_within = |(start, length)| whole.contains(&start) && whole.contains(&(start + length));
+    if !elsewhere.any(is_within) {
+        Err(format!(
             "found no thread of node 1 that runs in {whole:?} µs"
-        ))?,
+        ))?;
     }
+    let words = [
+        "cluster",
+        "--separate",
+        "--nodes",
+        "2",
+        "--trace",
+        "x",
+        "hello",
+    ];
+    expect(&xtask(suite, &words)?, 2, "no common clock")
 }
 
 /// What a program asks for beyond `std` it gets on a machine alone, too.
