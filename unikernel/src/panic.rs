@@ -81,14 +81,21 @@ pub fn lost(what: fmt::Arguments<'_>) -> ! {
 
 /// As [`lost`], of what a thread of the program needs: all nodes end. Thread context, no lock held.
 pub fn lost_everywhere(what: fmt::Arguments<'_>) -> ! {
+    end_everywhere(LOST_STATUS, || say_lost(what))
+}
+
+/// Says why the program ends, and ends it on all nodes. Thread context, no lock held.
+fn end_everywhere(status: i32, say: impl FnOnce()) -> ! {
     if cluster::is_guest() {
         // When the others have heard of it, there may be no time to say anything.
-        say_lost(what);
-        cluster::announce_end(LOST_STATUS);
+        say();
+        cluster::announce_end(status);
         claim_last_words();
-        end(LOST_STATUS)
+    } else {
+        claim_last_words();
+        say();
     }
-    lost(what)
+    end(status)
 }
 
 fn say_lost(what: fmt::Arguments<'_>) {
@@ -176,19 +183,8 @@ fn on_panic(info: &PanicInfo<'_>) -> ! {
 
 /// The program has aborted (a panic of the program ends here): report and end.
 pub fn program_abort() -> ! {
-    if cluster::is_guest() {
-        // When the others have heard of it, there may be no time to say anything.
-        say_aborted();
-        cluster::announce_end(PANIC_STATUS);
-        claim_last_words();
-        end(PANIC_STATUS)
-    }
-    claim_last_words();
-    say_aborted();
-    end(PANIC_STATUS)
-}
-
-fn say_aborted() {
-    control::record(format_args!("panic program"));
-    backtrace(None, backtrace::frame_pointer());
+    end_everywhere(PANIC_STATUS, || {
+        control::record(format_args!("panic program"));
+        backtrace(None, backtrace::frame_pointer());
+    })
 }

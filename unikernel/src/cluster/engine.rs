@@ -225,7 +225,7 @@ impl Engine {
     /// Does what threads want, and what is due.
     fn work(&mut self, now: u64) {
         self.serve(now);
-        if self.is_linked() {
+        if !self.waiting_ready.is_empty() && self.is_linked() {
             for answer in self.waiting_ready.drain(..) {
                 let _ = answer.reply(Reply::Done);
             }
@@ -343,7 +343,7 @@ impl Engine {
         {
             match put_off {
                 PutOff::Packet(bytes) => match darner_wire::parse_coherence(&bytes) {
-                    Ok(parsed) => self.coherent(from, &parsed, now),
+                    Ok(parsed) => self.coherent(from, parsed, now),
                     Err(_) => unreachable!("it was parsed when it came"),
                 },
                 PutOff::Record(record) => self.serve_record(from, record),
@@ -383,11 +383,8 @@ impl Engine {
         for slot in &view.slots {
             nodes::set_home(slot.node, slot.home);
         }
-        let is_member = |node| view.member(node).is_some();
-        let gone: Vec<NodeId> = view.slots.iter().map(|slot| slot.node).collect();
-        let gone = gone
-            .into_iter()
-            .filter(|&node| !is_member(node) && !nodes::is_gone(node));
+        let slots = view.slots.iter().map(|slot| slot.node);
+        let gone = slots.filter(|&node| view.member(node).is_none() && !nodes::is_gone(node));
         let gone: Vec<NodeId> = gone.collect();
         for &node in &gone {
             nodes::set_gone(node);
@@ -403,10 +400,9 @@ impl Engine {
             return;
         }
         let coherent = view.coherent(slice_start);
-        let founders = (0..self.config.founders).map(NodeId);
         if self.node.is_some() {
             self.happens(now, Event::View(coherent), None);
-        } else if founders.into_iter().all(|node| view.slot(node).is_some()) {
+        } else if self.missing(Some(view)).is_empty() {
             self.form(view, coherent, now);
         }
         for node in gone {
@@ -479,12 +475,16 @@ impl Engine {
         }
     }
 
+    /// Nodes that the program waits for and that have not been members up to `view`.
+    fn missing(&self, view: Option<&View>) -> Vec<u16> {
+        let has_been = |&node: &u16| view.is_some_and(|view| view.slot(NodeId(node)).is_some());
+        let founders = 0..self.config.founders;
+        founders.filter(|node| !has_been(node)).collect()
+    }
+
     /// Ends this node: others have not come.
     fn not_formed(&self) -> ! {
-        let view = self.members.view();
-        let is_there = |&node: &u16| view.is_some_and(|view| view.slot(NodeId(node)).is_some());
-        let missing = (0..self.config.founders).filter(|node| !is_there(node));
-        let missing: Vec<u16> = missing.collect();
+        let missing = self.missing(self.members.view());
         let mut refusals = missing
             .iter()
             .filter_map(|&node| self.links.refusal(NodeId(node)));
@@ -569,16 +569,8 @@ impl Engine {
                 self.links.leave();
                 self.leaving = Some((reply_to, now + FAREWELL));
             }
-            Request::Statistics { of, first } if of == self.config.me => {
+            Request::Statistics { first } => {
                 let _ = reply_to.reply(Reply::Words(self.counted(first)));
-            }
-            Request::Statistics { of, .. } if nodes::is_gone(of) => {
-                let _ = reply_to.reply(Reply::Gone);
-            }
-            Request::Statistics { of, first } => {
-                self.last_call += 1;
-                self.calls.insert(self.last_call, (of, reply_to));
-                self.send(of, Kind::Statistics, self.last_call, words([first]));
             }
         }
     }
@@ -632,15 +624,15 @@ impl Engine {
             let bytes = PutOff::Packet(bytes.to_vec());
             return self.put_off.push_back((from, bytes));
         }
-        self.coherent(from, &parsed, now);
+        self.coherent(from, parsed, now);
     }
 
     /// A packet of coherence.
-    fn coherent(&mut self, from: NodeId, parsed: &Parsed<'_>, now: u64) {
-        let packet = parsed.packet.clone();
+    fn coherent(&mut self, from: NodeId, parsed: Parsed<'_>, now: u64) {
+        let Parsed { packet, pages } = parsed;
         let came = Payload {
             message: packet.message.clone(),
-            bytes: parsed.pages,
+            bytes: pages,
         };
         self.statistics.packet(Direction::Received, &packet.message);
         self.happens(now, Event::Received { from, packet }, Some(&came));

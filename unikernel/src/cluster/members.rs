@@ -32,10 +32,10 @@ pub struct Members {
     node: Node,
     /// When the node wants to hear of the time ([`uptime_ns`]).
     timer: Option<u64>,
-    /// They have changed, or who is a member.
-    has_link_change: bool,
     /// The lives that there are links to, by number.
     linked: Vec<Option<Incarnation>>,
+    /// These have changed, or who is a member, and nobody has asked for it yet.
+    has_link_change: bool,
     notices: VecDeque<MembershipNotice>,
     /// How long a node that does not hear enough others waits, in ns.
     patience: u64,
@@ -73,8 +73,8 @@ impl Members {
                 limits: Limits::default(),
             }),
             timer: Some(0),
-            has_link_change: false,
             linked: (0..config.nodes).map(|_| None).collect(),
+            has_link_change: false,
             notices: VecDeque::new(),
             patience: config.silence,
             give_up: None,

@@ -112,10 +112,8 @@ pub enum Request {
     Ready,
     /// The program has ended: the other nodes are to be told.
     Leave,
-    /// Wants to know what a node has counted.
+    /// Wants to know what this node has counted. Others are asked by a call.
     Statistics {
-        /// Which.
-        of: NodeId,
         /// The place of the first of eight numbers.
         first: u64,
     },

@@ -57,15 +57,19 @@ pub(super) fn set_gone(node: NodeId) {
 
 /// Whether a node was a member and is not any more.
 pub fn is_gone(node: NodeId) -> bool {
-    gone().any(|gone| gone == node)
+    has(GONE.load(Ordering::SeqCst), node)
 }
 
 /// The nodes that were members and are not any more.
 pub fn gone() -> impl Iterator<Item = NodeId> {
     let gone = GONE.load(Ordering::SeqCst);
-    (0..MOST)
-        .filter(move |slot| gone >> slot & 1 != 0)
-        .map(NodeId)
+    (0..MOST).map(NodeId).filter(move |&node| has(gone, node))
+}
+
+/// Whether a set of nodes, a bit for each, has this one.
+fn has(set: u64, node: NodeId) -> bool {
+    let from_node = set.checked_shr(node.0.into());
+    from_node.is_some_and(|bits| bits & 1 != 0)
 }
 
 /// The node whose heap, stacks and mappings memory at `address` is of: who gives it out and takes

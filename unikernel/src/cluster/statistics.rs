@@ -8,7 +8,7 @@ use darner_abi::{Count, Direction, NodeStatistics, WORDS};
 use darner_coherence::{Access, Dirt, Failure, Message, NodeId, PageIndex, Rights};
 use darner_wire::kind_of;
 
-use super::record::{Kind, Words};
+use super::record::{Kind, Words, words};
 use super::retirement::Progress;
 use super::{Reply, Request, call, config, nodes};
 use crate::control;
@@ -189,9 +189,14 @@ pub fn gather(node: u16, mut take: impl FnMut(usize, &[u64])) {
         return;
     }
     for first in (0..WORDS).step_by(Words::default().len()) {
-        let asked = Request::Statistics {
-            of: NodeId(node),
-            first: first as u64,
+        let place = first as u64;
+        let asked = match NodeId(node) {
+            here if here == config.me => Request::Statistics { first: place },
+            to => Request::Call {
+                to,
+                kind: Kind::Statistics,
+                words: words([place]),
+            },
         };
         let Reply::Words(words) = call(asked) else {
             return;

@@ -180,6 +180,18 @@ macro_rules! restore_registers {
     };
 }
 
+/// Calls the handler with where [`save_registers`] has saved, which `rbx` keeps, on a stack that is aligned as
+/// functions expect it.
+macro_rules! call_with_registers {
+    () => {
+        "mov rdi, rsp
+         mov rbx, rsp
+         and rsp, -16
+         call {handler}
+         mov rsp, rbx"
+    };
+}
+
 /// Goes on on the stack whose end is in `rdi`, with the 22 saved words moved from `rsp` to its top;
 /// `rbx` is where they are then.
 macro_rules! move_registers {
@@ -222,11 +234,7 @@ unsafe extern "C" fn exception_entry() {
 unsafe extern "C" fn debug_entry() {
     naked_asm!(
         save_registers!(),
-        "mov rdi, rsp",
-        "mov rbx, rsp",
-        "and rsp, -16",
-        "call {handler}",
-        "mov rsp, rbx",
+        call_with_registers!(),
         restore_registers!(),
         handler = sym faults::debug,
     )
@@ -239,11 +247,7 @@ unsafe extern "C" fn debug_entry() {
 unsafe extern "C" fn page_fault_entry() {
     naked_asm!(
         save_registers!(),
-        "mov rdi, rsp",
-        "mov rbx, rsp",
-        "and rsp, -16",
-        "call {handler}",
-        "mov rsp, rbx",
+        call_with_registers!(),
         // To the thread's kernel stack; the fault stack is free then.
         "mov rdi, rax",
         move_registers!(),
@@ -309,11 +313,7 @@ extern "C" fn is_in_kernel(frame: &TrapFrame) -> u32 {
 unsafe extern "C" fn interrupt_entry() {
     naked_asm!(
         save_registers!(),
-        "mov rdi, rsp",
-        "mov rbx, rsp",
-        "and rsp, -16",
-        "call {handler}",
-        "mov rsp, rbx",
+        call_with_registers!(),
         "test eax, eax",
         "jz 2f",
         // To the stack that we were told.

@@ -66,18 +66,15 @@ impl Line {
         wire: Wire,
         limits: Limits,
     ) -> Result<Option<Wire>, (Box<Link>, Wire)> {
-        if self.session.is_none() {
+        let session = self.session.get_or_insert_with(|| {
             let mut session = Session::new(peer, limits);
             for message in self.early.drain(..) {
                 if session.send([&message[..]].into_iter()).is_err() {
                     unreachable!("a session keeps more than waits for it");
                 }
             }
-            self.session = Some(session);
-        }
-        let Some(session) = &mut self.session else {
-            unreachable!("it was made");
-        };
+            session
+        });
         match session.attach(link, monotonic_ns()) {
             Ok(()) => {
                 self.pause = SOONEST;
