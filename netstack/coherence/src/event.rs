@@ -17,6 +17,12 @@ pub enum Event {
         /// For what.
         access: Access,
     },
+    /// A thread is done with the instruction that it last faulted at: what it was given for that need not stay until
+    /// it has what it wants next. A node that says nothing of this is right, and does more than it need.
+    Retired {
+        /// Who.
+        token: Token,
+    },
     /// Threads will touch these pages: ask for them ahead, as far as nothing is under way for them.
     Prefetch {
         /// The first page.

@@ -128,6 +128,7 @@ impl Node {
                 page,
                 access,
             } => self.agent.fault(now, token, page, access, &mut out),
+            Event::Retired { token } => self.agent.retired(token),
             Event::Prefetch {
                 first,
                 pages,

@@ -29,7 +29,7 @@ use super::frames::{Frames, NoFrame};
 use super::links::{Came, Links, Progress};
 use super::members::{FORMATION, Members};
 use super::record::{self, Kind, Record, Words, words};
-use super::retirement::Retirement;
+use super::retirement::{self, Retirement};
 use super::statistics::{Fault, Now, Served, Statistics};
 use super::timers::Timers;
 use super::{DETOUR, FIRST, Reply, Request, Requested, census, futex, nodes, servers};
@@ -521,6 +521,9 @@ impl Engine {
                     thread,
                 };
                 self.statistics.faulted(progress);
+                if progress == retirement::Progress::Retired {
+                    self.happens(now, Event::Retired { token }, None);
+                }
                 self.waiting.insert(token, (reply_to, Some(fault)));
                 self.faulting = Some(token);
                 let event = Event::Fault {

@@ -41,8 +41,10 @@ pub struct Given {
 /// What a thread has got done since it last faulted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// The instruction is another one, or wants another page.
-    Some,
+    /// The instruction that it was last given a page for.
+    Retired,
+    /// The same instruction wants another page.
+    Further,
     /// None: the page had just been given to it, for this instruction.
     Stolen,
     /// None: the page had been given to it for this instruction, and was lost while it waited for another one.
@@ -64,7 +66,8 @@ impl Given {
     pub fn fault(&self, page: u64, write: bool, frame: &TrapFrame) -> Progress {
         let wanted = page << 1 | u64::from(write);
         self.done.store(false, Ordering::Relaxed);
-        if frame.rflags & TRAP == 0 {
+        let is_retired = frame.rflags & TRAP == 0;
+        if is_retired {
             self.pages
                 .iter()
                 .for_each(|place| place.store(0, Ordering::Relaxed));
@@ -73,7 +76,8 @@ impl Given {
         let is_same = |given: u64| given == wanted || given == wanted | 1;
         let before = self.pages.iter().map(|place| place.load(Ordering::Relaxed));
         let progress = match before.clone().position(is_same) {
-            None => Progress::Some,
+            None if is_retired => Progress::Retired,
+            None => Progress::Further,
             Some(0) => Progress::Stolen,
             Some(_) => Progress::Restarted,
         };

@@ -54,7 +54,7 @@ impl Statistics {
     /// A thread has faulted.
     pub fn faulted(&mut self, progress: Progress) {
         match progress {
-            Progress::Some => {}
+            Progress::Retired | Progress::Further => {}
             Progress::Stolen => self.counted[Count::Steals] += 1,
             Progress::Restarted => self.counted[Count::Restarts] += 1,
         }

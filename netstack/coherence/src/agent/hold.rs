@@ -65,6 +65,10 @@ impl Recent {
             .collect()
     }
 
+    fn forget_thread(&mut self, token: Token) {
+        self.0.retain(|&(noted, _)| noted != token);
+    }
+
     fn forget(&mut self, index: PageIndex) {
         self.0.retain(|&(_, noted)| noted != index);
     }
@@ -88,6 +92,11 @@ impl Agent {
             page.ahead = Some(access);
             page.hold.until = Some(until);
         }
+    }
+
+    /// A thread needs none of the pages together that it was woken for.
+    pub(crate) fn retired(&mut self, token: Token) {
+        self.recent.forget_thread(token);
     }
 
     /// Pins the pages that a thread needs together with one it begins to wait for.

@@ -17,6 +17,7 @@ mod adapting;
 mod guards_of_pages;
 #[cfg(feature = "mutants")]
 mod guards_of_sync;
+mod holds;
 mod locks;
 mod model;
 mod parking;

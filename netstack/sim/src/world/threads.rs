@@ -185,6 +185,8 @@ impl World {
                 self.access(node, page, access);
             }
             self.counts.ops += 1;
+            let token = self.token(thread);
+            self.handle(node, Event::Retired { token }, &Load::Nothing);
             return self.next_op(thread);
         };
         let this = &mut self.threads[thread as usize];
