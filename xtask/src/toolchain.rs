@@ -153,6 +153,13 @@ impl Toolchain {
     pub fn cargo_build_std(&self, dir: &Path) -> Command {
         self.cargo_with_std(dir, "build")
     }
+
+    /// As [`Self::cargo_build_std`], of one library, which becomes a static one.
+    pub fn cargo_static_library(&self, dir: &Path) -> Command {
+        let mut cargo = self.cargo_with_std(dir, "rustc");
+        cargo.args(["--crate-type", "staticlib"]);
+        cargo
+    }
 }
 
 /// Whether a variable says something about the build that xtask runs inside

@@ -2,17 +2,31 @@
 
 use core::fmt;
 
+use crate::cipher::Sealer;
+
 const KEY_BYTES: usize = 32;
 
 /// What all nodes of a cluster have, and nobody else.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ClusterKey(pub(crate) [u8; KEY_BYTES]);
+#[derive(Clone)]
+pub struct ClusterKey {
+    pub(crate) bytes: [u8; KEY_BYTES],
+    /// What encrypts on the links that it protects; portable code, unless there is something better.
+    pub(crate) sealer: Option<&'static dyn Sealer>,
+}
 
 impl ClusterKey {
     /// Of 32 bytes that nobody can guess.
     #[must_use]
     pub fn new(bytes: [u8; KEY_BYTES]) -> Self {
-        Self(bytes)
+        let sealer = None;
+        Self { bytes, sealer }
+    }
+
+    /// The same key, for links that `sealer` encrypts.
+    #[must_use]
+    pub fn sealed_by(self, sealer: &'static dyn Sealer) -> Self {
+        let sealer = Some(sealer);
+        Self { sealer, ..self }
     }
 
     /// Of 64 hexadecimal digits, as it is on a command line.
@@ -32,9 +46,18 @@ impl ClusterKey {
         for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
             *byte = digit(high).ok_or(bad)? << 4 | digit(low).ok_or(bad)?;
         }
-        Ok(Self(bytes))
+        Ok(Self::new(bytes))
     }
 }
+
+/// Keys are compared; what encrypts with them is the machine's affair.
+impl PartialEq for ClusterKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for ClusterKey {}
 
 fn digit(character: u8) -> Option<u8> {
     let value = char::from(character).to_digit(16)?;

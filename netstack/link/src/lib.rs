@@ -18,6 +18,7 @@
 
 extern crate alloc;
 
+mod cipher;
 mod envelope;
 mod fields;
 mod greeting;
@@ -35,6 +36,7 @@ mod reason;
 mod session;
 mod welcome;
 
+pub use cipher::Sealer;
 pub use identity::{Channel, CpuFeatures, Identity, Peer};
 pub use key::{BadKey, ClusterKey, Seed};
 pub use link::{HANDSHAKE_TIME, Link, Role};

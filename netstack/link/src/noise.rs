@@ -12,6 +12,7 @@ use snow::resolvers::{CryptoResolver, DefaultResolver};
 use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, HandshakeState, TransportState};
 
+use crate::cipher::{self, Sealer};
 use crate::key::{ClusterKey, Seed};
 
 const PATTERN: &str = "Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s";
@@ -63,10 +64,13 @@ pub fn answer(
 
 fn builder(key: &ClusterKey, seed: Seed) -> Builder<'_> {
     let pattern = PATTERN.parse().expect("a pattern that snow knows");
-    let resolver = Resolver(seed.0);
+    let resolver = Resolver {
+        seed: seed.0,
+        sealer: key.sealer,
+    };
     Builder::with_resolver(pattern, Box::new(resolver))
         .prologue(PROLOGUE)
-        .and_then(|builder| builder.psk(0, &key.0))
+        .and_then(|builder| builder.psk(0, &key.bytes))
         .expect("both are given once")
 }
 
@@ -129,12 +133,15 @@ impl Transport {
     }
 }
 
-/// snow's own crypto, with a seed for what it would draw at random.
-struct Resolver([u8; 32]);
+/// snow's own crypto, with a seed for what it would draw at random, and with the machine's cipher if it has one.
+struct Resolver {
+    seed: [u8; 32],
+    sealer: Option<&'static dyn Sealer>,
+}
 
 impl CryptoResolver for Resolver {
     fn resolve_rng(&self) -> Option<Box<dyn Random>> {
-        Some(Box::new(OneKey(Some(self.0))))
+        Some(Box::new(OneKey(Some(self.seed))))
     }
 
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
@@ -146,7 +153,10 @@ impl CryptoResolver for Resolver {
     }
 
     fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
-        DefaultResolver.resolve_cipher(choice)
+        match (self.sealer, choice) {
+            (Some(sealer), CipherChoice::ChaChaPoly) => Some(cipher::by(sealer)),
+            _ => DefaultResolver.resolve_cipher(choice),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use darner_link::{ClusterKey, CpuFeatures, Identity};
 
 use super::config::ClusterConfig;
+use super::links::Sealer;
 use crate::abi::entropy;
 use crate::arch::{cpu, percpu};
 use crate::panic;
@@ -11,7 +12,7 @@ use crate::panic;
 /// when it has no key, or when nothing makes random bytes.
 pub fn of_this_node(config: &ClusterConfig, image: [u8; 32]) -> (ClusterKey, Identity) {
     let key = match &config.key {
-        Some(Ok(key)) => key.clone(),
+        Some(Ok(key)) => key.clone().sealed_by(&Sealer),
         Some(Err(bad)) => panic::refuse(format_args!("cluster.key: {bad}")),
         None => panic::refuse(format_args!(
             "found no key of the cluster, expected cluster.key= and 64 hexadecimal digits that nobody else knows, \

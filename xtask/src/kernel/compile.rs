@@ -1,4 +1,4 @@
-//! Compiles the two static libraries that `libhermit.a` is made of.
+//! Compiles the static libraries that `libhermit.a` is made of.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,22 +20,29 @@ const KERNEL_TARGET: &str = "x86_64-unknown-none";
 const KERNEL_FLAGS: &str = "-Ccode-model=small -Cforce-frame-pointers=yes -Crelocation-model=pie -Cpanic=abort \
      -Zplt=yes -Zdirect-access-external-data=yes --cfg=chacha20_force_soft \
      --cfg=poly1305_force_soft --cfg=curve25519_dalek_backend=\"serial\"";
+/// The program's target.
+const PROGRAM_TARGET: &str = "x86_64-unknown-hermit";
 /// The builtins are called by the program and have its calling convention. They
 /// are optimised for whatever profile: without it, clearing a page would take a
 /// call for every word of it.
-const BUILTINS_TARGET: &str = "x86_64-unknown-hermit";
 const BUILTINS_FLAGS: &str = "-Cforce-frame-pointers=yes -Cpanic=abort";
+
+/// The cipher is called by the kernel, is part of it, and uses vector registers.
+const CIPHER_FLAGS: &str = "-Cforce-frame-pointers=yes -Crelocation-model=pie -Cpanic=abort -Zplt=yes \
+     -Zdirect-access-external-data=yes";
 
 /// The static libraries as the compiler made them.
 pub struct Parts {
     /// The kernel, with `core`, `alloc` and all.
     pub kernel: PathBuf,
+    /// What of the kernel uses vector registers.
+    pub cipher: PathBuf,
     /// `memcpy` and its like, and C's mathematics.
     pub builtins: PathBuf,
 }
 
 impl Parts {
-    /// Compiles both.
+    /// Compiles all.
     pub fn build(toolchain: &Toolchain, root: &Path, options: &Options) -> Result<Self> {
         let mut flags = KERNEL_FLAGS.to_owned();
         if options.randomize_layout {
@@ -57,8 +64,19 @@ impl Parts {
         }
         command::run(&mut cargo)?;
 
+        // Without optimisation it would take a hundred times as long, and be of no use.
+        let cipher = Part {
+            target: PROGRAM_TARGET,
+            package: "darner-cipher",
+            profile: Profile::Release,
+            flags: CIPHER_FLAGS,
+        };
+        let mut cargo = cipher.cargo(toolchain, root, options);
+        cargo.args(["-Zbuild-std=core", "--features", "export"]);
+        command::run(&mut cargo)?;
+
         let builtins = Part {
-            target: BUILTINS_TARGET,
+            target: PROGRAM_TARGET,
             package: "darner-builtins",
             profile: Profile::Release,
             flags: BUILTINS_FLAGS,
@@ -72,6 +90,7 @@ impl Parts {
 
         Ok(Self {
             kernel: kernel.library(options)?,
+            cipher: cipher.library(options)?,
             builtins: builtins.library(options)?,
         })
     }
@@ -87,7 +106,7 @@ struct Part<'a> {
 
 impl Part<'_> {
     fn cargo(&self, toolchain: &Toolchain, root: &Path, options: &Options) -> Command {
-        let mut cargo = toolchain.cargo_build_std(root);
+        let mut cargo = toolchain.cargo_static_library(root);
         cargo
             .env("RUSTFLAGS", self.flags)
             .args(["--package", self.package, "--target", self.target])

@@ -2,7 +2,7 @@
 //! but what a program may call.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::symbols;
 use crate::command;
@@ -13,6 +13,7 @@ use crate::toolchain::Toolchain;
 pub fn kernel(
     toolchain: &Toolchain,
     library: &Path,
+    cipher: &Path,
     script: &Path,
     work: &Path,
 ) -> Result<Vec<u8>> {
@@ -23,13 +24,29 @@ pub fn kernel(
             library.display()
         )));
     }
+    let cipher = self::cipher(toolchain, cipher, work)?;
     object(
         toolchain,
-        library,
+        &[library, &cipher],
         Some(script),
         &keep,
         &work.join("kernel"),
     )
+}
+
+/// The cipher's object, which is linked into the kernel's: with a `core` of its own, that no other
+/// part sees.
+fn cipher(toolchain: &Toolchain, library: &Path, work: &Path) -> Result<PathBuf> {
+    let keep = interface(library, symbols::is_cipher_interface)?;
+    if keep.is_empty() {
+        return Err(Error::failed(format!(
+            "found no function of the cipher in {}: is it built with its feature `export`?",
+            library.display()
+        )));
+    }
+    let stem = work.join("cipher");
+    object(toolchain, &[library], None, &keep, &stem)?;
+    Ok(stem.with_extension("o"))
 }
 
 /// The builtins' object: sections left apart, so that a program takes only the
@@ -44,7 +61,7 @@ pub fn builtins(toolchain: &Toolchain, library: &Path, work: &Path) -> Result<Ve
             )));
         }
     }
-    object(toolchain, library, None, &keep, &work.join("builtins"))
+    object(toolchain, &[library], None, &keep, &work.join("builtins"))
 }
 
 fn interface(library: &Path, is_interface: impl Fn(&str) -> bool) -> Result<BTreeSet<String>> {
@@ -55,7 +72,7 @@ fn interface(library: &Path, is_interface: impl Fn(&str) -> bool) -> Result<BTre
 
 fn object(
     toolchain: &Toolchain,
-    library: &Path,
+    inputs: &[&Path],
     script: Option<&Path>,
     keep: &BTreeSet<String>,
     stem: &Path,
@@ -85,7 +102,7 @@ fn object(
     for name in keep {
         linker.arg("-u").arg(name);
     }
-    command::run(linker.arg(library))?;
+    command::run(linker.args(inputs))?;
 
     let mut objcopy = toolchain.objcopy()?;
     let mut listed = std::ffi::OsString::from("--keep-global-symbols=");

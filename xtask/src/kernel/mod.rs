@@ -138,6 +138,7 @@ pub fn build(options: &Options) -> Result<PathBuf> {
     let kernel = link::kernel(
         &toolchain,
         &parts.kernel,
+        &parts.cipher,
         &root.join("unikernel/kernel.ld"),
         &work,
     )?;

@@ -34,6 +34,11 @@ pub fn is_kernel_interface(name: &str) -> bool {
     name == "_start" || name.starts_with("sys_")
 }
 
+/// Whether the cipher's object gives this symbol to the kernel.
+pub fn is_cipher_interface(name: &str) -> bool {
+    name.starts_with("darner_cipher_")
+}
+
 /// Whether the builtins' object gives this symbol to the program: C functions,
 /// but neither Rust's mangled names and nameless constants nor the compiler's
 /// own helpers, which the program has from its own `compiler_builtins`.

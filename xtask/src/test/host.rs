@@ -48,7 +48,14 @@ pub fn cases() -> Vec<Case> {
         }),
         // Freestanding crates whose logic the host can run all the same.
         Case::build("host/freestanding", |suite| {
-            let packages = ["--package", "darner-loader", "--package", "darner-builtins"];
+            let packages = [
+                "--package",
+                "darner-loader",
+                "--package",
+                "darner-builtins",
+                "--package",
+                "darner-cipher",
+            ];
             cargo_test(suite, &[&packages[..], &["--lib"]].concat())
         }),
         // The allocator as that of a Linux program, and as fast as it is used.

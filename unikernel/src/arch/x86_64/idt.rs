@@ -46,6 +46,7 @@ use super::cpu;
 use super::faults;
 use super::gdt::{IST_DOUBLE_FAULT, IST_FAULT, IST_INTERRUPT, IST_NMI};
 use super::percpu::{Deferred, this_cpu};
+use super::vectors::{load_vector, push_vector_state, save_vector, vector_bytes};
 use super::{apic, tlb};
 use crate::abi::malloc;
 use crate::drivers::interrupts;
@@ -205,17 +206,6 @@ macro_rules! move_registers {
     };
 }
 
-/// Saves the vector state below, 64-aligned; its size is known at boot.
-macro_rules! push_vector_state {
-    () => {
-        "call {vector_bytes}
-         sub rsp, rax
-         and rsp, -64
-         mov rdi, rsp
-         call {save_vector}"
-    };
-}
-
 /// Exceptions do not come back.
 #[unsafe(naked)]
 unsafe extern "C" fn exception_entry() {
@@ -352,38 +342,6 @@ unsafe extern "C" fn interrupt_entry() {
         load_vector = sym load_vector,
         preempt = sym sched::preempt,
     )
-}
-
-extern "C" fn vector_bytes() -> usize {
-    cpu::vector_state_bytes()
-}
-
-/// # Safety
-/// `area` is 64-aligned and has [`cpu::vector_state_bytes`] bytes.
-unsafe extern "C" fn save_vector(area: *mut u8) {
-    // SAFETY: the caller vouches for the area; the header must be zero for
-    // XRSTOR, and XSAVE only sets bits of its first word.
-    unsafe {
-        if cpu::has_xsave() {
-            core::ptr::write_bytes(area.add(512), 0, 64);
-            core::arch::asm!("xsave64 [{}]", in(reg) area, in("eax") !0u32, in("edx") !0u32, options(nostack));
-        } else {
-            core::arch::asm!("fxsave64 [{}]", in(reg) area, options(nostack));
-        }
-    }
-}
-
-/// # Safety
-/// `area` was filled by [`save_vector`].
-unsafe extern "C" fn load_vector(area: *const u8) {
-    // SAFETY: as the caller says.
-    unsafe {
-        if cpu::has_xsave() {
-            core::arch::asm!("xrstor64 [{}]", in(reg) area, in("eax") !0u32, in("edx") !0u32, options(nostack));
-        } else {
-            core::arch::asm!("fxrstor64 [{}]", in(reg) area, options(nostack));
-        }
-    }
 }
 
 /// How to go on after an interrupt.

@@ -14,3 +14,4 @@ pub mod smp;
 pub mod switch;
 pub mod timer;
 pub mod tlb;
+pub mod vectors;

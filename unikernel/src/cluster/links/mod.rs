@@ -13,6 +13,7 @@ mod greeting;
 mod journal;
 mod line;
 mod message;
+mod sealer;
 mod wire;
 
 use alloc::boxed::Box;
@@ -32,6 +33,7 @@ use self::journal::Journal;
 use self::line::{Line, Overrun};
 pub use self::message::Came;
 use self::message::{PACKET, RECORD};
+pub use self::sealer::Sealer;
 use self::wire::Wire;
 use super::config::ClusterConfig;
 use super::record::{Kind, Record};
