@@ -140,6 +140,10 @@ fn parse(line: &str) -> Params {
                 .cluster
                 .as_mut()
                 .is_some_and(|cluster| cluster.take_silence(value)),
+            "cluster.cipher" => params
+                .cluster
+                .as_mut()
+                .is_some_and(|cluster| cluster.take_cipher(value)),
             "maxcpus" => match value.parse() {
                 Ok(count) if count > 0 => {
                     params.max_cpus = count;

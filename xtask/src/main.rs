@@ -162,6 +162,7 @@ cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program on N VMs t
     --stats-json FILE   write what the nodes counted of their memory (--stats shows it as a table)
     --log-dir DIR       where n0.log, n1.log, ... go (kept only when a node fails)
     --join-after S      start the last node S seconds later: its CPUs are added then
+    --cipher C          what encrypts between nodes: portable code, or vectors (the faster one)
     --silence S         how many seconds a node that says nothing is waited for (2; 20 when emulated)
     --separate          as many programs instead, which can talk to each other
     --keep-going        with --separate: when a node fails, let the others run on

@@ -4,7 +4,8 @@
 //! ```text
 //! cargo xtask cluster --nodes 8 ssi -- boot            # says how many machines there are, and ends
 //! cargo xtask cluster --nodes 2 ssi -- fault 2000      # how long a page takes that another node has
-//! cargo xtask cluster --separate --nodes 2 ssi -- rpc 2000    # and as many bytes, asked for by TCP
+//! cargo xtask cluster --nodes 2 ssi -- echo 2000       # and as many bytes, asked for by the same link
+//! cargo xtask cluster --separate --nodes 2 ssi -- rpc 2000    # and asked for by TCP, not encrypted
 //! cargo xtask cluster --nodes 2 ssi -- private         # what memory of one's own costs
 //! cargo xtask cluster --nodes 2 ssi -- cached 8192     # what another node's memory costs the kernel
 //! cargo xtask cluster --nodes 2 --stats ssi -- contend 200    # nodes that fight for the same pages
@@ -17,11 +18,13 @@ use hermit as _;
 
 mod cached;
 mod contend;
+mod echo;
 mod fault;
 mod private;
 mod rpc;
 
-const USAGE: &str = "ssi boot | fault COUNT | rpc COUNT | private | cached PAGES | contend TURNS";
+const USAGE: &str =
+    "ssi boot | fault COUNT | echo COUNT | rpc COUNT | private | cached PAGES | contend TURNS";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -46,6 +49,7 @@ fn run(words: &[&str]) -> Result<(), String> {
             Ok(())
         }
         ["fault", number] => fault::measure(count(number)?),
+        ["echo", number] => echo::measure(count(number)?),
         ["rpc", number] => rpc::measure(count(number)?),
         ["private"] => private::measure(),
         ["cached", number] => cached::measure(count(number)?),

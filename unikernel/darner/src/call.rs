@@ -12,6 +12,7 @@ unsafe extern "C" {
     safe fn sys_darner_cpus(node: u32) -> u32;
     fn sys_darner_place(number: i32, before: *mut i32) -> i32;
     fn sys_darner_prefetch(start: *const u8, bytes: usize, write: u32) -> isize;
+    safe fn sys_darner_echo(node: u32) -> i32;
     fn sys_darner_count(node: u32, into: *mut u64, words: usize) -> i32;
 }
 
@@ -51,6 +52,11 @@ pub fn place(number: i32) -> Option<i32> {
 pub fn prefetch<T>(what: &[T], write: bool) {
     // SAFETY: the kernel neither reads nor writes any of it.
     unsafe { sys_darner_prefetch(what.as_ptr().cast(), size_of_val(what), write.into()) };
+}
+
+/// Asks a node for as many bytes as a page has. Whether it has answered.
+pub fn echo(node: u16) -> bool {
+    sys_darner_echo(node.into()) == 0
 }
 
 /// What a node has counted.

@@ -1,5 +1,7 @@
 //! The machines that run the program.
 
+use std::time::{Duration, Instant};
+
 use crate::kernel;
 
 /// One of the machines that run the program. There is one at least.
@@ -22,6 +24,19 @@ impl Node {
     /// How many CPUs it has. None, if it is gone.
     pub fn cpus(self) -> usize {
         kernel::cpus(self.0)
+    }
+
+    /// How long it takes to ask it for 4 KiB and to get them, by the link that pages of memory go by, but
+    /// without anything of the memory: the least that a fault at one of its pages could take. Next to
+    /// nothing for the node that the calling thread runs on. `None`: it is not there, or gone.
+    ///
+    /// ```
+    /// let here = darner::here().round_trip().expect("a thread's node is there");
+    /// println!("to oneself: {here:?}");
+    /// ```
+    pub fn round_trip(self) -> Option<Duration> {
+        let begun = Instant::now();
+        kernel::echo(self.0).then(|| begun.elapsed())
     }
 
     pub(crate) fn of(number: u16) -> Self {

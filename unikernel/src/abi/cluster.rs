@@ -2,7 +2,7 @@
 //! through.
 
 use darner_coherence::{Access, NodeId};
-use hermit_abi::{EFAULT, EINVAL};
+use hermit_abi::{EFAULT, EHOSTUNREACH, EINVAL};
 
 use super::user::{Errno, UserSlice, answer};
 use crate::arch::percpu;
@@ -94,4 +94,21 @@ fn count(node: u32, into: *mut u64, words: usize) -> Result<i32, Errno> {
 /// EFAULT: this is no memory of the program.
 pub extern "C" fn sys_darner_count(node: u32, into: *mut u64, words: usize) -> i32 {
     answer(count(node, into, words))
+}
+
+fn echo(node: u32) -> Result<i32, Errno> {
+    let node = u16::try_from(node).map_err(|_| Errno(EINVAL))?;
+    if u32::from(node) >= sys_darner_nodes() {
+        return Err(Errno(EINVAL));
+    }
+    match cluster::echo(NodeId(node)) {
+        true => Ok(0),
+        false => Err(Errno(EHOSTUNREACH)),
+    }
+}
+
+/// Sends another node 64 bytes by the link that the memory's pages go by, and waits for its answer, which is as long
+/// as a page. EINVAL: there is no node of that number. EHOSTUNREACH: it is not there, or gone.
+pub extern "C" fn sys_darner_echo(node: u32) -> i32 {
+    answer(echo(node))
 }

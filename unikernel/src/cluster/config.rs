@@ -6,6 +6,8 @@ use core::net::IpAddr;
 use darner_coherence::NodeId;
 use darner_link::{BadKey, ClusterKey};
 
+use super::links::Sealer;
+
 /// The most nodes of a cluster: as many as there are slices.
 pub const MOST: u16 = 64;
 /// How long a node that says nothing is waited for unless the command line says, in ns.
@@ -28,6 +30,8 @@ pub struct ClusterConfig {
     /// How long a node that says nothing is waited for, in ns: `cluster.silence=SECONDS`. The same
     /// on all nodes.
     pub silence: u64,
+    /// What encrypts on the links: `cluster.cipher=portable` or `vectors`. Whatever is faster, if not given.
+    pub cipher: Option<Sealer>,
     /// What all of them have, and nobody else.
     pub key: Option<Result<ClusterKey, BadKey>>,
 }
@@ -43,6 +47,7 @@ impl ClusterConfig {
             founders: nodes,
             addresses: Vec::new(),
             silence: SILENCE,
+            cipher: None,
             key: None,
         })
     }
@@ -77,6 +82,13 @@ impl ClusterConfig {
         let seconds = seconds.filter(|seconds| SILENCES.contains(seconds));
         self.silence = seconds.map_or(self.silence, |seconds: u64| seconds * 1_000_000_000);
         seconds.is_some()
+    }
+
+    /// Sets what encrypts on the links.
+    pub fn take_cipher(&mut self, value: &str) -> bool {
+        let cipher = Sealer::parse(value);
+        self.cipher = cipher.or(self.cipher);
+        cipher.is_some()
     }
 
     /// Whether this node is one of those that the program waits for.

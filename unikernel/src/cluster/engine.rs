@@ -682,6 +682,11 @@ impl Engine {
                 let numbers = self.counted(words[0]);
                 self.answer(from, call, numbers);
             }
+            Kind::Echo => {
+                let kind = Kind::Answer;
+                self.statistics.call(Direction::Sent, kind);
+                self.links.send_echo(from, &Record { kind, call, words });
+            }
             Kind::Spawn | Kind::Join | Kind::Delegate | Kind::Free => {
                 servers::give(servers::Work::Asked { from, record });
             }

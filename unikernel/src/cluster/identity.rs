@@ -12,7 +12,10 @@ use crate::panic;
 /// when it has no key, or when nothing makes random bytes.
 pub fn of_this_node(config: &ClusterConfig, image: [u8; 32]) -> (ClusterKey, Identity) {
     let key = match &config.key {
-        Some(Ok(key)) => key.clone().sealed_by(&Sealer),
+        Some(Ok(key)) => {
+            let cipher = config.cipher.unwrap_or_else(Sealer::fastest);
+            key.clone().sealed_by(cipher.for_links())
+        }
         Some(Err(bad)) => panic::refuse(format_args!("cluster.key: {bad}")),
         None => panic::refuse(format_args!(
             "found no key of the cluster, expected cluster.key= and 64 hexadecimal digits that nobody else knows, \

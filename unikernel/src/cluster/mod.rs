@@ -304,6 +304,23 @@ pub fn prefetch(start: u64, bytes: u64, access: Access) -> u64 {
     pages
 }
 
+/// Asks a node for as many bytes as a page has, and waits for them. Whether they have come: else it is not there, or
+/// gone. Thread context, no lock held.
+pub fn echo(node: NodeId) -> bool {
+    if node.0 == me() {
+        return true;
+    }
+    if !is_active() || nodes::cpus_of(node) == 0 {
+        return false;
+    }
+    let asked = Request::Call {
+        to: node,
+        kind: Kind::Echo,
+        words: Words::default(),
+    };
+    matches!(call(asked), Reply::Words(_))
+}
+
 /// Waits until all nodes are there that the program waits for. Thread context, no lock held.
 pub fn wait_formed() {
     call(Request::Ready);

@@ -44,6 +44,8 @@ pub enum Kind {
     Ended = 10,
     /// The program has ended on the sender, which is not the first: its status.
     Over = 11,
+    /// Answer with as many bytes as a page has.
+    Echo = 12,
     /// Tell what you have counted: the place of the first of eight numbers. The numbers.
     Statistics = 31,
 }
@@ -92,6 +94,7 @@ impl Record {
             9 => Kind::Began,
             10 => Kind::Ended,
             11 => Kind::Over,
+            12 => Kind::Echo,
             31 => Kind::Statistics,
             _ => return None,
         };

@@ -299,6 +299,7 @@ impl Cluster<'_> {
                 .collect(),
             founders: self.options.nodes - u16::from(self.options.join_after.is_some()),
             silence: self.options.silence,
+            cipher: self.options.cipher,
         });
         network
     }

@@ -15,7 +15,7 @@ use crate::accel::Accelerator;
 use crate::error::{Context, Error, Result};
 use crate::run::network_options::{NetworkOptions, mtu};
 use crate::run::options::{Options as Common, number};
-use crate::vm::network::{Addressing, Key};
+use crate::vm::network::{Addressing, Cipher, Key};
 
 /// How many nodes there may be.
 const MAX_NODES: u16 = 64;
@@ -65,6 +65,8 @@ pub struct Options {
     pub key: Option<Key>,
     /// How long a node that says nothing is waited for, in seconds.
     pub silence: u16,
+    /// What encrypts on the links; whatever is faster on each node, if not given.
+    pub cipher: Option<Cipher>,
     /// How much later than the others the last node is started.
     pub join_after: Option<Duration>,
 }
@@ -105,6 +107,7 @@ struct Raw {
     kinship: Kinship,
     key: Option<Key>,
     silence: Option<u16>,
+    cipher: Option<Cipher>,
     join_after: Option<u16>,
     /// Whether a `--net` has come, after which options are about its card.
     is_past_switch: bool,
@@ -135,6 +138,7 @@ impl Options {
             kinship: Kinship::OneSystem,
             key: None,
             silence: None,
+            cipher: None,
             join_after: None,
             is_past_switch: false,
         };
@@ -162,6 +166,7 @@ impl Raw {
             "--key" => self.key = Some(Key::read(Path::new(&value()?))?),
             "--separate" => self.kinship = Kinship::Separate,
             "--silence" => self.silence = Some(number(option, &value()?)?),
+            "--cipher" => self.cipher = Some(Cipher::parse(&value()?)?),
             "--join-after" => self.join_after = Some(number(option, &value()?)?),
             "--keep-going" => self.policy = Policy::KeepGoing,
             "--mtu" if !self.is_past_switch => self.mtu = Some(mtu(&value()?)?),
@@ -211,6 +216,11 @@ impl Raw {
             return Err(Error::usage(
                 "found --join-after: the last of several nodes of one system comes later, so it goes with --nodes 2 or \
                  more, and not with --separate",
+            ));
+        }
+        if self.kinship == Kinship::Separate && self.cipher.is_some() {
+            return Err(Error::usage(
+                "found --cipher with --separate: only nodes of one system are linked by the kernel",
             ));
         }
         let silence = match self.silence {
@@ -266,6 +276,7 @@ impl Raw {
             kinship: self.kinship,
             key: self.key,
             silence,
+            cipher: self.cipher,
             join_after: self
                 .join_after
                 .map(|seconds| Duration::from_secs(seconds.into())),

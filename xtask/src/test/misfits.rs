@@ -102,6 +102,7 @@ fn network(node: u16, key: &Key, switch: &Server) -> Network {
             key: key.clone(),
             founders: 2,
             silence: 20,
+            cipher: None,
         }),
         ..Network::default()
     }

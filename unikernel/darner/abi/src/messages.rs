@@ -53,7 +53,7 @@ pub const CALLS: [&str; KINDS] = [
     "began",
     "ended",
     "over",
-    "12",
+    "echo",
     "13",
     "14",
     "15",

@@ -6,11 +6,14 @@ use alloc::vec::Vec;
 use darner_link::Refusal;
 
 use crate::cluster::record::Record;
+use crate::layout::PAGE;
 
 /// The first byte of a message with a packet.
 pub const PACKET: u8 = 0;
 /// The first byte of a message with a record.
 pub const RECORD: u8 = 1;
+/// The first byte of a message with a record and a page behind it, which nobody reads.
+pub const ECHO: u8 = 2;
 
 /// What a link has brought.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +40,16 @@ pub fn decode(message: &[u8], packet: &mut Vec<u8>) -> Came {
             packet.extend_from_slice(bytes);
             Came::Packet
         }
-        Some((&RECORD, bytes)) => {
-            let record = bytes.try_into().ok().and_then(Record::decode);
-            record.map_or(Came::Garbage, Came::Record)
-        }
+        Some((&RECORD, bytes)) => record(bytes),
+        Some((&ECHO, bytes)) => match bytes.split_last_chunk::<{ PAGE as usize }>() {
+            Some((bytes, _)) => record(bytes),
+            None => Came::Garbage,
+        },
         _ => Came::Garbage,
     }
+}
+
+fn record(bytes: &[u8]) -> Came {
+    let record = bytes.try_into().ok().and_then(Record::decode);
+    record.map_or(Came::Garbage, Came::Record)
 }

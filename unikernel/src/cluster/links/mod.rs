@@ -32,12 +32,13 @@ use self::greeting::{Called, End, Greeting, Greetings};
 use self::journal::Journal;
 use self::line::{Line, Overrun};
 pub use self::message::Came;
-use self::message::{PACKET, RECORD};
+use self::message::{ECHO, PACKET, RECORD};
 pub use self::sealer::Sealer;
 use self::wire::Wire;
 use super::config::ClusterConfig;
 use super::record::{Kind, Record};
 use crate::abi::entropy;
+use crate::layout::PAGE;
 use crate::memory::frames;
 use crate::net::WaitPoint;
 use crate::time::catch_up;
@@ -381,6 +382,14 @@ impl Links {
         let bytes = record.encode();
         let message = [&[RECORD][..], &bytes].into_iter();
         self.put(to, channel_of(record.kind), message);
+    }
+
+    /// Sends an answer, and as many bytes as a page has behind it.
+    pub fn send_echo(&mut self, to: NodeId, record: &Record) {
+        const ZEROS: &[u8] = &[0; PAGE as usize];
+        let bytes = record.encode();
+        let message = [&[ECHO][..], &bytes, ZEROS].into_iter();
+        self.put(to, Channel::Control, message);
     }
 
     /// Whether a record of that kind would be taken at once: what nobody waits for has to wait

@@ -116,6 +116,9 @@ fn words(suite: &Suite, job: &Job, run: &Run, topology: Topology, seed: u64) -> 
     if let Some(silence) = job.silence {
         add("--silence", silence.to_string());
     }
+    if let Some(cipher) = job.cipher {
+        add("--cipher", cipher.name().to_owned());
+    }
     if let Some(delay) = run.join_after {
         add("--join-after", delay.to_string());
     }

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::cluster;
 use crate::error::{Context, Error, Result};
 use crate::vm::Machine;
+use crate::vm::network::Cipher;
 
 /// See the module.
 #[derive(Debug, Deserialize)]
@@ -35,6 +36,8 @@ pub struct Job {
     pub machine: Option<Spanned<String>>,
     /// How many seconds a node that says nothing is waited for; xtask's own choice, if not given.
     pub silence: Option<u16>,
+    /// What encrypts between the nodes; the faster one, if not given.
+    pub cipher: Option<Cipher>,
     /// How many seconds a run may take, from the start of its machines.
     #[serde(default = "usual_limit")]
     within: Spanned<u64>,

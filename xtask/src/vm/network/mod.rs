@@ -2,6 +2,7 @@
 //! told of them.
 
 mod address;
+mod cipher;
 mod forward;
 mod key;
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use address::{Addressing, Static};
+pub use cipher::Cipher;
 pub use forward::{Forward, Protocol, check_free, free_port};
 pub use key::Key;
 
@@ -45,6 +47,8 @@ pub struct Membership {
     pub founders: u16,
     /// How long one that says nothing is waited for, in seconds.
     pub silence: u16,
+    /// What encrypts on its links; its own choice when `None`.
+    pub cipher: Option<Cipher>,
 }
 
 impl Membership {
@@ -57,8 +61,12 @@ impl Membership {
             .map(|address| format!("cluster.address={address}"));
         let founders = format!("cluster.founders={}", self.founders);
         let silence = format!("cluster.silence={}", self.silence);
+        let cipher = self
+            .cipher
+            .map(|cipher| format!("cluster.cipher={}", cipher.name()));
         [which, self.key.word(), founders, silence]
             .into_iter()
+            .chain(cipher)
             .chain(addresses)
     }
 }
