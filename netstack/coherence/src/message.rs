@@ -94,6 +94,8 @@ pub enum Purpose {
     Drop,
     /// To give copies to others; the receiver, which is the home's own node, keeps one to read.
     Push,
+    /// To have its bytes and serve readers from them; the receiver keeps a copy to read.
+    Share,
 }
 
 /// A page, or a run of pages, granted.

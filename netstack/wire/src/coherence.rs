@@ -13,7 +13,7 @@ const HAS_SERIAL: Flags = Flags::one(1);
 const ADVICE: Flags = Flags::one(1);
 const OUTCOME: Flags = Flags::two(0);
 const WRITTEN: Flags = Flags::two(2);
-const PURPOSE: Flags = Flags::one(0);
+const PURPOSE: Flags = Flags::two(0);
 const HAS_ID: Flags = Flags::one(0);
 const USED: Flags = Flags::one(0);
 const BACKING: Flags = Flags::one(1);
@@ -113,7 +113,7 @@ pub(crate) fn fields(message: &Message) -> Fields {
             seen,
         } => none
             .with_page(page)
-            .with_flags(PURPOSE, u8::from(purpose == Purpose::Drop))
+            .with_flags(PURPOSE, purpose_bits(purpose))
             .with_id(seen),
         Message::WrittenBack { page }
         | Message::Adopted { page }
@@ -248,10 +248,7 @@ pub(crate) fn message(kind: Kind, fields: &mut Fields) -> Result<Message, Refusa
         },
         Kind::Recall => Message::Recall {
             page,
-            purpose: match fields.take_flags(PURPOSE) {
-                0 => Purpose::Return,
-                _ => Purpose::Drop,
-            },
+            purpose: take_purpose(fields)?,
             seen: fields.take_id(),
         },
         Kind::WrittenBack => Message::WrittenBack { page },
@@ -358,6 +355,24 @@ fn access(rights: Rights) -> Access {
 fn take_run(fields: &mut Fields, most: u8) -> Result<u8, Refusal> {
     let found = fields.take_count();
     u8::try_from(found).map_err(|_| Refusal::Run { found, most })
+}
+
+/// A push is no message: see `rules.rs`.
+fn purpose_bits(purpose: Purpose) -> u8 {
+    match purpose {
+        Purpose::Return | Purpose::Push => 0,
+        Purpose::Drop => 1,
+        Purpose::Share => 2,
+    }
+}
+
+fn take_purpose(fields: &mut Fields) -> Result<Purpose, Refusal> {
+    match fields.take_flags(PURPOSE) {
+        0 => Ok(Purpose::Return),
+        1 => Ok(Purpose::Drop),
+        2 => Ok(Purpose::Share),
+        _ => Err(Refusal::Meaningless { field: "purpose" }),
+    }
 }
 
 fn with_outcome(fields: Fields, outcome: Outcome) -> Fields {

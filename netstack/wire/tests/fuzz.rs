@@ -90,7 +90,7 @@ fn name(refusal: Refusal) -> &'static str {
 }
 
 /// All that bytes can be refused for.
-const REASONS: [&str; 23] = [
+const REASONS: [&str; 24] = [
     "abort reason",
     "answer",
     "content",
@@ -103,6 +103,7 @@ const REASONS: [&str; 23] = [
     "outcome",
     "page missing",
     "page out of range",
+    "purpose",
     "reserved set",
     "rest",
     "run",

@@ -69,7 +69,7 @@ impl Command {
                 _ => Rights::Read,
             },
             Self::Recall {
-                purpose: Purpose::Push,
+                purpose: Purpose::Push | Purpose::Share,
                 ..
             } => Rights::Read,
             Self::Cancelled => Rights::Write,
@@ -89,7 +89,12 @@ impl Page {
         let held = self.copy.rights() != Rights::None
             && !self.leaving
             && match command {
-                Command::Forward(_) | Command::Invalidate { .. } => self.hold.lasts(now),
+                Command::Forward(_)
+                | Command::Invalidate { .. }
+                | Command::Recall {
+                    purpose: Purpose::Share,
+                    ..
+                } => self.hold.lasts(now),
                 // Whoever lets others go on has done what it wanted the page for.
                 Command::Recall {
                     purpose: Purpose::Push,
@@ -330,7 +335,8 @@ impl Agent {
         };
         let copy = page.copy;
         let newer = self.newer(index, copy.backing(), dirt) == Backing::Older;
-        let returns = purpose == Purpose::Return && newer && !mutated!(RecalledBytesDropped);
+        let wanted = matches!(purpose, Purpose::Return | Purpose::Share);
+        let returns = wanted && newer && !mutated!(RecalledBytesDropped);
         let content = if returns {
             Content::Bytes
         } else {
@@ -344,7 +350,7 @@ impl Agent {
             },
         );
         match (purpose, copy.serial()) {
-            (Purpose::Push, Some(serial)) if copy.rights() != Rights::None => {
+            (Purpose::Push | Purpose::Share, Some(serial)) if copy.rights() != Rights::None => {
                 if let Some(page) = self.pages.get_mut(&index) {
                     let backing = Backing::Current;
                     page.copy = Copy::Shared { serial, backing };

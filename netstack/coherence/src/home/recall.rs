@@ -100,7 +100,7 @@ impl Home {
                 writer: None,
             };
             let state = match purpose {
-                Purpose::Return | Purpose::Push => rest,
+                Purpose::Return | Purpose::Push | Purpose::Share => rest,
                 Purpose::Drop => State::Lost,
             };
             self.directory.set(page, Record { state, ..record });

@@ -73,6 +73,11 @@ fn prefetched_pages_cost_their_request_only() {
 }
 
 #[test]
+fn streams_of_what_the_home_has_written_come_in_runs() {
+    rows::streams_of_what_the_home_has_written_come_in_runs();
+}
+
+#[test]
 fn race_upgrade_of_a_holder_that_gave_the_page_away() {
     rows::race_upgrade_of_a_holder_that_gave_the_page_away();
 }

@@ -135,7 +135,7 @@ fn of_page(message: fn(PageIndex) -> Message) -> BoxedStrategy<Message> {
 
 /// Each kind of message, and any message of that kind.
 pub fn kinds() -> Vec<(Kind, BoxedStrategy<Message>)> {
-    let purpose = select(vec![Purpose::Return, Purpose::Drop]);
+    let purpose = select(vec![Purpose::Return, Purpose::Drop, Purpose::Share]);
     vec![
         (Kind::Get, get().boxed()),
         (

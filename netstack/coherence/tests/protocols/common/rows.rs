@@ -381,6 +381,37 @@ pub fn prefetched_pages_cost_their_request_only() {
     }
 }
 
+/// Pages that the home has written, and that are read one after the other, come in runs as those that nobody has.
+pub fn streams_of_what_the_home_has_written_come_in_runs() {
+    const PAGES: u64 = 48;
+    let mut world = Plan {
+        nodes: 3,
+        slice: 128,
+        hold: 0,
+        run: 16,
+        ..Plan::default()
+    }
+    .build();
+    let touch = |page, access| Op::Touch(vec![(PageIndex(page), access)]);
+    let written = (0..PAGES + 32).map(|page| touch(page, Access::Write));
+    world.spawn(HOME, written.collect());
+    world.finish();
+    // The first alone, the second alone, then 4, 8, and three times 16.
+    let (messages, ..) = cost(&mut world, |world| {
+        let read = (0..PAGES).map(|page| touch(page, Access::Read));
+        world.spawn(READER, read.collect());
+        world.finish();
+    });
+    assert_eq!(messages, 2 * 7);
+    // What was only made way for is the home's to write at once.
+    assert_eq!(world.rights(HOME, PageIndex(PAGES + 20)), Rights::Read);
+    let again = cost(&mut world, |world| {
+        world.spawn(HOME, vec![touch(PAGES + 20, Access::Write)]);
+        world.finish();
+    });
+    assert_eq!(again, (0, 0, 0));
+}
+
 pub fn race_a_write_back_is_lost_with_the_home_that_it_went_by_way_of() {
     let plan = Plan {
         nodes: 4,
@@ -430,6 +461,10 @@ fn thread_of(world: &World, node: NodeId) -> usize {
 /// All of them.
 #[cfg(feature = "mutants")]
 pub const ROWS: &[(&str, fn())] = &[
+    (
+        "streams_of_what_the_home_has_written_come_in_runs",
+        streams_of_what_the_home_has_written_come_in_runs,
+    ),
     (
         "row_01_read_miss_clean_at_home",
         row_01_read_miss_clean_at_home,
