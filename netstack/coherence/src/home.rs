@@ -11,6 +11,7 @@ mod moving;
 mod push;
 mod rebuild;
 mod recall;
+mod ways;
 
 use crate::adaptation::Adaptation;
 use crate::directory::{Directory, Record, State};
@@ -26,6 +27,7 @@ use alloc::vec::Vec;
 use push::Produced;
 pub(crate) use rebuild::Inherited;
 use rebuild::Rebuild;
+use ways::Ways;
 
 /// Where the sizes of a home's tables are set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +61,8 @@ pub struct Home {
     discards: Vec<DiscardInProgress>,
     /// Pages that this home's own node writes and others read.
     produced: Produced,
+    /// Pages that way was made for.
+    ways: Ways,
     /// Where the search for pages to recall goes on.
     hand: PageIndex,
     rebuild: Option<Rebuild>,
@@ -192,6 +196,7 @@ impl Home {
             parked: VecDeque::new(),
             discards: Vec::new(),
             produced: Produced::default(),
+            ways: Ways::default(),
             hand: PageIndex(0),
             rebuild: None,
         }
@@ -326,6 +331,9 @@ impl Home {
     fn get(&mut self, page: PageIndex, run: u8, get: Get, out: &mut Outbox) {
         if !(1..=LONGEST_RUN).contains(&run) {
             return out.refuse(get.node, Violation::BadRun);
+        }
+        if get.access == Access::Write {
+            self.ways.written(page);
         }
         self.seen.insert(get.node, get.id);
         if !self.owns(page) {

@@ -13,9 +13,6 @@ use crate::outbox::Outbox;
 use crate::sharers::SharerSet;
 use alloc::vec::Vec;
 
-/// How many times as far as a reader asks this home makes way for it: the reader's next run is twice as long.
-const WAY_AHEAD: u64 = 2;
-
 impl Home {
     /// Serves a request for a run of pages.
     ///
@@ -27,9 +24,7 @@ impl Home {
         } else {
             1
         };
-        if run > 1 && get.access == Access::Read && get.node != self.me {
-            self.make_way(page, WAY_AHEAD * u64::from(run), out);
-        }
+        self.make_way(page, run, get, out);
         let Some(rights) = self.grants_at_once(page, get).filter(|_| run > 1) else {
             return self.serve_get(page, get, OwnCopy::Possible, out);
         };

@@ -110,22 +110,8 @@ impl Home {
         }
     }
 
-    /// A node reads page after page, and so far ahead has this node pages that it may write and others could not be given at
-    /// once. It lets go of the right to write, so that they come along with what is asked for next. To write one of
-    /// them again takes no message, unless it was read meanwhile.
-    pub(super) fn make_way(&mut self, page: PageIndex, pages: u64, out: &mut Outbox) {
-        for next in (1..=pages).map(|distance| page.plus(distance)) {
-            if self.may_push(next) && self.make_room(1) {
-                let to = SharerSet::EMPTY;
-                let waiting = &mut self.busy.entry(next).or_default().waiting;
-                waiting.push_back(Request::Push { to });
-                self.settle(next, out);
-            }
-        }
-    }
-
     /// Whether this node, the home, has written a page and nobody else has a copy.
-    fn may_push(&self, page: PageIndex) -> bool {
+    pub(super) fn may_push(&self, page: PageIndex) -> bool {
         let state = State::Exclusive { owner: self.me };
         self.owns(page)
             && !self.is_busy(page)

@@ -255,6 +255,7 @@ impl Home {
         self.parked.clear();
         self.discards.clear();
         self.produced.clear();
+        self.ways.clear();
         let adopted = core::mem::take(&mut self.adopted);
         let asked = self
             .rebuild

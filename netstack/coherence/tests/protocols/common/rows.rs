@@ -396,7 +396,7 @@ pub fn streams_of_what_the_home_has_written_come_in_runs() {
     let written = (0..PAGES + 32).map(|page| touch(page, Access::Write));
     world.spawn(HOME, written.collect());
     world.finish();
-    // The first alone, the second alone, then 4, 8, and three times 16.
+    // Three alone, then 8, and three times 16.
     let (messages, ..) = cost(&mut world, |world| {
         let read = (0..PAGES).map(|page| touch(page, Access::Read));
         world.spawn(READER, read.collect());
