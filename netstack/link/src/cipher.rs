@@ -89,7 +89,6 @@ mod tests {
 
     use snow::params::CipherChoice;
     use snow::resolvers::{CryptoResolver, DefaultResolver};
-    use snow::types::Cipher;
 
     use super::{Sealer, by};
 

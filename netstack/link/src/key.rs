@@ -111,8 +111,8 @@ mod tests {
     fn a_key_is_64_hexadecimal_digits() {
         let digits = "00112233445566778899aabbccddeeffFFEEDDCCBBAA99887766554433221100";
         let key = ClusterKey::from_hex(digits).expect("64 digits");
-        assert_eq!(key.0[..3], [0x00, 0x11, 0x22]);
-        assert_eq!(key.0[16], 0xff);
+        assert_eq!(key.bytes[..3], [0x00, 0x11, 0x22]);
+        assert_eq!(key.bytes[16], 0xff);
     }
 
     #[test]

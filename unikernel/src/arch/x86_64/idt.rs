@@ -42,7 +42,6 @@ use spin::Once;
 use x86_64::VirtAddr;
 use x86_64::structures::idt::InterruptDescriptorTable;
 
-use super::cpu;
 use super::faults;
 use super::gdt::{IST_DOUBLE_FAULT, IST_FAULT, IST_INTERRUPT, IST_NMI};
 use super::percpu::{Deferred, this_cpu};

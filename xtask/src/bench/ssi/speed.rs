@@ -8,34 +8,44 @@ use crate::error::{Error, Result};
 /// Turns of each measurement: what is compared is measured alternately.
 const ROUNDS: usize = 5;
 
-/// A fault to read a page beside a request of 64 bytes that is answered with 4 KiB, by TCP, between the same
-/// machines on the same switch. The parts of a second that others take are in both.
+/// A fault to read a page beside a request of 64 bytes that is answered with 4 KiB: by the same link, which is
+/// what the fault's own messages take; and by TCP between two programs on such machines, which is not encrypted. The
+/// parts of a second that others take are in all of them.
 pub fn faults(clusters: &Clusters<'_>) -> Result<Vec<Figure>> {
     const COUNT: &str = "2000";
-    let (mut faults, mut requests) = (Vec::new(), Vec::new());
+    let (mut faults, mut echoes, mut requests) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let fault = clusters.run(2, &[], &["ssi", "fault", COUNT])?;
+        let echo = clusters.run(2, &[], &["ssi", "echo", COUNT])?;
         let request = clusters.run(2, &["--separate"], &["ssi", "rpc", COUNT])?;
         faults.push(fault.number("fault_median_ns")? / 1000.0);
+        echoes.push(echo.number("echo_median_ns")? / 1000.0);
         requests.push(request.number("rpc_median_ns")? / 1000.0);
     }
-    let pairs = faults.iter().zip(&requests);
-    let ratios = pairs.map(|(fault, request)| fault / request).collect();
-    let middle = |values| median(values).ok_or_else(|| Error::failed("nothing was measured"));
-    let ratio = Figure::new("ssi/fault_over_rpc", middle(ratios)?, "times");
+    let ratio = |to: &[f64]| {
+        let pairs = faults.iter().zip(to);
+        median(pairs.map(|(fault, request)| fault / request).collect())
+    };
+    let nothing = || Error::failed("nothing was measured");
+    let over_link = ratio(&echoes).ok_or_else(nothing)?;
+    let over_tcp = ratio(&requests).ok_or_else(nothing)?;
+    let middle = |values| median(values).ok_or_else(nothing);
+    let over_link = Figure::new("ssi/fault_over_rpc", over_link, "times");
     Ok(vec![
-        ratio.goal(Goal::AtMost(1.3)).peer("TreadMarks", 5.6),
+        over_link.goal(Goal::AtMost(1.3)).peer("TreadMarks", 5.6),
+        Figure::new("ssi/fault_over_plain_tcp", over_tcp, "times"),
         Figure::new("ssi/fault", middle(faults)?, "us"),
-        Figure::new("ssi/rpc", middle(requests)?, "us"),
+        Figure::new("ssi/rpc", middle(echoes)?, "us"),
+        Figure::new("ssi/rpc_by_plain_tcp", middle(requests)?, "us"),
     ])
 }
 
 /// Programs, and their arguments: some seconds of work on one machine, so that what is begun and ended weighs
 /// little.
 const PROGRAMS: [(&str, &[&str]); 3] = [
-    ("mandelbrot", &["--size", "900"]),
-    ("matmul", &["--size", "640"]),
-    ("ep", &["--log2-pairs", "22"]),
+    ("mandelbrot", &["--size", "2400"]),
+    ("matmul", &["--size", "800"]),
+    ("ep", &["--log2-pairs", "24"]),
 ];
 
 /// Two machines of one CPU beside one, those programs that there are.
