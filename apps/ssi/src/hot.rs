@@ -10,6 +10,7 @@ static WANTED_BY_ALL: PageAligned<AtomicU64> = PageAligned(AtomicU64::new(0));
 
 /// For so long; then the program ends with that status.
 pub fn run(seconds: u64, status: i32) -> Result<(), String> {
+    println!("all write for {seconds} s");
     let threads: Vec<_> = nodes()
         .map(|node| {
             spawn_on(node, move || {
