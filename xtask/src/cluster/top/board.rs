@@ -17,8 +17,8 @@ const PAGE: u64 = 4096;
 const MOST_PAGES: usize = 512;
 /// The part that the newest sample has in a page's rate: a rate that jumps cannot be read.
 const NEW: f64 = 0.5;
-/// What is less often than this, per second, does not happen any more.
-const NEVER: f64 = 0.05;
+/// What is less often than this, per second, does not happen any more, as far as a screen can show it.
+const NEVER: f64 = 0.5;
 /// Lines of output that are remembered.
 const MOST_LINES: usize = 500;
 
