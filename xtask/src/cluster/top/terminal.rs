@@ -5,7 +5,7 @@
 //! is shown there, kept, and printed when the terminal is as it was before.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, PipeReader, Read, Write};
+use std::io::{self, IsTerminal, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,7 +54,7 @@ struct Terminal {
 impl Taken {
     /// Takes the terminal; `show` is told what is printed from now on.
     pub fn take(show: impl Fn(Stream, &[u8]) + Clone + Send + 'static) -> Result<Self> {
-        let about = || "draw on the terminal (--top)".into();
+        let about = || "draw on the terminal and read its keys (--top)".into();
         let save = |stream: &dyn AsFd| stream.as_fd().try_clone_to_owned();
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let kept = Arc::new(Mutex::new(Kept::new().context(about)?));
@@ -75,16 +75,8 @@ impl Taken {
             terminal.give_back(PATIENCE);
             before(panic);
         }));
-        // From here on it is given back whatever happens. The pipes end when nobody can write to them.
-        enable_raw_mode().context(about)?;
-        taken
-            .file()?
-            .execute(EnterAlternateScreen)
-            .and_then(|file| file.execute(Hide).map(drop))
-            .context(about)?;
-        io::stdout().flush().context(about)?;
-        dup2_stdout(&to_out).context(about)?;
-        dup2_stderr(&to_error).context(about)?;
+        // From here on it is given back whatever happens.
+        taken.0.begin(to_out, to_error).context(about)?;
         Ok(taken)
     }
 
@@ -103,6 +95,17 @@ impl Drop for Taken {
 impl Terminal {
     fn file(&self) -> io::Result<File> {
         self.stdout.try_clone().map(File::from)
+    }
+
+    /// Makes it a screen, and has all that xtask prints go to the pipes. They end when nobody can write to
+    /// them any more, so nobody else keeps these ends.
+    fn begin(&self, out: PipeWriter, error: PipeWriter) -> io::Result<()> {
+        enable_raw_mode()?;
+        self.file()?.execute(EnterAlternateScreen)?.execute(Hide)?;
+        io::stdout().flush()?;
+        dup2_stdout(&out)?;
+        dup2_stderr(&error)?;
+        Ok(())
     }
 
     /// Makes the terminal what it was, and prints what was kept: of what is printed at this moment, what
