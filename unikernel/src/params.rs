@@ -24,6 +24,8 @@ pub struct Params {
     pub control: Option<u16>,
     /// Debug console port for the trace; nothing is traced when absent.
     pub trace: Option<u16>,
+    /// Debug console port for samples of what a node of a cluster does; none are taken when absent.
+    pub top: Option<u16>,
     /// Report at the end how memory was used, as control records.
     pub stats: bool,
     /// Port of the debug-exit device.
@@ -62,6 +64,7 @@ fn parse(line: &str) -> Params {
         stderr: None,
         control: None,
         trace: None,
+        top: None,
         stats: false,
         exit: None,
         framed_stdin: false,
@@ -105,6 +108,9 @@ fn parse(line: &str) -> Params {
                 .is_some(),
             "trace" => parse_port(value)
                 .map(|port| params.trace = Some(port))
+                .is_some(),
+            "top" => parse_port(value)
+                .map(|port| params.top = Some(port))
                 .is_some(),
             "exit" => parse_port(value)
                 .map(|port| params.exit = Some(port))

@@ -22,6 +22,12 @@ pub fn watch() -> Result<()> {
     Ok(())
 }
 
+/// As if Ctrl-C had been pressed, for where the terminal makes no signal of it.
+pub fn ask() {
+    let received = RECEIVED.get_or_init(Arc::default);
+    received.store(SIGNALS[1] as usize, Ordering::Relaxed);
+}
+
 /// The exit status that the signal received so far calls for, if there was one.
 pub fn status() -> Option<u8> {
     match RECEIVED

@@ -156,6 +156,8 @@ cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program on N VMs t
     --kill NODE@TIME    pull that machine's plug then: 1@5s, 1@5s±2s, any@5s±2s (drawn by the seed)
     --after TEXT        count the times of --faults and --kill from the first line with TEXT on
     --seed S            which frames are hit, and what is drawn (1)
+    --top               a screen while it runs: CPUs, faults and messages of each node, and the pages
+                        that nodes wait for, by variable, heap or stack (q: end it, s: other order)
     --trace FILE.json   write what each CPU of all nodes did when, on one clock (as trace does)
     --key FILE          64 hexadecimal digits that the nodes prove to each other that they have
                         (a new key for each run)

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use addr2line::Loader;
+use object::{Object, ObjectSymbol};
 
 use crate::error::{Context, Result};
 
@@ -51,10 +52,47 @@ pub fn backtrace(elf: &Path, roots: &[&Path], addresses: &[u64], exact: bool) ->
     Ok(text)
 }
 
+/// The variables of a program.
+#[derive(Debug, Default)]
+pub struct Variables {
+    /// By address: that, bytes, and the name as the symbol table has it.
+    symbols: Vec<(u64, u64, String)>,
+}
+
+impl Variables {
+    /// Those that the symbols of the ELF file tell of.
+    pub fn of(elf: &Path) -> Result<Self> {
+        let about = || format!("read the symbols of {}", elf.display());
+        let bytes = std::fs::read(elf).context(about)?;
+        let file = object::File::parse(&bytes[..]).context(about)?;
+        let is_variable = |symbol: &object::Symbol<'_, '_>| {
+            symbol.kind() == object::SymbolKind::Data && symbol.size() > 0
+        };
+        let variables = file.symbols().filter(is_variable);
+        let mut symbols: Vec<(u64, u64, String)> = variables
+            .filter_map(|symbol| {
+                let name = symbol.name().ok()?;
+                Some((symbol.address(), symbol.size(), name.to_owned()))
+            })
+            .collect();
+        symbols.sort_unstable();
+        Ok(Self { symbols })
+    }
+
+    /// The one at an address of the file, and how far behind its start that is.
+    pub fn at(&self, address: u64) -> Option<(String, u64)> {
+        let behind = self
+            .symbols
+            .partition_point(|&(start, ..)| start <= address);
+        let (start, size, name) = self.symbols[..behind].last()?;
+        let offset = address - start;
+        (offset < *size).then(|| (demangled(name), offset))
+    }
+}
+
 /// The variable at an address of the ELF file, if its symbols tell.
 pub fn variable(elf: &Path, address: u64) -> Result<Option<String>> {
-    let loader = Loader::new(elf).context(|| format!("read the symbols of {}", elf.display()))?;
-    Ok(loader.find_symbol(address).map(demangled))
+    Ok(Variables::of(elf)?.at(address).map(|(name, _)| name))
 }
 
 /// The function at an address, and those that were inlined into it, innermost
@@ -86,4 +124,33 @@ fn frames(loader: &Loader, probe: u64) -> Vec<(String, Option<String>)> {
 
 fn demangled(name: &str) -> String {
     format!("{:#}", rustc_demangle::demangle(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Variables;
+
+    /// As long as two words: the second has a place within it.
+    static LOOKED_FOR: [u64; 2] = [3, 4];
+
+    #[test]
+    fn variables_have_names() {
+        // Where the linker put it, which is not where it runs.
+        let elf = std::env::current_exe().unwrap();
+        let variables = Variables::of(&elf).unwrap();
+        let name = "symbolize::tests::LOOKED_FOR";
+        let is_it = |(_, size, symbol): &&(u64, u64, String)| {
+            *size == 16 && super::demangled(symbol).ends_with(name)
+        };
+        assert_eq!(std::hint::black_box(&LOOKED_FOR)[1], 4);
+        let &(start, ..) = variables.symbols.iter().find(is_it).unwrap();
+        for offset in [0, 8, 15] {
+            let (found, at) = variables.at(start + offset).unwrap();
+            assert!(found.ends_with(name), "{found}");
+            assert_eq!(at, offset);
+        }
+        let next = variables.at(start + 16);
+        assert!(next.is_none_or(|(found, _)| !found.ends_with(name)));
+        assert_eq!(variables.at(0), None);
+    }
 }

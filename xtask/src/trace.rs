@@ -238,7 +238,8 @@ const FIRST_INTERRUPT_THREAD: u64 = 1 << 31;
 /// Threads' numbers have their node in the bits from this one on.
 const NODE_BIT: u32 = 25;
 
-fn thread(number: u64) -> String {
+/// What a thread is called, by its number.
+pub fn thread(number: u64) -> String {
     match number.checked_sub(FIRST_INTERRUPT_THREAD) {
         Some(number) => format!("interrupt thread {number}"),
         None if number == 0 => "idle".into(),

@@ -9,6 +9,7 @@
 //! cargo xtask cluster --nodes 2 ssi -- private         # what memory of one's own costs
 //! cargo xtask cluster --nodes 2 ssi -- cached 8192     # what another node's memory costs the kernel
 //! cargo xtask cluster --nodes 2 --stats ssi -- contend 200    # nodes that fight for the same pages
+//! cargo xtask cluster --nodes 2 --top ssi -- hot 60 0     # nodes that write one variable for a minute
 //! ```
 
 use std::process::ExitCode;
@@ -20,11 +21,11 @@ mod cached;
 mod contend;
 mod echo;
 mod fault;
+mod hot;
 mod private;
 mod rpc;
 
-const USAGE: &str =
-    "ssi boot | fault COUNT | echo COUNT | rpc COUNT | private | cached PAGES | contend TURNS";
+const USAGE: &str = "ssi boot | fault COUNT | echo COUNT | rpc COUNT | private | cached PAGES | contend TURNS | hot SECONDS STATUS";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -54,6 +55,11 @@ fn run(words: &[&str]) -> Result<(), String> {
         ["private"] => private::measure(),
         ["cached", number] => cached::measure(count(number)?),
         ["contend", number] => contend::measure(count(number)?),
+        ["hot", seconds, status] => {
+            let wrong = |error| format!("found status `{status}`, expected 0 to 255: {error}");
+            let status: u8 = status.parse().map_err(wrong)?;
+            hot::run(count(seconds)? as u64, status.into())
+        }
         _ => Err(format!("found `{}`, expected {USAGE}", words.join(" "))),
     }
 }

@@ -118,7 +118,7 @@
 //!
 //! Reading order: `source` (what is asked of the surroundings), [`class`], `unit` (what is
 //! known of a unit), `part` (an owner's part), `local` (the ways in), `zone`, `remote`, `run`,
-//! `range` (free units), `heap`, `linux`.
+//! `range` (free units), `heap`, `place`, `linux`.
 
 #![cfg_attr(not(any(test, loom, feature = "std")), no_std)]
 
@@ -138,6 +138,8 @@ pub mod magazine;
 mod models;
 #[cfg(not(loom))]
 mod part;
+#[cfg(not(loom))]
+mod place;
 #[cfg(not(loom))]
 mod range;
 mod remote;
@@ -159,6 +161,7 @@ mod zone;
 pub use self::{
     heap::{Error, Heap, bookkeeping_bytes},
     local::Local,
+    place::Place,
     source::{Environment, Misuse, Notify, PAGE, PageSource},
     statistics::{ClassStatistics, Statistics},
     unit::UNIT,

@@ -43,6 +43,11 @@ impl Tag {
         (self.0 ^ other.0) as u32 as u64 & !Self::OWNER == 0
     }
 
+    /// Whether it is a unit of a zone.
+    pub const fn is_zone(self) -> bool {
+        self.0 & Self::ZONE != 0
+    }
+
     /// The class of the zone.
     #[inline]
     pub const fn class(self) -> usize {

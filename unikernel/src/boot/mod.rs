@@ -364,6 +364,7 @@ extern "C" fn kernel_main() -> ! {
     }
     if cfg!(feature = "net") {
         diag::start(params);
+        cluster::start_sampling(params);
     } else if params.network != Default::default() {
         // No warning: xtask sets up the network of all that it starts.
         log::info!(

@@ -140,7 +140,7 @@ impl Engine {
             waiting_ready: Vec::new(),
             waiting: BTreeMap::new(),
             faulting: None,
-            statistics: Statistics::default(),
+            statistics: Statistics::new(),
             retirement: Retirement::default(),
             calls: BTreeMap::new(),
             last_call: 0,
@@ -506,14 +506,16 @@ impl Engine {
         match request {
             Request::Fault {
                 thread,
-                page,
+                address,
                 access,
                 since,
                 progress,
             } => {
                 let token = Token(thread.kept.tid.into());
+                let page = PageIndex(address / PAGE);
                 self.retirement.waits(token);
                 let fault = Fault {
+                    address,
                     page,
                     access,
                     before: self.mapped(page),
@@ -574,6 +576,10 @@ impl Engine {
             }
             Request::Statistics { first } => {
                 let _ = reply_to.reply(Reply::Words(self.counted(first)));
+            }
+            Request::Sample(mut sample) => {
+                self.statistics.tell(&mut sample);
+                let _ = reply_to.reply(Reply::Sample(sample));
             }
         }
     }
@@ -687,7 +693,7 @@ impl Engine {
                 self.statistics.call(Direction::Sent, kind);
                 self.links.send_echo(from, &Record { kind, call, words });
             }
-            Kind::Spawn | Kind::Join | Kind::Delegate | Kind::Free => {
+            Kind::Spawn | Kind::Join | Kind::Delegate | Kind::Free | Kind::Place => {
                 servers::give(servers::Work::Asked { from, record });
             }
         }

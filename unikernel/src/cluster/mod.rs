@@ -22,15 +22,19 @@ mod links;
 pub mod lost;
 mod members;
 pub mod nodes;
+mod place;
 pub mod placement;
 mod record;
 pub mod retirement;
+mod sampling;
 mod servers;
 pub mod statistics;
 mod timers;
 
+use alloc::boxed::Box;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use darner_abi::Sample;
 use darner_coherence::{Access, NodeId, PageIndex};
 use darner_lwkt::port::{Bounds, QueuePort, Receiver, thread_port};
 use spin::Once;
@@ -41,6 +45,7 @@ pub use self::futex::{futex_wait, futex_wake};
 pub use self::links::Progress;
 use self::record::{Kind, Words};
 use self::retirement::Progress as Retired;
+pub use self::sampling::start as start_sampling;
 use crate::arch::idt::TrapFrame;
 use crate::layout::{self, PAGE};
 use crate::memory::{paging, program_heap, regions};
@@ -54,8 +59,8 @@ pub enum Request {
     Fault {
         /// The thread.
         thread: ThreadRef,
-        /// The page.
-        page: PageIndex,
+        /// Where.
+        address: u64,
         /// For what.
         access: Access,
         /// When ([`uptime_ns`]).
@@ -117,6 +122,8 @@ pub enum Request {
         /// The place of the first of eight numbers.
         first: u64,
     },
+    /// Wants all that this node has counted, and the pages that were waited for most since the last time.
+    Sample(Box<Sample>),
 }
 
 /// What the engine answers.
@@ -127,6 +134,8 @@ pub enum Reply {
     Lost,
     /// What the other node answered.
     Words(Words),
+    /// The sample, with what was asked for.
+    Sample(Box<Sample>),
     /// The other node is gone; nobody knows whether it has done what it was asked for.
     Gone,
 }
@@ -246,12 +255,11 @@ pub fn fault(address: u64, write: bool, frame: &mut TrapFrame) -> Result<(), NoA
         return Err(NoAccess::Wild);
     }
     let access = if write { Access::Write } else { Access::Read };
-    let page = PageIndex(address / PAGE);
     let thread = sched::current();
-    let progress = thread.kept.given.fault(page.0, write, frame);
+    let progress = thread.kept.given.fault(address / PAGE, write, frame);
     let asked = Request::Fault {
         thread: thread.clone(),
-        page,
+        address,
         access,
         since,
         progress,

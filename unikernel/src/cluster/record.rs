@@ -46,6 +46,8 @@ pub enum Kind {
     Over = 11,
     /// Answer with as many bytes as a page has.
     Echo = 12,
+    /// Say what is at an address of your slice: the address. The two numbers of a place.
+    Place = 30,
     /// Tell what you have counted: the place of the first of eight numbers. The numbers.
     Statistics = 31,
 }
@@ -95,6 +97,7 @@ impl Record {
             10 => Kind::Ended,
             11 => Kind::Over,
             12 => Kind::Echo,
+            30 => Kind::Place,
             31 => Kind::Statistics,
             _ => return None,
         };

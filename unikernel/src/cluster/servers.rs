@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use darner_coherence::NodeId;
 
 use super::record::{self, Kind, Record, Words};
-use super::{Request, tell};
+use super::{Request, place, tell};
 use crate::abi::process::{self, NORMAL_PRIORITY};
 use crate::memory::program_heap;
 use crate::sched::{self, WaitQueue};
@@ -98,6 +98,10 @@ fn serve(asked: &Record) -> Words {
             Words::default()
         }
         Kind::Delegate => call(words),
+        Kind::Place => {
+            let (kind, value) = place::here(words[0]).numbers();
+            record::words([kind, value])
+        }
         Kind::Free => {
             if let Ok(layout) = Layout::from_size_align(words[1] as usize, words[2] as usize) {
                 let block = core::ptr::with_exposed_provenance_mut(words[0] as usize);

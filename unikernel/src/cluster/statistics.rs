@@ -4,7 +4,9 @@
 //! is atomic. Whoever wants them asks the engine, eight numbers at a time; the engine of another
 //! node is asked by a call.
 
-use darner_abi::{Count, Direction, NodeStatistics, WORDS};
+use alloc::boxed::Box;
+
+use darner_abi::{Count, Direction, HotPage, NodeStatistics, Sample, TopK, WORDS};
 use darner_coherence::{Access, Dirt, Failure, Message, NodeId, PageIndex, Rights};
 use darner_wire::kind_of;
 
@@ -22,6 +24,8 @@ use crate::time::uptime_ns;
 pub struct Fault {
     /// The thread.
     pub thread: ThreadRef,
+    /// Where.
+    pub address: u64,
     /// The page.
     pub page: PageIndex,
     /// For what.
@@ -41,16 +45,30 @@ pub enum Served {
     Away,
 }
 
+/// Pages that are counted at a time, where samples are taken.
+const HOT_PAGES: usize = 128;
+
 /// The counts of this node.
 #[derive(Default)]
 pub struct Statistics {
     counted: NodeStatistics,
+    /// Pages that threads have waited for other nodes for, with the last address; where samples are taken.
+    hot: Option<Box<TopK<HOT_PAGES>>>,
     /// The page that was last mapped to be written: by what comes next it is known whether
     /// another node was asked for that.
     mapped: Option<PageIndex>,
 }
 
 impl Statistics {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        let is_sampled = params::get().is_some_and(|params| params.top.is_some());
+        Self {
+            hot: is_sampled.then(Box::default),
+            ..Self::default()
+        }
+    }
+
     /// A thread has faulted.
     pub fn faulted(&mut self, progress: Progress) {
         match progress {
@@ -84,6 +102,9 @@ impl Statistics {
             return;
         }
         self.counted.waited(uptime_ns().saturating_sub(fault.since));
+        if let Some(hot) = &mut self.hot {
+            hot.note(fault.page.0, fault.address);
+        }
         if fault.access == Access::Write
             && self.mapped.take_if(|page| *page == fault.page).is_some()
         {
@@ -140,6 +161,19 @@ impl Statistics {
         counted[Count::Cached] = now.cached;
         counted[Count::DirtyNow] = now.dirty;
         counted[Count::DirtyNowOwn] = now.dirty_own;
+    }
+
+    /// Tells all numbers, and the pages that were waited for most since this was last called: where they are,
+    /// not what is there.
+    pub fn tell(&mut self, sample: &mut Sample) {
+        sample.counted.clone_from(&self.counted);
+        let hot = self.hot.as_mut().map_or(&[][..], |hot| hot.take());
+        sample.set_hot(hot.iter().map(|entry| HotPage {
+            address: entry.last,
+            faults: entry.count,
+            error: entry.error,
+            ..HotPage::default()
+        }));
     }
 
     /// The numbers at `first` and the seven behind it.

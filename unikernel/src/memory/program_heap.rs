@@ -3,7 +3,7 @@
 use core::alloc::Layout;
 use core::ptr::{NonNull, null_mut};
 
-use darner_slab::{Environment, Heap, Misuse, magazine};
+use darner_slab::{Environment, Heap, Misuse, Place, magazine};
 use spin::Once;
 
 use super::heap::{Kind, Memory, Pages, with_part};
@@ -135,4 +135,9 @@ pub unsafe fn reallocate(block: NonNull<u8>, layout: Layout, new_size: usize) ->
 pub fn may_be_committed(address: u64) -> bool {
     HEAP.get()
         .is_some_and(|heap| heap.environment().chunks().may_be_committed(address))
+}
+
+/// What is at `address`, of this node's slice, if the heap uses it at this moment. Any context.
+pub fn place_at(address: u64) -> Option<Place> {
+    HEAP.get()?.place_at(address as usize)
 }

@@ -125,6 +125,11 @@ impl ProgramStack {
         self.bottom + self.bytes
     }
 
+    /// Whether `address` is on it.
+    pub fn contains(&self, address: u64) -> bool {
+        (self.bottom..self.top()).contains(&address)
+    }
+
     /// Gives the stack up: it is kept for the next thread, and those that have been
     /// kept for longest go to `discarded` where there are many. Thread context, no
     /// lock held, and not the stack that the caller runs on.

@@ -25,6 +25,6 @@ pub use self::run::{
     block_current, current, find, join, node_of, reap, run_idle, set_node, set_priority,
     sleep_until, spawn, spawn_kernel, started, tid_for_report, wake_thread, yield_now,
 };
-pub use self::survey::{Doing, doing, thread_count, visit_threads};
-pub use self::thread::{SpawnError, ThreadRef, Tid};
+pub use self::survey::{Doing, doing, owner_of, program_thread_count, thread_count, visit_threads};
+pub use self::thread::{Belonging, SpawnError, ThreadRef, Tid};
 pub use self::wait::WaitQueue;

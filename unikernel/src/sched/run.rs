@@ -1,7 +1,7 @@
 //! Starting, blocking and ending threads.
 
 use alloc::collections::BTreeMap;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use darner_lwkt::{Critical, Priority, Thread, Wakeup};
 use x86_64::instructions::interrupts;
@@ -19,6 +19,8 @@ use crate::time::monotonic_ns;
 
 /// All threads that have not ended.
 pub(super) static THREADS: RwLock<BTreeMap<Tid, ThreadRef>> = RwLock::new(BTreeMap::new());
+/// Those of them that run the kernel's code only.
+pub(super) static KERNEL_THREADS: AtomicUsize = AtomicUsize::new(0);
 static LAST_TID: AtomicU32 = AtomicU32::new(0);
 
 /// Threads' numbers have their node in the bits from this one on, but for the sign.
@@ -77,7 +79,9 @@ pub fn spawn_kernel(
     cpu: Option<usize>,
 ) -> Result<Tid, SpawnError> {
     let kernel_stack = KernelStack::large(stack_bytes).ok_or(SpawnError::NoMemory)?;
-    start(Routine { entry, arg }, priority, kernel_stack, None, cpu)
+    let tid = start(Routine { entry, arg }, priority, kernel_stack, None, cpu)?;
+    KERNEL_THREADS.fetch_add(1, Ordering::Relaxed);
+    Ok(tid)
 }
 
 /// What a thread does.

@@ -1,9 +1,10 @@
 //! All threads, one by one, for reports.
 
 use core::array;
+use core::sync::atomic::Ordering;
 
-use super::run::THREADS;
-use super::thread::{ThreadRef, Tid};
+use super::run::{KERNEL_THREADS, THREADS};
+use super::thread::{Belonging, ThreadRef, Tid};
 use crate::arch::percpu;
 
 /// Threads that are taken under one hold of the lock. It is a fair one, so where thousands of
@@ -49,6 +50,24 @@ pub fn visit_threads(mut visit: impl FnMut(&ThreadRef)) {
 /// How many threads of the program's class there are. Thread context, no lock held.
 pub fn thread_count() -> usize {
     THREADS.read().len()
+}
+
+/// How many threads there are that run the program's code. Thread context, no lock held.
+pub fn program_thread_count() -> usize {
+    // Those of the kernel do not end. One that has just come may not be counted yet.
+    thread_count().saturating_sub(KERNEL_THREADS.load(Ordering::Relaxed))
+}
+
+/// The thread whose stack, or whose thread-local variables, `address` is in: its number. Takes as long as
+/// there are threads; thread context, no lock held.
+pub fn owner_of(address: u64) -> Option<(Tid, Belonging)> {
+    let mut owner = None;
+    visit_threads(|thread| {
+        let owned = thread.kept.owned.lock();
+        let part = owned.as_ref().and_then(|owned| owned.part_at(address));
+        owner = owner.or(part.map(|part| (thread.kept.tid, part)));
+    });
+    owner
 }
 
 /// What `thread` does. It may do something else at once.

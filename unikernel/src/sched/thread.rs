@@ -84,7 +84,25 @@ pub(super) struct Owned {
     pub tls: Option<Tls>,
 }
 
+/// What of a thread's memory an address is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Belonging {
+    /// Its stack.
+    Stack,
+    /// Its thread-local variables.
+    ThreadLocal,
+}
+
 impl Owned {
+    /// What of it `address` is in. Any context.
+    pub fn part_at(&self, address: u64) -> Option<Belonging> {
+        if self.stack.contains(address) {
+            return Some(Belonging::Stack);
+        }
+        let tls = self.tls.as_ref()?;
+        tls.contains(address).then_some(Belonging::ThreadLocal)
+    }
+
     /// Gives the memory back. Not on the stack in question, no lock held.
     pub fn release(self, discarded: &mut Discarded) {
         self.stack.release(discarded);
@@ -108,6 +126,12 @@ pub(super) struct Tls {
 unsafe impl Send for Tls {}
 
 impl Tls {
+    /// Whether `address` is in it.
+    pub fn contains(&self, address: u64) -> bool {
+        let start = self.block as u64;
+        (start..start + self.layout.size() as u64).contains(&address)
+    }
+
     /// Variant II of the TLS ABI (Drepper, "ELF handling for thread-local
     /// storage", section 3): the variables end where the thread pointer points,
     /// and the word there is the thread pointer itself.

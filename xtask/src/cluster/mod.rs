@@ -19,8 +19,10 @@ mod mark;
 pub mod options;
 mod output;
 mod subnet;
+mod top;
 mod verdict;
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Instant;
@@ -31,6 +33,7 @@ use machines::{Machines, Signal};
 use mark::{Mark, Watched};
 use options::Options;
 use output::{Lines, Log, To};
+use top::Top;
 use verdict::{How, Reports, Then, Verdict};
 
 use crate::app::App;
@@ -45,6 +48,9 @@ use crate::workspace;
 /// Does what the command line after `cluster` says; gives the status to exit with.
 pub fn run(parser: lexopt::Parser) -> Result<u8> {
     let options = Options::parse(parser)?;
+    if options.top {
+        top::check()?;
+    }
     // A mistyped name, a port in use, a file that cannot be written cost no build.
     let app = App::find(&workspace::root()?, &options.common.app)?;
     let networks = (0..options.nodes)
@@ -63,8 +69,13 @@ pub fn run(parser: lexopt::Parser) -> Result<u8> {
     let core = Core::held_back(options.plan.clone(), options.seed);
     let switch = Server::start(folder.path(), options.nodes.into(), core, capture)
         .context(|| "start the switch".into())?;
-    let cluster = Cluster {
+    let top = match options.top {
+        true => Some(Top::open(&program.name, &program.elf, options.nodes)?),
+        false => None,
+    };
+    let mut cluster = Cluster {
         options: &options,
+        top,
         set: &set,
         program: &program,
         initrd: &initrd,
@@ -72,7 +83,10 @@ pub fn run(parser: lexopt::Parser) -> Result<u8> {
         machines: Machines::new(options.nodes),
         key,
     };
-    let (status, counted) = cluster.run(networks, &switch, logs.path())?;
+    let ended = cluster.run(networks, &switch, logs.path());
+    // What is said from here on is said on the terminal itself.
+    cluster.top = None;
+    let (status, counted) = ended?;
     let events: Vec<Event> = switch.events().collect();
     let counters = switch.stop();
     tell(&events, counters.filter(|_| options.common.verbose));
@@ -155,6 +169,8 @@ struct Cluster<'a> {
     folder: &'a Path,
     machines: Machines,
     key: Key,
+    /// The screen, where there is one.
+    top: Option<Top>,
 }
 
 impl Cluster<'_> {
@@ -235,6 +251,10 @@ impl Cluster<'_> {
         let (boot_log, boot_mark) = (log.clone(), mark.clone());
         let streams = Streams {
             input: match node {
+                // A terminal's keys are the screen's.
+                0 if self.top.is_some() && std::io::stdin().is_terminal() => {
+                    Input::Bytes(Vec::new())
+                }
                 0 => Input::Stdin,
                 _ => Input::Bytes(Vec::new()),
             },
@@ -246,6 +266,7 @@ impl Cluster<'_> {
                 (false, _) => Output::To(Box::new(lines(To::Stdout))),
             },
             stderr: Output::To(Box::new(lines(To::Stderr))),
+            samples: self.top.as_ref().map(|top| top.samples_of(node)),
             boot_line: Some(Box::new(move |line| {
                 Lines::new(node, To::Stderr, &boot_log, boot_mark.as_ref()).print(line);
             })),

@@ -51,6 +51,8 @@ pub struct Options {
     pub seed: u64,
     /// A file for what each CPU did when.
     pub trace: Option<PathBuf>,
+    /// Whether a screen shows what they do.
+    pub top: bool,
     /// A file for everything that they send.
     pub pcap: Option<PathBuf>,
     /// A file for what they have counted.
@@ -100,6 +102,7 @@ struct Raw {
     after: Option<String>,
     seed: u64,
     trace: Option<PathBuf>,
+    top: bool,
     pcap: Option<PathBuf>,
     stats_json: Option<PathBuf>,
     log_dir: Option<PathBuf>,
@@ -131,6 +134,7 @@ impl Options {
             after: None,
             seed: 1,
             trace: None,
+            top: false,
             pcap: None,
             stats_json: None,
             log_dir: None,
@@ -160,6 +164,7 @@ impl Raw {
             "--after" => self.after = Some(value()?),
             "--seed" => self.seed = number(option, &value()?)?,
             "--trace" => self.trace = Some(value()?.into()),
+            "--top" => self.top = true,
             "--pcap" => self.pcap = Some(value()?.into()),
             "--stats-json" => self.stats_json = Some(value()?.into()),
             "--log-dir" => self.log_dir = Some(value()?.into()),
@@ -245,6 +250,12 @@ impl Raw {
                 "found --trace with --separate: separate programs have no common clock, expected one of the two",
             ));
         }
+        if self.kinship == Kinship::Separate && self.top {
+            return Err(Error::usage(
+                "found --top with --separate: only the nodes of one system have memory in common to tell of, \
+                 expected one of the two",
+            ));
+        }
         if self.after.is_some() && self.faults.is_none() && self.kills.is_empty() {
             return Err(Error::usage(
                 "found --after, but nothing that could begin then, expected --faults or --kill, too",
@@ -263,6 +274,7 @@ impl Raw {
             kills: kills(&self.kills, nodes, self.seed)?,
             after: self.after,
             trace: self.trace,
+            top: self.top,
             common,
             nodes,
             subnet: self.subnet,

@@ -79,6 +79,7 @@ fn start(options: Options, trace_file: Option<&Path>) -> Result<u8> {
         input: Input::Stdin,
         stdout: Output::Stdout,
         stderr: Output::Stderr,
+        samples: None,
         boot_line: Some(Box::new(|line| {
             // In one piece: the program's output may come at the same time.
             let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());

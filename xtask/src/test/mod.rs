@@ -20,6 +20,7 @@ mod misfits;
 mod network_flags;
 mod runner;
 mod scenario;
+mod screen;
 mod serving;
 mod strangers;
 mod stress;
@@ -133,6 +134,7 @@ fn all(depth: Depth) -> Result<Vec<Case>> {
     cases.extend(serving::cases());
     cases.extend(cluster::cases());
     cases.extend(system::cases());
+    cases.extend(screen::cases());
     let choice = match depth {
         Depth::Usual => Choice::Usual,
         Depth::Deep => Choice::All,

@@ -1,4 +1,4 @@
-//! The sockets between xtask and QEMU: COM1, standard error, control.
+//! The sockets between xtask and QEMU: COM1, standard error, control, and samples where they are asked for.
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -6,13 +6,16 @@ use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::command_line::{COM1, CONTROL, STDERR};
+use super::command_line::{COM1, CONTROL, SAMPLES, STDERR};
 use super::stop::Stop;
 use crate::command::Guarded;
 use crate::error::{Context, Error, Result};
 
 /// Sockets that wait for QEMU.
-pub struct Listeners([UnixListener; 3]);
+pub struct Listeners {
+    always: [UnixListener; 3],
+    samples: Option<UnixListener>,
+}
 
 /// The connected channels.
 pub struct Channels {
@@ -22,11 +25,13 @@ pub struct Channels {
     pub stderr: UnixStream,
     /// The control records.
     pub control: UnixStream,
+    /// Samples of what the node does.
+    pub samples: Option<UnixStream>,
 }
 
 impl Listeners {
-    /// Makes the sockets in the VM's folder.
-    pub fn bind(folder: &Path) -> Result<Self> {
+    /// Makes the sockets in the VM's folder, that for samples among them or not.
+    pub fn bind(folder: &Path, is_sampled: bool) -> Result<Self> {
         let bind = |name: &str| -> Result<UnixListener> {
             let path = folder.join(name);
             let listener = UnixListener::bind(&path)
@@ -36,7 +41,10 @@ impl Listeners {
                 .context(|| "set up a socket".into())?;
             Ok(listener)
         };
-        Ok(Self([bind(COM1)?, bind(STDERR)?, bind(CONTROL)?]))
+        Ok(Self {
+            always: [bind(COM1)?, bind(STDERR)?, bind(CONTROL)?],
+            samples: is_sampled.then(|| bind(SAMPLES)).transpose()?,
+        })
     }
 
     /// Takes QEMU's connections; `None` when QEMU ends, or is to end, before it makes
@@ -68,15 +76,24 @@ impl Listeners {
                 std::thread::sleep(Duration::from_millis(1));
             }
         };
-        let [com1, stderr, control] = self.0;
-        Ok(match (accept(com1)?, accept(stderr)?, accept(control)?) {
-            (Some(com1), Some(stderr), Some(control)) => Some(Channels {
-                com1,
-                stderr,
-                control,
-            }),
-            _ => None,
-        })
+        let [com1, stderr, control] = self.always;
+        let always = (accept(com1)?, accept(stderr)?, accept(control)?);
+        let (Some(com1), Some(stderr), Some(control)) = always else {
+            return Ok(None);
+        };
+        let samples = match self.samples {
+            None => None,
+            Some(listener) => match accept(listener)? {
+                None => return Ok(None),
+                samples => samples,
+            },
+        };
+        Ok(Some(Channels {
+            com1,
+            stderr,
+            control,
+            samples,
+        }))
     }
 }
 

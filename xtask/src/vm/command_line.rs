@@ -13,6 +13,7 @@ use crate::error::Result;
 const STDERR_PORT: &str = "0xe9";
 const CONTROL_PORT: &str = "0xea";
 const TRACE_PORT: &str = "0xeb";
+const SAMPLES_PORT: &str = "0xec";
 const EXIT_PORT: &str = "0xf4";
 
 /// The channels' sockets, in the VM's folder.
@@ -21,17 +22,28 @@ pub const COM1: &str = "com1";
 pub const STDERR: &str = "stderr";
 /// See [`COM1`].
 pub const CONTROL: &str = "control";
+/// See [`COM1`]; only where samples are asked for.
+pub const SAMPLES: &str = "samples";
 
-/// The command that runs this guest on this machine, its channels in `folder`.
-pub fn qemu(program: &Path, config: &Config, guest: &Guest, folder: &Path) -> Result<Command> {
+/// The command that runs this guest on this machine, its channels in `folder`: samples among them or not.
+pub fn qemu(
+    program: &Path,
+    config: &Config,
+    guest: &Guest,
+    folder: &Path,
+    is_sampled: bool,
+) -> Result<Command> {
     let mut qemu = hardware(program, config)?;
-    for name in [COM1, STDERR, CONTROL] {
+    let samples = is_sampled.then_some((SAMPLES_PORT, SAMPLES));
+    let consoles = [(STDERR_PORT, STDERR), (CONTROL_PORT, CONTROL)];
+    let consoles = || consoles.into_iter().chain(samples);
+    for name in [COM1].into_iter().chain(consoles().map(|(_, name)| name)) {
         let mut socket = OsString::from(format!("socket,id={name},path="));
         socket.push(folder.join(name));
         qemu.arg("-chardev").arg(socket);
     }
     qemu.args(["-serial", &format!("chardev:{COM1}")]);
-    for (port, name) in [(STDERR_PORT, STDERR), (CONTROL_PORT, CONTROL)] {
+    for (port, name) in consoles() {
         qemu.args([
             "-device",
             &format!("isa-debugcon,iobase={port},chardev={name}"),
@@ -57,7 +69,7 @@ pub fn qemu(program: &Path, config: &Config, guest: &Guest, folder: &Path) -> Re
         .arg(&guest.loader)
         .arg("-initrd")
         .arg(&guest.initrd);
-    qemu.arg("-append").arg(kernel(config, guest));
+    qemu.arg("-append").arg(kernel(config, guest, is_sampled));
     qemu.args(&config.more_args);
     Ok(qemu)
 }
@@ -114,7 +126,7 @@ fn add_virtio(qemu: &mut Command, config: &Config) {
 }
 
 /// What the kernel reads: its options, `--`, the program's arguments.
-fn kernel(config: &Config, guest: &Guest) -> String {
+fn kernel(config: &Config, guest: &Guest, is_sampled: bool) -> String {
     let mut words = vec![
         format!("name={}", guest.name),
         format!("stderr={STDERR_PORT}"),
@@ -123,6 +135,7 @@ fn kernel(config: &Config, guest: &Guest) -> String {
         "stdin=framed".into(),
     ];
     words.extend(config.trace.iter().map(|_| format!("trace={TRACE_PORT}")));
+    words.extend(is_sampled.then(|| format!("top={SAMPLES_PORT}")));
     words.extend(config.stats.then(|| "stats".into()));
     words.extend(config.network.words());
     words.extend(guest.log.iter().map(|level| format!("log={level}")));
@@ -153,8 +166,9 @@ mod tests {
             env: vec!["GREETING=good day".into()],
             args: vec!["a b".into(), "it's".into(), "--".into(), String::new()],
         };
-        let words = shell_words::split(&kernel(&Config::default(), &guest)).unwrap();
+        let words = shell_words::split(&kernel(&Config::default(), &guest, false)).unwrap();
         assert!(words.contains(&"env=GREETING=good day".to_owned()));
+        assert!(!words.iter().any(|word| word.starts_with("top=")));
         let start = words.iter().position(|word| word == "--").unwrap();
         assert_eq!(words[start + 1..], guest.args[..]);
     }

@@ -8,7 +8,7 @@ pub mod network;
 mod report;
 mod stop;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -44,6 +44,8 @@ pub struct Streams {
     pub stdout: Output,
     /// Where its standard error goes.
     pub stderr: Output,
+    /// Where samples of what a node of a cluster does go, as its kernel writes them; `None`: it takes none.
+    pub samples: Option<Box<dyn Write + Send>>,
     /// Where to say how long it took to boot, if anywhere.
     pub boot_line: Option<Note>,
     /// Whether to show QEMU's command line, and what it says even if all is well.
@@ -57,6 +59,7 @@ impl Streams {
             input: Input::Bytes(input.into()),
             stdout: Output::Kept,
             stderr: Output::Kept,
+            samples: None,
             boot_line: None,
             verbose: false,
         }
@@ -110,8 +113,9 @@ pub fn run_unless(
 ) -> Result<Outcome> {
     config.check()?;
     let folder = private_folder()?;
-    let listeners = channels::Listeners::bind(folder.path())?;
-    let mut command = command_line::qemu(qemu, config, guest, folder.path())?;
+    let is_sampled = streams.samples.is_some();
+    let listeners = channels::Listeners::bind(folder.path(), is_sampled)?;
+    let mut command = command_line::qemu(qemu, config, guest, folder.path(), is_sampled)?;
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -151,6 +155,10 @@ pub fn run_unless(
         .context(|| "set up a socket".into())?;
     let stdout = channels::pump(channels.com1, streams.stdout);
     let stderr = channels::pump(channels.stderr, streams.stderr);
+    let samples = channels
+        .samples
+        .zip(streams.samples)
+        .map(|(channel, to)| channels::pump(channel, Output::To(to)));
     let mut watch = Watch {
         records: records(channels.control),
         report: Report::default(),
@@ -169,6 +177,10 @@ pub fn run_unless(
     drop(child);
     let stdout = stdout.join().unwrap_or_default();
     let stderr = stderr.join().unwrap_or_default();
+    if let Some(samples) = samples {
+        // Nothing of them is kept.
+        let _ = samples.join();
+    }
     let said = text(said.map_or_else(Vec::new, |said| said.join().unwrap_or_default()));
     if streams.verbose && !said.is_empty() {
         eprintln!("xtask: QEMU said: {said}");

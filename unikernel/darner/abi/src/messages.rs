@@ -71,6 +71,6 @@ pub const CALLS: [&str; KINDS] = [
     "27",
     "28",
     "29",
-    "30",
+    "place",
     "statistics",
 ];

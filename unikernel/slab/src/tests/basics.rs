@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 
 use super::environment::{Surroundings, heap};
 use crate::class::{CLASSES, LARGEST, TABLE};
-use crate::{Error, Heap, Local, Misuse, PAGE, UNIT};
+use crate::{Error, Heap, Local, Misuse, PAGE, Place, UNIT};
 
 pub fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
@@ -348,4 +348,29 @@ fn memory_grows_no_more_than_owners_do() {
     };
     let (one, many) = (used(1), used(64));
     assert!(many <= 64 * one, "{one} pages of one owner, {many} of 64");
+}
+
+#[test]
+fn the_heap_knows_what_an_address_is_used_for() {
+    let heap = heap(64, 1);
+    let mut local = heap.claim(0).unwrap();
+    let small = local.allocate(layout(100, 4)).unwrap();
+    let large = layout(3 * UNIT + 1, 8);
+    let run = local.allocate(large).unwrap();
+    let at = |memory: NonNull<u8>, offset: usize| heap.place_at(memory.addr().get() + offset);
+    assert_eq!(at(small, 99), Some(Place::Zone(104)));
+    let pages = Place::Run(3 * UNIT + PAGE);
+    for offset in [0, UNIT, 3 * UNIT, 3 * UNIT + PAGE - 1] {
+        assert_eq!(at(run, offset), Some(pages), "{offset:#x}");
+    }
+    assert_eq!(at(run, 3 * UNIT + PAGE), None);
+    free(&mut local, run, large);
+    assert_eq!([at(run, 0), at(run, UNIT)], [None, None]);
+    let base = heap.base.addr().get();
+    assert_eq!(
+        [heap.place_at(base - 1), heap.place_at(usize::MAX)],
+        [None, None]
+    );
+    // Within the range, and never used.
+    assert_eq!(heap.place_at(base + 63 * UNIT), None);
 }

@@ -20,6 +20,7 @@ pub fn start(qemu: &Path, config: &Config, guest: Guest) -> Running {
             input: Input::Bytes(Vec::new()),
             stdout: Output::To(Box::new(Lines::to(sender.clone()))),
             stderr: Output::To(Box::new(Lines::to(sender.clone()))),
+            samples: None,
             boot_line: None,
             verbose: false,
         };
