@@ -52,7 +52,35 @@ pub enum Kind {
     Interrupted = 9,
     /// An exception, the last event of all (its vector).
     Fault = 8,
+    /// Something becomes of pages of cluster memory (see [`pages`]).
+    Pages = 10,
 }
+
+/// What becomes of pages of cluster memory: what the protocol of coherence is told, and no other node tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Pages {
+    /// A thread wants to read one.
+    Read = 0,
+    /// A thread wants to write one.
+    Write = 1,
+    /// They are freed.
+    Discarded = 2,
+    /// They are asked for ahead, to be read.
+    ReadAhead = 3,
+    /// They are asked for ahead, to be written.
+    WriteAhead = 4,
+    /// All nodes have the same of them when the program begins.
+    Replicated = 5,
+    /// From the first one on they are the slice of a node, whose number is in the place of how many.
+    Slice = 6,
+    /// Rights to one are taken away; it had been written if there is one, and not if there is none.
+    Protected = 7,
+}
+
+/// Bits of a page's number in the argument of [`Kind::Pages`]; above them how many, above that what.
+const PAGE_BITS: u32 = 36;
+const COUNT_BITS: u32 = 16;
 
 /// A CPU's records. Each is two words, so that neither needs a lock.
 struct Ring {
@@ -85,6 +113,29 @@ pub fn init(cpus: usize) {
 pub fn event(kind: Kind, argument: u64) {
     if ON.load(Ordering::Relaxed) {
         record(kind, argument);
+    }
+}
+
+/// Notes what becomes of `count` pages from `first` on. Any context.
+#[inline(always)]
+pub fn pages(what: Pages, first: u64, count: u64) {
+    if ON.load(Ordering::Relaxed) {
+        record_pages(what, first, count);
+    }
+}
+
+#[cold]
+fn record_pages(what: Pages, first: u64, count: u64) {
+    const MOST: u64 = (1 << COUNT_BITS) - 1;
+    let mut done = 0;
+    loop {
+        let some = (count - done).min(MOST);
+        let what = (what as u64) << (PAGE_BITS + COUNT_BITS);
+        record(Kind::Pages, what | some << PAGE_BITS | (first + done));
+        done += some;
+        if done >= count {
+            return;
+        }
     }
 }
 

@@ -59,7 +59,12 @@ pub fn convert(nodes: &[(u16, &Path)], out: &Path) -> Result<()> {
         .collect();
     let file = std::fs::File::create(out).context(|| format!("create {}", out.display()))?;
     let mut file = std::io::BufWriter::new(file);
-    let trace = json!({ "displayTimeUnit": "ns", "traceEvents": events });
+    let lost: u64 = dumps.iter().map(|(_, dump)| dump.lost()).sum();
+    let trace = json!({
+        "displayTimeUnit": "ns",
+        "traceEvents": events,
+        "otherData": { "overwritten": lost },
+    });
     serde_json::to_writer(&mut file, &trace)
         .map_err(std::io::Error::from)
         .and_then(|()| file.flush())
@@ -71,7 +76,7 @@ pub fn convert(nodes: &[(u16, &Path)], out: &Path) -> Result<()> {
 fn summary(dumps: &[(u16, Dump)], out: &Path) -> String {
     let cpus = || dumps.iter().flat_map(|(_, dump)| &dump.cpus);
     let kept: usize = cpus().map(|cpu| cpu.records.len()).sum();
-    let lost: u64 = cpus().map(|cpu| cpu.lost).sum();
+    let lost: u64 = dumps.iter().map(|(_, dump)| dump.lost()).sum();
     let mut text = format!("{kept} events of {} CPUs", cpus().count());
     if let [_, _, ..] = dumps {
         let _ = write!(text, " of {} nodes", dumps.len());
@@ -129,6 +134,11 @@ impl Dump {
             zero,
             cpus,
         })
+    }
+
+    /// How many events were overwritten.
+    fn lost(&self) -> u64 {
+        self.cpus.iter().map(|cpu| cpu.lost).sum()
     }
 
     /// The events of that node as Chrome has them: times in microseconds.
@@ -201,6 +211,12 @@ impl Dump {
                         "fault",
                         record.when,
                     )),
+                    PAGES => {
+                        let (what, page, pages) = becomes(record.argument);
+                        let mut event = mark(what.to_owned(), "pages", record.when);
+                        event["args"] = json!({ "page": page, "pages": pages });
+                        events.push(event);
+                    }
                     other => events.push(mark(format!("event {other}"), "unknown", record.when)),
                 }
             }
@@ -231,6 +247,26 @@ const INTERRUPT: u8 = 6;
 const INTERRUPT_END: u8 = 7;
 const FAULT: u8 = 8;
 const INTERRUPTED: u8 = 9;
+const PAGES: u8 = 10;
+
+/// What becomes of pages: what, the first, how many. As the kernel has it (`unikernel/src/trace.rs`).
+fn becomes(argument: u64) -> (&'static str, u64, u64) {
+    const PAGE_BITS: u32 = 36;
+    const COUNT_BITS: u32 = 16;
+    const NAMES: [&str; 8] = [
+        "read",
+        "write",
+        "discarded",
+        "read_ahead",
+        "write_ahead",
+        "replicated",
+        "slice",
+        "protected",
+    ];
+    let bits = |from: u32, count: u32| argument >> from & ((1 << count) - 1);
+    let name = NAMES[bits(PAGE_BITS + COUNT_BITS, 3) as usize];
+    (name, bits(0, PAGE_BITS), bits(PAGE_BITS, COUNT_BITS))
+}
 
 /// From here on threads are the kernel's, for interrupts.
 const FIRST_INTERRUPT_THREAD: u64 = 1 << 31;

@@ -14,8 +14,8 @@ use core::sync::atomic::Ordering;
 use darner_abi::Direction;
 use darner_cluster::{FirstSlot, Incarnation, MembershipNotice, View};
 use darner_coherence::{
-    Action, AgentLimits, Config, Dirt, Event, Failure, HomeLimits, Message, Node, NodeId, Packet,
-    PageIndex, Rights, Token,
+    Access, Action, AgentLimits, Config, Dirt, Event, Failure, HomeLimits, Message, Node, NodeId,
+    Packet, PageIndex, Rights, Token,
 };
 use darner_link::{ClusterKey, Identity, Refusal};
 use darner_lwkt::message::ReplyTo;
@@ -37,7 +37,7 @@ use crate::layout::{self, PAGE};
 use crate::net::WaitPoint;
 use crate::sched::{self, Kernel};
 use crate::time::uptime_ns;
-use crate::{arch, panic};
+use crate::{arch, panic, trace};
 
 /// How long a page that has just arrived stays, in microseconds.
 const HOLD: u64 = 300;
@@ -428,6 +428,10 @@ impl Engine {
                 moved: MOVED,
             },
         });
+        for node in 0..config.nodes {
+            let first = slice_start(NodeId(node));
+            trace::pages(trace::Pages::Slice, first.0, node.into());
+        }
         for &(start, end) in super::variables() {
             for address in (start..end).step_by(PAGE as usize) {
                 self.frames.adopt(address);
@@ -437,6 +441,7 @@ impl Engine {
         let mut actions = Vec::new();
         for &(start, end) in super::variables() {
             let (first, pages) = (PageIndex(start / PAGE), (end - start) / PAGE);
+            trace::pages(trace::Pages::Replicated, first.0, pages);
             if config.is_founder() {
                 node.replicate(first, pages, &mut actions);
             } else {
@@ -528,6 +533,11 @@ impl Engine {
                 }
                 self.waiting.insert(token, (reply_to, Some(fault)));
                 self.faulting = Some(token);
+                let wish = match access {
+                    Access::Read => trace::Pages::Read,
+                    Access::Write => trace::Pages::Write,
+                };
+                trace::pages(wish, page.0, 1);
                 let event = Event::Fault {
                     token,
                     page,
@@ -540,6 +550,7 @@ impl Engine {
                 let token = Token(tid.into());
                 self.statistics.discarded();
                 self.waiting.insert(token, (reply_to, None));
+                trace::pages(trace::Pages::Discarded, first.0, pages);
                 let event = Event::Discard {
                     token,
                     first,
@@ -555,6 +566,11 @@ impl Engine {
                 pages,
                 access,
             } => {
+                let wish = match access {
+                    Access::Read => trace::Pages::ReadAhead,
+                    Access::Write => trace::Pages::WriteAhead,
+                };
+                trace::pages(wish, first.0, pages);
                 let event = Event::Prefetch {
                     first,
                     pages,
@@ -732,6 +748,11 @@ impl Engine {
             match action {
                 Action::Protect { page, rights } => {
                     let dirt = self.frames.protect(page, rights);
+                    trace::pages(
+                        trace::Pages::Protected,
+                        page.0,
+                        (dirt == Dirt::Dirty).into(),
+                    );
                     self.statistics.protected(dirt, is_own(page));
                     protected.push_back((page, dirt));
                 }

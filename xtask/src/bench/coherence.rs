@@ -77,7 +77,8 @@ fn tested(guests: &Guests<'_>) -> Result<String> {
 }
 
 /// The program that runs programs.
-fn built(guests: &Guests<'_>) -> Result<std::path::PathBuf> {
+/// The program that runs others over simulated memory.
+pub fn built(guests: &Guests<'_>) -> Result<std::path::PathBuf> {
     let set = guests.set();
     let target_dir = workspace::target_dir(&set.root);
     let mut cargo = set.toolchain.cargo(&set.root);

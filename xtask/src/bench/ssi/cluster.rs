@@ -1,6 +1,6 @@
 //! Running clusters, and reading what they print.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -53,6 +53,22 @@ impl<'a> Clusters<'a> {
         std::fs::remove_file(&file).context(|| format!("remove {path}"))?;
         said.counted.get_or_insert(Value::Null);
         Ok(said)
+    }
+
+    /// As [`Self::counted`], with a trace of what the nodes did.
+    pub fn traced(&self, nodes: u16, options: &[&str], app: &[&str]) -> Result<(Said, Value)> {
+        let file = self.folder().join("trace.json");
+        let path = file.display().to_string();
+        let said = self.counted(nodes, &[options, &["--trace", &path]].concat(), app)?;
+        let text = std::fs::read_to_string(&file).context(|| format!("read {path}"))?;
+        std::fs::remove_file(&file).context(|| format!("remove {path}"))?;
+        let trace = serde_json::from_str(&text).context(|| format!("read {path}"))?;
+        Ok((said, trace))
+    }
+
+    /// Where files of a run may go.
+    pub fn folder(&self) -> &Path {
+        self.guests.folder()
     }
 
     fn ran(
@@ -144,6 +160,30 @@ impl Said {
                 "found no `{count}` of each node in: {:?}",
                 self.counted
             ))),
+        }
+    }
+}
+
+impl Said {
+    /// Messages about pages that all nodes have sent, but for those of some names.
+    pub fn messages(&self, but: &[&str]) -> Result<f64> {
+        let nodes = self
+            .counted
+            .as_ref()
+            .and_then(|all| all["nodes"].as_array());
+        let kinds = nodes.into_iter().flatten();
+        let kinds = kinds.filter_map(|node| node["messages_sent"].as_object());
+        let counts: Vec<f64> = kinds
+            .flatten()
+            .filter(|(name, _)| !but.contains(&name.as_str()))
+            .filter_map(|(_, count)| count.as_f64())
+            .collect();
+        match counts.is_empty() {
+            true => Err(Error::failed(format!(
+                "found no messages in: {:?}",
+                self.counted
+            ))),
+            false => Ok(counts.into_iter().sum()),
         }
     }
 }

@@ -5,9 +5,11 @@
 
 mod cluster;
 mod memory;
+mod messages;
 mod speed;
 
 use self::cluster::Clusters;
+use super::coherence;
 use super::figure::Figure;
 use super::guests::Guests;
 use super::host_load::{self, Watch};
@@ -23,6 +25,7 @@ pub fn measure(guests: &Guests<'_>) -> Result<Vec<Figure>> {
     figures.extend(memory::steals(&clusters)?);
     figures.extend(memory::cached(&clusters)?);
     figures.extend(speed::boots(&clusters)?);
+    figures.extend(messages::messages(&clusters, &coherence::built(guests)?)?);
     let means = format!(
         "times are longer and speed-ups smaller than they are; {}",
         host_load::AGAIN
