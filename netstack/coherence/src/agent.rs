@@ -60,6 +60,8 @@ pub struct Agent {
     hand: PageIndex,
     /// Homes that rebuild their directories, and must not be asked yet.
     rebuilding: BTreeSet<NodeId>,
+    /// The node is to leave: nobody is to wonder whether it has written what it was allowed to.
+    departs: bool,
 }
 
 /// A page that the node has a copy of, or wants.
@@ -195,6 +197,7 @@ impl Agent {
             recent: Recent::default(),
             hand: PageIndex(0),
             rebuilding: BTreeSet::new(),
+            departs: false,
         }
     }
 
@@ -410,6 +413,17 @@ impl Agent {
         if self.may_evict(now, index) {
             self.command(now, index, Command::Evict, out);
         }
+    }
+
+    /// Gives up pages for good, so that none is missed when this node has left.
+    pub(crate) fn depart(&mut self, now: Time, pages: usize, out: &mut Outbox) {
+        self.departs = true;
+        self.relieve(now, pages, out);
+    }
+
+    /// Whether the node has no bytes of any page as its own copy, and wants none.
+    pub(crate) fn has_nothing(&self) -> bool {
+        self.pages.is_empty()
     }
 
     /// Gives up pages that are not in use right now, going round.

@@ -102,6 +102,9 @@
 //! way to a home that died is lost too: nobody can tell whether the page was written again. And so is a claim, if the view
 //! changes again before it was heard: nobody can tell whether the home that heard it has served the page.
 //!
+//! A slice may also leave a home that lives: one that is to leave. Nothing is lost by that: it reports the bytes that it had as copies of
+//! its own, which it writes back when it [departs](Event::Depart), and says which pages are all zeros ([`Message::Blank`]).
+//!
 //! A packet of a later view is kept until this node has been told of that view.
 //!
 //! # Bounds
@@ -140,6 +143,7 @@ mod message;
 pub mod mutants;
 mod node;
 mod outbox;
+mod pages;
 pub mod parking;
 mod post;
 pub mod ranges;

@@ -2,7 +2,7 @@
 
 use super::command::Command;
 use super::{Agent, Copy};
-use crate::event::View;
+use crate::event::{Action, View};
 use crate::ids::{NodeId, PageIndex, RequestId, Rights, Serial, Time};
 use crate::message::{Backing, Message, Reported};
 use crate::mutants::mutated;
@@ -44,12 +44,13 @@ impl Agent {
     /// All of the old view's messages have come: decides what this node has.
     ///
     /// A page whose write-back was under way is the home's now, or lost with it: if the old home
-    /// took it, others may have written since.
-    pub(crate) fn settle_copies(&mut self, out: &mut Outbox) {
+    /// took it, others may have written since. `comes` tells of pages whose home this node becomes: what it had of them is not the
+    /// home's.
+    pub(crate) fn settle_copies(&mut self, comes: impl Fn(PageIndex) -> bool, out: &mut Outbox) {
         let indices: Vec<PageIndex> = self.pages.keys().copied().collect();
         for index in indices {
             self.own_up(index, out);
-            self.settle_copy(index, out);
+            self.settle_copy(index, &comes, out);
         }
     }
 
@@ -113,7 +114,12 @@ impl Agent {
     }
 
     /// Decides what this node has of a page, now that nothing more will come.
-    fn settle_copy(&mut self, index: PageIndex, out: &mut Outbox) {
+    fn settle_copy(
+        &mut self,
+        index: PageIndex,
+        comes: impl Fn(PageIndex) -> bool,
+        out: &mut Outbox,
+    ) {
         let Some(page) = self.pages.get_mut(&index) else {
             return;
         };
@@ -136,7 +142,10 @@ impl Agent {
         if page.leaving {
             page.leaving = false;
             page.copy = Copy::None;
-            self.free(index, out);
+            match comes(index) {
+                true => out.push(Action::Free { page: index }),
+                false => self.free(index, out),
+            }
         }
     }
 

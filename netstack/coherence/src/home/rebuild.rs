@@ -22,6 +22,8 @@ pub(super) struct Rebuild {
     /// Requests that got no answer.
     unserved: Vec<Unserved>,
     claims: BTreeMap<PageIndex, Claim>,
+    /// What is said to be all zeros, and by whom.
+    blank: Vec<(NodeId, PageIndex, u64)>,
     /// What had been asked, once the old view's messages have come.
     asked: Option<Asked>,
     /// The slices before.
@@ -100,6 +102,7 @@ impl Home {
             awaited: view.members.iter().copied().collect(),
             reports: BTreeMap::new(),
             claims: BTreeMap::new(),
+            blank: Vec::new(),
             unserved,
             asked,
             before,
@@ -213,7 +216,7 @@ impl Home {
             State::Owned { holder, .. } => holder == from,
             _ => false,
         };
-        if holds && self.owns(page) {
+        if holds && self.owned(page) {
             if content != Content::Nothing {
                 out.push(Action::Store { page });
             }
@@ -238,14 +241,16 @@ impl Home {
         let given = self.given();
         for &page in &given {
             self.adopted.remove(&page);
-            if self.slices.home(page) == self.me {
+            if self.slices.home(page) == self.me || self.served.contains(page) {
                 self.away.entry(page).or_insert(Away {
                     to: self.me,
                     stamp: self.clock,
                 });
             }
         }
-        let granted = self.granted_to_owners();
+        let left = self.rebuild.as_ref().map(|rebuild| rebuild.left.clone());
+        let ceded = self.cede(&left.unwrap_or_default());
+        let granted = self.granted_to_owners(&ceded);
         let ungranted = self.ungranted();
         let seen = core::mem::take(&mut self.seen);
         if let Some(rebuild) = &mut self.rebuild {
@@ -287,18 +292,20 @@ impl Home {
             },
             State::Owned { .. } | State::Lost => Inherited::Old,
         };
-        let adopted = adopted.into_iter().map(|page| (page, inherited(page)));
+        let adopted = adopted.into_iter().chain(ceded);
+        let adopted = adopted.map(|page| (page, inherited(page)));
         let given = given.into_iter().map(|page| (page, Inherited::Old));
         adopted.chain(given).collect()
     }
 
-    /// For each page that has moved here and has an owner: the owner's last request that was granted.
-    fn granted_to_owners(&self) -> BTreeMap<PageIndex, RequestId> {
+    /// For each page that has moved here, or is ceded, and has an owner: the owner's last request that was granted.
+    fn granted_to_owners(&self, ceded: &[PageIndex]) -> BTreeMap<PageIndex, RequestId> {
         let owned = |&page: &PageIndex| match self.directory.get(page).state {
             State::Exclusive { owner } => Some((page, self.seen_by(owner, page))),
             _ => None,
         };
-        self.adopted.iter().filter_map(owned).collect()
+        let all = self.adopted.iter().chain(ceded);
+        all.filter_map(owned).collect()
     }
 
     /// Who waits for which page.
@@ -364,6 +371,7 @@ impl Home {
                     .entry(page)
                     .or_insert(Claim { by, owner, granted });
             }
+            Message::Blank { page, pages } => rebuild.blank.push((from, page, pages)),
             Message::ReportsEnd => {
                 rebuild.awaited.remove(&from);
                 if rebuild.awaited.is_empty() {
@@ -401,10 +409,15 @@ impl Home {
             Directory::new(self.limits.records, self.grouping),
         );
         self.directory.reset(self.clock);
+        self.served = self.slices.of(self.me);
         self.unreported(&old, &rebuild);
         self.died_on_the_way(&old, &rebuild);
         self.claimed(&rebuild, out);
+        for &page in rebuild.claims.keys() {
+            self.lets_write(page);
+        }
         for (&page, reports) in &rebuild.reports {
+            self.lets_write(page);
             self.reported(page, reports, &old, out);
         }
         for &member in &self.members {
@@ -439,16 +452,42 @@ impl Home {
                 State::Lost => true,
                 State::Idle | State::Shared { .. } => false,
             };
-            if gone && !mutated!(LossNotNoticed) {
+            if gone && self.slices.home(first) == self.me && !mutated!(LossNotNoticed) {
                 self.directory.set_range(first, pages, lost);
             }
         }
         for (first, pages) in self.slices.gained(self.me, &rebuild.before) {
             self.directory.set_range(first, pages, lost);
+            self.blank(first, pages, rebuild);
         }
         for (page, _) in core::mem::take(&mut self.away) {
-            self.directory.set(page, lost);
+            if self.slices.home(page) == self.me {
+                self.directory.set(page, lost);
+            }
         }
+    }
+
+    /// Pages of a range that this home has got are not lost if the one that had it says that they are all zeros.
+    fn blank(&mut self, first: PageIndex, pages: u64, rebuild: &Rebuild) {
+        let had = rebuild.before.home(first);
+        let end = first.plus(pages);
+        for &(_, start, count) in rebuild.blank.iter().filter(|&&(from, ..)| from == had) {
+            let (start, ends) = (start.max(first), start.plus(count).min(end));
+            if start < ends {
+                let idle = Record {
+                    state: State::Idle,
+                    serial: self.clock,
+                    pattern: Default::default(),
+                };
+                self.directory.set_range(start, ends.0 - start.0, idle);
+            }
+        }
+    }
+
+    /// Whether this home gets a page with this view, of which it so has no bytes but as a copy.
+    pub(crate) fn gains(&self, page: PageIndex) -> bool {
+        let had = self.had_slice_of(page);
+        self.rebuild.is_some() && !had && self.slices.home(page) == self.me
     }
 
     /// Pages that were given to nodes that live, by nodes that died before the bytes had arrived.
