@@ -472,7 +472,8 @@ impl Home {
         let had = rebuild.before.home(first);
         let end = first.plus(pages);
         for &(_, start, count) in rebuild.blank.iter().filter(|&&(from, ..)| from == had) {
-            let (start, ends) = (start.max(first), start.plus(count).min(end));
+            let ends = PageIndex(start.0.saturating_add(count)).min(end);
+            let start = start.max(first);
             if start < ends {
                 let idle = Record {
                     state: State::Idle,
