@@ -443,6 +443,7 @@ impl Home {
             serial: self.clock,
             pattern: Default::default(),
         };
+        let mine = self.slices.of(self.me);
         for (first, pages, record) in old.iter() {
             let gone = match record.state {
                 // One that lives and has no copy has written it back, or never wrote.
@@ -452,8 +453,10 @@ impl Home {
                 State::Lost => true,
                 State::Idle | State::Shared { .. } => false,
             };
-            if gone && self.slices.home(first) == self.me && !mutated!(LossNotNoticed) {
-                self.directory.set_range(first, pages, lost);
+            if gone && !mutated!(LossNotNoticed) {
+                for (first, pages) in mine.within(first, pages) {
+                    self.directory.set_range(first, pages, lost);
+                }
             }
         }
         for (first, pages) in self.slices.gained(self.me, &rebuild.before) {
