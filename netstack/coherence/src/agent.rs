@@ -259,6 +259,12 @@ impl Agent {
             .is_some_and(|page| page.leaving || page.discarding.is_some())
     }
 
+    /// Whether anything that the node writes back is under way.
+    #[must_use]
+    pub fn gives_up(&self) -> bool {
+        self.pages.values().any(|page| page.leaving)
+    }
+
     /// Whether nothing is under way.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
