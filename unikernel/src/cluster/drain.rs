@@ -64,9 +64,11 @@ pub fn drain(node: NodeId) -> Result<(), NotDrained> {
         words: words([]),
     });
     match asked {
-        Reply::Words([number, ..]) => NotDrained::of(number).map_or(Ok(()), Err),
-        _ => Err(NotDrained::NotThere),
+        Reply::Words([number, ..]) => NotDrained::of(number).map_or(Ok(()), Err)?,
+        _ => return Err(NotDrained::NotThere),
     }
+    call(Request::Drain { node });
+    Ok(())
 }
 
 /// As [`drain`], on the node itself.
@@ -78,7 +80,7 @@ pub(super) fn begin() -> Result<(), NotDrained> {
         return Err(NotDrained::Already);
     }
     call(Request::Ready);
-    call(Request::Drain);
+    call(Request::Drain { node: NodeId(me()) });
     servers::give(servers::Work::Own(depart));
     Ok(())
 }

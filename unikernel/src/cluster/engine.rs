@@ -604,7 +604,7 @@ impl Engine {
                 self.links.leave();
                 self.leaving = Some((reply_to, now + FAREWELL));
             }
-            Request::Drain => self.drain(reply_to),
+            Request::Drain { node } => self.drain(node, reply_to),
             Request::Empty => self.empty(reply_to),
             Request::Resign => self.resign(),
             Request::Statistics { first } => {

@@ -119,8 +119,11 @@ pub enum Request {
     Ready,
     /// The program has ended: the other nodes are to be told.
     Leave,
-    /// This node is to drain. Answered when all know.
-    Drain,
+    /// A node drains: this one from now on. Answered when that is known here.
+    Drain {
+        /// Which.
+        node: NodeId,
+    },
     /// This node is to give up all that it has. Answered when it has nothing.
     Empty,
     /// This node is to leave, as it has nothing.

@@ -1,5 +1,7 @@
 //! What a node that is to leave does beside all else, and what the others do for it.
 
+use alloc::vec::Vec;
+
 use darner_cluster::Standing;
 use darner_coherence::{Event, NodeId};
 
@@ -15,21 +17,23 @@ const LOOK_AGAIN: u64 = 200_000;
 /// How far this node is, and which others tell it that they leave.
 #[derive(Default)]
 pub(super) struct Departing {
-    /// Who waits until all have agreed that this node drains.
-    draining: Option<Answer>,
+    /// Who waits until this node knows that all have agreed that a node drains.
+    agreed: Vec<(NodeId, Answer)>,
     /// Who waits until it has nothing any more.
     emptied: Option<Answer>,
     /// Whether it leaves as soon as it has nothing.
     resigns: bool,
     /// Nodes that leave, and their calls, which are to be answered when this one has nothing of theirs.
-    others: alloc::vec::Vec<(NodeId, u64)>,
+    others: Vec<(NodeId, u64)>,
 }
 
 impl Engine {
-    /// This node is to drain.
-    pub(super) fn drain(&mut self, answer: Answer) {
-        self.departing.draining = Some(answer);
-        self.members.drain(&mut self.links);
+    /// A node drains, if it is this one from now on. Answered when that is known here.
+    pub(super) fn drain(&mut self, node: NodeId, answer: Answer) {
+        self.departing.agreed.push((node, answer));
+        if node == self.config.me {
+            self.members.drain(&mut self.links);
+        }
     }
 
     /// This node is to give up all that it has.
@@ -51,12 +55,13 @@ impl Engine {
     /// Goes on with all this. When to look again at the latest.
     pub(super) fn depart(&mut self, now: u64) -> Option<u64> {
         self.let_others_go();
-        let me = self.config.me;
         let view = self.members.view();
-        let standing = view.and_then(|view| view.member(me)).map(|me| me.standing);
-        if standing == Some(Standing::Draining)
-            && let Some(answer) = self.departing.draining.take()
-        {
+        let stays = |node: NodeId| {
+            let member = view.and_then(|view| view.member(node));
+            member.is_some_and(|member| member.standing == Standing::Active)
+        };
+        let agreed = &mut self.departing.agreed;
+        for (_, answer) in agreed.extract_if(.., |&mut (node, _)| !stays(node)) {
             let _ = answer.reply(Reply::Done);
         }
         if self.departing.emptied.is_none() && !self.departing.resigns {
@@ -91,13 +96,8 @@ impl Engine {
     fn let_others_go(&mut self) {
         let Some(node) = &self.node else { return };
         let missed = |&(other, _): &(NodeId, u64)| node.home().would_miss(other);
-        let (stay, go) = self
-            .departing
-            .others
-            .iter()
-            .partition(|other| missed(other));
-        self.departing.others = stay;
-        let go: alloc::vec::Vec<(NodeId, u64)> = go;
+        let others = &mut self.departing.others;
+        let go: Vec<(NodeId, u64)> = others.extract_if(.., |other| !missed(other)).collect();
         for (node, call) in go {
             self.send(node, Kind::Answer, call, [0; 8]);
         }
