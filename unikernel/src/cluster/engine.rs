@@ -411,7 +411,10 @@ impl Engine {
         let gone: Vec<NodeId> = gone.collect();
         for &node in &gone {
             nodes::set_gone(node);
-            self.links.close(node);
+            // One that was drained is still to hear that it has left, and says so then.
+            if !nodes::has_departed(node) {
+                self.links.close(node);
+            }
         }
         if gone.contains(&FIRST) {
             // The others are to hear of it first: this node may be needed for their majority.

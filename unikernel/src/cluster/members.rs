@@ -20,6 +20,7 @@ use darner_coherence::NodeId;
 use super::FIRST;
 use super::config::ClusterConfig;
 use super::links::Links;
+use super::nodes;
 use crate::abi::entropy;
 use crate::panic;
 use crate::time::{monotonic_ns, uptime_ns};
@@ -189,6 +190,8 @@ impl Members {
                 },
                 // Links are made to all nodes that there may be.
                 Action::Connect { .. } => {}
+                // It says itself that it has left.
+                Action::Disconnect { peer } if nodes::has_departed(peer.node) => {}
                 Action::Disconnect { peer } => links.close(peer.node),
                 Action::SetTimer { at } => self.timer = Some(at.0).filter(|&at| at != u64::MAX),
                 Action::Notify(Notice::Membership(notice)) => self.noticed(notice),
