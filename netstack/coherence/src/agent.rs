@@ -21,6 +21,7 @@ use crate::ids::{Access, NodeId, PageIndex, RequestId, Rights, Serial, Time, Tok
 use crate::message::{Backing, Content, Message};
 use crate::mutants::mutated;
 use crate::outbox::Outbox;
+use crate::pages::PageSet;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use command::Command;
@@ -60,6 +61,8 @@ pub struct Agent {
     hand: PageIndex,
     /// Homes that rebuild their directories, and must not be asked yet.
     rebuilding: BTreeSet<NodeId>,
+    /// Pages whose home this node becomes, until it has their directory.
+    coming: PageSet,
     /// The node is to leave: nobody is to wonder whether it has written what it was allowed to.
     departs: bool,
 }
@@ -197,6 +200,7 @@ impl Agent {
             recent: Recent::default(),
             hand: PageIndex(0),
             rebuilding: BTreeSet::new(),
+            coming: PageSet::default(),
             departs: false,
         }
     }
@@ -397,7 +401,8 @@ impl Agent {
 
     /// The node's bytes of a page are gone.
     fn free(&mut self, index: PageIndex, out: &mut Outbox) {
-        if !self.homes.is_here(index) {
+        let comes = self.coming.contains(index) && !mutated!(OldBytesBecomeTheHomes);
+        if !self.homes.is_here(index) || comes {
             out.push(Action::Free { page: index });
         }
     }

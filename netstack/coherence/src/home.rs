@@ -627,18 +627,14 @@ impl Home {
                 self.returned(from, page, Purpose::Return);
                 self.recall_answered(from, page, out);
             }
-            _ if self.directory.has_room(self.busy.len() + 1) => self.directory.set(
+            // Also if the table has no room: an owner that leaves must not be taken for the owner for ever.
+            _ => self.directory.set(
                 page,
                 Record {
                     state: rest,
                     ..record
                 },
             ),
-            // An owner may have dropped its copy in any case. But one that leaves must not be taken for the owner for ever.
-            _ => {
-                self.parked.push_back((page, Request::Recall));
-                self.unpark(out);
-            }
         }
     }
 }

@@ -217,7 +217,7 @@ impl Node {
         }
         self.draining = view.members.iter().copied().collect();
         self.home.view_changed(&view);
-        self.agent.view_changed(&view);
+        self.agent.view_changed(&view, self.home.coming());
         self.view = view;
         out.set_epoch(self.view.epoch);
         for &member in &self.view.members {
@@ -248,7 +248,7 @@ impl Node {
                 Inherited::Old => {}
             }
         }
-        self.agent.settle_copies(|page| self.home.gains(page), out);
+        self.agent.settle_copies(out);
         for (page, _) in adopted {
             if !self.agent.has_bytes(page) && !self.home.owns(page) {
                 out.push(Action::Free { page });

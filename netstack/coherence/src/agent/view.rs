@@ -2,16 +2,19 @@
 
 use super::command::Command;
 use super::{Agent, Copy};
-use crate::event::{Action, View};
+use crate::event::View;
 use crate::ids::{NodeId, PageIndex, RequestId, Rights, Serial, Time};
 use crate::message::{Backing, Message, Reported};
 use crate::mutants::mutated;
 use crate::outbox::Outbox;
+use crate::pages::PageSet;
 use alloc::vec::Vec;
 
 impl Agent {
-    /// The view has changed: nothing that others asked for in the old one is done any more.
-    pub(crate) fn view_changed(&mut self, view: &View) {
+    /// The view has changed: nothing that others asked for in the old one is done any more. `coming` are the pages whose home this
+    /// node becomes: what it has of them is not the home's.
+    pub(crate) fn view_changed(&mut self, view: &View, coming: PageSet) {
+        self.coming = coming;
         self.rebuilding = view.members.iter().copied().collect();
         self.sent.clear();
         self.consumed.clear();
@@ -44,13 +47,12 @@ impl Agent {
     /// All of the old view's messages have come: decides what this node has.
     ///
     /// A page whose write-back was under way is the home's now, or lost with it: if the old home
-    /// took it, others may have written since. `comes` tells of pages whose home this node becomes: what it had of them is not the
-    /// home's.
-    pub(crate) fn settle_copies(&mut self, comes: impl Fn(PageIndex) -> bool, out: &mut Outbox) {
+    /// took it, others may have written since.
+    pub(crate) fn settle_copies(&mut self, out: &mut Outbox) {
         let indices: Vec<PageIndex> = self.pages.keys().copied().collect();
         for index in indices {
             self.own_up(index, out);
-            self.settle_copy(index, &comes, out);
+            self.settle_copy(index, out);
         }
     }
 
@@ -114,12 +116,7 @@ impl Agent {
     }
 
     /// Decides what this node has of a page, now that nothing more will come.
-    fn settle_copy(
-        &mut self,
-        index: PageIndex,
-        comes: impl Fn(PageIndex) -> bool,
-        out: &mut Outbox,
-    ) {
+    fn settle_copy(&mut self, index: PageIndex, out: &mut Outbox) {
         let Some(page) = self.pages.get_mut(&index) else {
             return;
         };
@@ -142,10 +139,7 @@ impl Agent {
         if page.leaving {
             page.leaving = false;
             page.copy = Copy::None;
-            match comes(index) {
-                true => out.push(Action::Free { page: index }),
-                false => self.free(index, out),
-            }
+            self.free(index, out);
         }
     }
 
@@ -210,6 +204,9 @@ impl Agent {
     /// from there to others since.
     pub(super) fn resume(&mut self, now: Time, home: NodeId, out: &mut Outbox) {
         self.rebuilding.remove(&home);
+        if home == self.me {
+            self.coming = PageSet::default();
+        }
         self.resume_discards(out);
         let indices: Vec<PageIndex> = self.pages.keys().copied().collect();
         for index in indices {

@@ -11,6 +11,7 @@ use super::Home;
 use crate::directory::State;
 use crate::ids::{NodeId, PageIndex};
 use crate::message::Message;
+use crate::mutants::mutated;
 use crate::outbox::Outbox;
 use crate::pages::PageSet;
 use alloc::collections::BTreeSet;
@@ -73,6 +74,9 @@ impl Home {
     /// Says which pages are all zeros that other homes have got from this one.
     pub(crate) fn tell_ceded(&self, out: &mut Outbox) {
         for &Ceded { first, pages, to } in &self.ceded {
+            if mutated!(NothingSaidOfZeros) {
+                continue;
+            }
             out.send(to, Message::Blank { page: first, pages });
         }
     }

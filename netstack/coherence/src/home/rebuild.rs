@@ -8,6 +8,7 @@ use crate::ids::{Epoch, NodeId, PageIndex, RequestId, Rights, Serial};
 use crate::message::{Content, Message, Outcome, Reported, Written};
 use crate::mutants::mutated;
 use crate::outbox::Outbox;
+use crate::pages::PageSet;
 use crate::sharers::SharerSet;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -22,8 +23,8 @@ pub(super) struct Rebuild {
     /// Requests that got no answer.
     unserved: Vec<Unserved>,
     claims: BTreeMap<PageIndex, Claim>,
-    /// What is said to be all zeros, and by whom.
-    blank: Vec<(NodeId, PageIndex, u64)>,
+    /// What is said to be all zeros, by its last home: first page, number of pages.
+    blank: Vec<(PageIndex, u64)>,
     /// What had been asked, once the old view's messages have come.
     asked: Option<Asked>,
     /// The slices before.
@@ -76,6 +77,9 @@ pub(crate) enum Inherited {
 impl Home {
     /// The view has changed: what comes until [`Home::drained`] was sent in the old one.
     pub(crate) fn view_changed(&mut self, view: &View) {
+        if mutated!(CededUnheard) {
+            self.served = self.slices.of(self.me);
+        }
         let interrupted = self.rebuild.take();
         if let Some(interrupted) = &interrupted {
             self.take_in_early(&interrupted.early);
@@ -371,7 +375,7 @@ impl Home {
                     .entry(page)
                     .or_insert(Claim { by, owner, granted });
             }
-            Message::Blank { page, pages } => rebuild.blank.push((from, page, pages)),
+            Message::Blank { page, pages } => rebuild.blank.push((page, pages)),
             Message::ReportsEnd => {
                 rebuild.awaited.remove(&from);
                 if rebuild.awaited.is_empty() {
@@ -470,11 +474,11 @@ impl Home {
         }
     }
 
-    /// Pages of a range that this home has got are not lost if the one that had it says that they are all zeros.
+    /// Pages of a range that this home has got are not lost if the last home says that they are all zeros. Which that was, this
+    /// node may not know: it may have missed views in which it was not this one.
     fn blank(&mut self, first: PageIndex, pages: u64, rebuild: &Rebuild) {
-        let had = rebuild.before.home(first);
         let end = first.plus(pages);
-        for &(_, start, count) in rebuild.blank.iter().filter(|&&(from, ..)| from == had) {
+        for &(start, count) in &rebuild.blank {
             let ends = PageIndex(start.0.saturating_add(count)).min(end);
             let start = start.max(first);
             if start < ends {
@@ -488,10 +492,15 @@ impl Home {
         }
     }
 
-    /// Whether this home gets a page with this view, of which it so has no bytes but as a copy.
-    pub(crate) fn gains(&self, page: PageIndex) -> bool {
-        let had = self.had_slice_of(page);
-        self.rebuild.is_some() && !had && self.slices.home(page) == self.me
+    /// The pages that this home gets with this view, and so has no bytes of but as copies.
+    pub(crate) fn coming(&self) -> PageSet {
+        let mut coming = self.slices.of(self.me);
+        let before = self.rebuild.as_ref().map(|rebuild| &rebuild.before);
+        let had = before.unwrap_or(&self.slices).of(self.me);
+        for (first, pages) in had.iter() {
+            coming.remove(first, pages);
+        }
+        coming
     }
 
     /// Pages that were given to nodes that live, by nodes that died before the bytes had arrived.

@@ -7,6 +7,8 @@ mutants! {
         AcksNotAwaited,
         /// A page that something is under way for comes along with a run.
         BusyPagesMayComeAlong,
+        /// A home cedes a slice of which it has had no directory.
+        CededUnheard,
         /// A page that its home gave to a node that died counts as current there.
         ClaimOfTheDeadsPage,
         /// A page that a node waits for, given by one that died, counts as current at its home.
@@ -45,8 +47,12 @@ mutants! {
         NoHold,
         /// A home says nothing of pages that it gave to nodes that live.
         NothingClaimed,
+        /// A home says nothing of the pages of a slice that it cedes that are all zeros.
+        NothingSaidOfZeros,
         /// Pages of one instruction are not kept for each other.
         NothingPinned,
+        /// A node that departs drops what it was allowed to write and has not.
+        OwnerDepartsInSilence,
         /// A write-back that overtakes the note of the hand-over is taken for an old one.
         OvertakingWriteBackRefused,
         /// A home's own node keeps its copy when another writes.
@@ -55,6 +61,8 @@ mutants! {
         OwnedPagesMayComeAlong,
         /// A requester is not told that it waits for any other pages.
         ParkedInSilence,
+        /// What a node had kept of a page counts as its home's bytes when it becomes the home.
+        OldBytesBecomeTheHomes,
         /// Pages are kept for lower ones too.
         PinsInAnyOrder,
         /// A request that waits at its home counts as granted.

@@ -345,6 +345,12 @@ pub fn explain(scenario: &Scenario) -> String {
     format!("{}\n{wrong:?}", log[tail..].join("\n"))
 }
 
+/// A number for a step. Numbers one after the other would leave the same things undone for ever where how many can be done
+/// goes up and down.
+fn scattered(step: usize) -> usize {
+    (step as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize >> 32
+}
+
 fn play_logged(scenario: &Scenario, mut log: Option<&mut Vec<String>>) -> Result<World, String> {
     let mut world = scenario.plan.build();
     let longest = 5_000 + 10 * usize::from(scenario.plan.nodes).pow(2);
@@ -362,7 +368,7 @@ fn play_logged(scenario: &Scenario, mut log: Option<&mut Vec<String>>) -> Result
         if choices.is_empty() {
             break;
         }
-        let pick = order.next().map_or(step, usize::from) % choices.len();
+        let pick = order.next().map_or(scattered(step), usize::from) % choices.len();
         if let Some(log) = &mut log {
             let message = match choices[pick] {
                 Choice::Step(Step::Deliver(from, to)) => world
