@@ -401,7 +401,7 @@ impl Agent {
 
     /// The node's bytes of a page are gone.
     fn free(&mut self, index: PageIndex, out: &mut Outbox) {
-        let comes = self.coming.contains(index) && !mutated!(OldBytesBecomeTheHomes);
+        let comes = self.coming.contains(index);
         if !self.homes.is_here(index) || comes {
             out.push(Action::Free { page: index });
         }

@@ -373,9 +373,7 @@ impl Agent {
         };
         let copy = page.copy;
         // A home that knows an owner learns only so that it has no copy any more.
-        let owns = matches!(copy, Copy::Exclusive { .. })
-            && !self.homes.is_here(index)
-            && !mutated!(OwnerDepartsInSilence);
+        let owns = matches!(copy, Copy::Exclusive { .. }) && !self.homes.is_here(index);
         let newer =
             self.newer(index, copy.backing(), dirt) == Backing::Older || self.departs && owns;
         let keeps = matches!(copy, Copy::Shared { .. } | Copy::Exclusive { .. });

@@ -51,8 +51,6 @@ mutants! {
         NothingSaidOfZeros,
         /// Pages of one instruction are not kept for each other.
         NothingPinned,
-        /// A node that departs drops what it was allowed to write and has not.
-        OwnerDepartsInSilence,
         /// A write-back that overtakes the note of the hand-over is taken for an old one.
         OvertakingWriteBackRefused,
         /// A home's own node keeps its copy when another writes.
@@ -61,8 +59,6 @@ mutants! {
         OwnedPagesMayComeAlong,
         /// A requester is not told that it waits for any other pages.
         ParkedInSilence,
-        /// What a node had kept of a page counts as its home's bytes when it becomes the home.
-        OldBytesBecomeTheHomes,
         /// Pages are kept for lower ones too.
         PinsInAnyOrder,
         /// A request that waits at its home counts as granted.

@@ -437,3 +437,26 @@ fn what_is_all_zeros_is_said_again_if_another_view_comes_before_it_was_heard() {
         assert_eq!(loaded, Some(Outcome::Loaded(0)));
     }
 }
+
+/// It has written the page back, which then was discarded, and has not heard that it came.
+#[test]
+fn what_a_node_gives_up_is_not_what_it_finds_as_the_new_home() {
+    let mut world = Plan {
+        nodes: 4,
+        hold: 0,
+        ..Plan::default()
+    }
+    .build();
+    does(&mut world, HOLDER, Op::Store(VARIABLE, 7));
+    world.event(HOLDER, Event::Evict { page: PAGE });
+    world.deliver(HOLDER, HOME);
+    let late = world.links.remove(&(HOME, HOLDER)).expect("an answer");
+    does(&mut world, READER, Op::Discard(PAGE, 1));
+    world.links.insert((HOME, HOLDER), late);
+    world.cede_and_tell(HOME);
+    tell_all(&mut world);
+    world.run();
+    assert_eq!(world.latest.as_ref().unwrap().slices.home(PAGE), HOLDER);
+    let loaded = does(&mut world, READER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(0)));
+}
