@@ -154,7 +154,9 @@ cargo xtask cluster --nodes N APP [OPTIONS] [-- ARGS]   run a program on N VMs t
                         corrupt=1%,reset=1%,rate=100Mbit,queue=256KiB (n2.loss=1% for one node),
                         partition=0,1|2@10s..20s, down=2@5s..; or a file FILE.toml with the same
     --kill NODE@TIME    pull that machine's plug then: 1@5s, 1@5s±2s, any@5s±2s (drawn by the seed)
-    --after TEXT        count the times of --faults and --kill from the first line with TEXT on
+    --drain NODE@TIME   have that machine leave then, and lose nothing: as --kill, but not the first;
+                        it waits for the threads that run there
+    --after TEXT        count the times of --faults, --kill and --drain from the first line with TEXT on
     --seed S            which frames are hit, and what is drawn (1)
     --top               a screen while it runs: CPUs, faults and messages of each node, and the pages
                         that nodes wait for, by variable, heap or stack (q: end it, s: other order)

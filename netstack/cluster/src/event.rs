@@ -38,7 +38,8 @@ pub enum Event {
     /// is not taken for dead before it has been silent for long from now on. What the node was promised
     /// does not last longer for that.
     StoodStill,
-    /// The node is to be given nothing new, for it will leave.
+    /// The node is to be given nothing new, for it will leave. Others become the homes of its slices. While another one drains that
+    /// began before, this waits until that has left.
     Drain,
     /// The node stops serving at once and for good, and leaves. Nobody waits for what it has: drain it first.
     Leave,

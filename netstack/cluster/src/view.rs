@@ -96,9 +96,16 @@ impl View {
     pub fn next(&self, mut members: Vec<Member>) -> Self {
         members.sort_unstable();
         let home = |slot: NodeId, before: NodeId| {
-            let present = members.iter().any(|member| member.node == before);
-            let heir = || heir(slot, &members).unwrap_or(before);
-            if present { before } else { heir() }
+            let standing = members.iter().find(|member| member.node == before);
+            let standing = standing.map(|member| member.standing);
+            let heir = heir(slot, &members);
+            // One that is to leave hands its slices over while it is there, unless all are.
+            let stays = heir.is_none_or(|heir| heir.standing == Standing::Draining);
+            match standing {
+                Some(Standing::Active) => before,
+                Some(Standing::Draining) if stays => before,
+                _ => heir.map_or(before, |heir| heir.node),
+            }
         };
         let mut slots: Vec<Slot> = self.slots.clone();
         for slot in &mut slots {
@@ -231,7 +238,7 @@ impl View {
     /// The view for the coherence of cluster memory, where each slot's slice begins at `start`: of
     /// slot 0 at page 0, and of each at a higher page than the one before.
     ///
-    /// A slice leaves its home when that is no member any more. One whose slot never had a member goes
+    /// A slice leaves its home when that is no member any more, or drains and another does not. One whose slot never had a member goes
     /// to the first that it gets, which has to discard it before it is used.
     #[must_use]
     pub fn coherent(&self, start: impl Fn(NodeId) -> PageIndex) -> darner_coherence::View {
@@ -280,15 +287,14 @@ fn slices(start: impl Fn(NodeId) -> PageIndex, home: impl Fn(NodeId) -> NodeId) 
     Slices::new(slices).expect("slices begin at 0, in order")
 }
 
-/// Who gets the slice of `slot` when its home has died: the next member, all around; one that
+/// Who gets the slice of `slot` when its home has died, or drains: the next member, all around; one that
 /// stays, if there is one.
-fn heir(slot: NodeId, members: &[Member]) -> Option<NodeId> {
+fn heir(slot: NodeId, members: &[Member]) -> Option<&Member> {
     let after = members.partition_point(|member| member.node <= slot);
     let around = || members[after..].iter().chain(&members[..after]);
     around()
         .find(|member| member.standing == Standing::Active)
         .or_else(|| around().next())
-        .map(|member| member.node)
 }
 
 #[cfg(test)]
@@ -341,6 +347,29 @@ mod tests {
         let coherent = late.for_coherence(NonZero::new(16).unwrap());
         assert_eq!(coherent.slices.home(PageIndex(9 * 16)), NodeId(9));
         assert_eq!(coherent.slices.home(PageIndex(u64::MAX)), NodeId(0));
+    }
+
+    #[test]
+    fn a_slice_leaves_its_home_when_that_drains_and_another_stays() {
+        let draining = |node| Member {
+            standing: Standing::Draining,
+            ..member(node)
+        };
+        let three = view(&[0, 1, 2], TieBreak::Lowest);
+        let one = three.next(vec![member(0), draining(1), member(2)]);
+        assert_eq!(one.home(NodeId(1)), NodeId(2));
+        assert_eq!(one.home(NodeId(2)), NodeId(2));
+        let left = one.next(vec![member(0), member(2)]);
+        assert_eq!(left.slots, one.slots);
+        let two = three.next(vec![member(0), draining(1), draining(2)]);
+        assert_eq!([1, 2].map(|slot| two.home(NodeId(slot))), [NodeId(0); 2]);
+        let all = three.next(vec![draining(0), draining(1), draining(2)]);
+        assert_eq!(
+            [0, 1, 2].map(|slot| all.home(NodeId(slot))),
+            [0, 1, 2].map(NodeId)
+        );
+        let founder = three.next(vec![draining(0), member(1), member(2)]);
+        assert_eq!(founder.home(NodeId(9)), NodeId(1));
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::ids::{Access, NodeId, PageIndex, RequestId, Rights, Serial, Time, Tok
 use crate::message::{Backing, Content, Message};
 use crate::mutants::mutated;
 use crate::outbox::Outbox;
+use crate::pages::PageSet;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use command::Command;
@@ -60,6 +61,10 @@ pub struct Agent {
     hand: PageIndex,
     /// Homes that rebuild their directories, and must not be asked yet.
     rebuilding: BTreeSet<NodeId>,
+    /// Pages whose home this node becomes, until it has their directory.
+    coming: PageSet,
+    /// The node is to leave: nobody is to wonder whether it has written what it was allowed to.
+    departs: bool,
 }
 
 /// A page that the node has a copy of, or wants.
@@ -195,6 +200,8 @@ impl Agent {
             recent: Recent::default(),
             hand: PageIndex(0),
             rebuilding: BTreeSet::new(),
+            coming: PageSet::default(),
+            departs: false,
         }
     }
 
@@ -254,6 +261,12 @@ impl Agent {
         self.pages
             .get(&page)
             .is_some_and(|page| page.leaving || page.discarding.is_some())
+    }
+
+    /// Whether anything that the node writes back is under way.
+    #[must_use]
+    pub fn gives_up(&self) -> bool {
+        self.pages.values().any(|page| page.leaving)
     }
 
     /// Whether nothing is under way.
@@ -388,7 +401,8 @@ impl Agent {
 
     /// The node's bytes of a page are gone.
     fn free(&mut self, index: PageIndex, out: &mut Outbox) {
-        if !self.homes.is_here(index) {
+        let comes = self.coming.contains(index);
+        if !self.homes.is_here(index) || comes {
             out.push(Action::Free { page: index });
         }
     }
@@ -410,6 +424,17 @@ impl Agent {
         if self.may_evict(now, index) {
             self.command(now, index, Command::Evict, out);
         }
+    }
+
+    /// Gives up pages for good, so that none is missed when this node has left.
+    pub(crate) fn depart(&mut self, now: Time, pages: usize, out: &mut Outbox) {
+        self.departs = true;
+        self.relieve(now, pages, out);
+    }
+
+    /// Whether the node has no bytes of any page as its own copy, and wants none.
+    pub(crate) fn has_nothing(&self) -> bool {
+        self.pages.is_empty()
     }
 
     /// Gives up pages that are not in use right now, going round.

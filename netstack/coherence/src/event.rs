@@ -59,6 +59,13 @@ pub enum Event {
     /// A thread is about to wait for threads of other nodes, or to let them go on: what was written here will be
     /// wanted there, and what was read here may be written there.
     Release,
+    /// This node is to leave, and its threads have ended: give up that many pages, whatever it may do with them, and homes of
+    /// pages that have come here. What it could have written goes back to its home, so that nothing is missed when it is gone.
+    /// To be said again until the node [has nothing](crate::Node::has_nothing).
+    Depart {
+        /// How many.
+        pages: usize,
+    },
     /// Give up one page.
     Evict {
         /// The page.
@@ -93,7 +100,7 @@ pub struct View {
     pub epoch: Epoch,
     /// Its members, in order.
     pub members: Vec<NodeId>,
-    /// The homes of the slices, all of them members. A slice may only leave a home that died.
+    /// The homes of the slices, all of them members. A slice leaves a home that has died, or that is to leave.
     pub slices: Slices,
 }
 

@@ -4,6 +4,7 @@
 //! grants, forwards, invalidations and recalls, and waits only for answers that come in the
 //! end whatever else happens. Only its node's [`Node`](crate::Node) calls it.
 
+mod ceding;
 mod discard;
 mod follow;
 mod grant;
@@ -21,9 +22,11 @@ use crate::ids::{Access, NodeId, PageIndex, RequestId, Serial};
 use crate::message::{LONGEST_RUN, LONGEST_SPAN, Message, Outcome, Purpose};
 use crate::mutants::{guard, mutated};
 use crate::outbox::Outbox;
+use crate::pages::PageSet;
 use crate::sharers::{Grouping, SharerSet};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use ceding::Ceded;
 use push::Produced;
 pub(crate) use rebuild::Inherited;
 use rebuild::Rebuild;
@@ -52,6 +55,12 @@ pub struct Home {
     adopted: BTreeSet<PageIndex>,
     /// Pages of this home's slices that have moved away, and where to.
     away: BTreeMap<PageIndex, Away>,
+    /// Pages of this home's slices that are not all zeros, as far as is known: somebody was allowed to write them.
+    written: PageSet,
+    /// Slices of which this home knows what there is to know: it has had its directory of them, and has not ceded them.
+    served: PageSet,
+    /// What the homes may not have heard that have got them.
+    ceded: Vec<Ceded>,
     /// The last request received from each node.
     seen: BTreeMap<NodeId, RequestId>,
     clock: Serial,
@@ -184,12 +193,15 @@ impl Home {
             me,
             grouping,
             members,
+            served: slices.of(me),
             slices,
             directory: Directory::new(limits.records, grouping),
             limits,
             adaptation: Adaptation::default(),
             adopted: BTreeSet::new(),
             away: BTreeMap::new(),
+            written: PageSet::default(),
+            ceded: Vec::new(),
             seen: BTreeMap::new(),
             clock: Serial(0),
             busy: BTreeMap::new(),
@@ -237,6 +249,18 @@ impl Home {
         }
     }
 
+    /// Whether pages would be taken for lost if a node were gone: it may have the only bytes of theirs that are current, as
+    /// far as this home knows.
+    #[must_use]
+    pub fn would_miss(&self, node: NodeId) -> bool {
+        self.directory
+            .iter()
+            .any(|(.., record)| match record.state {
+                State::Exclusive { owner: has } | State::Owned { holder: has, .. } => has == node,
+                State::Idle | State::Shared { .. } | State::Lost => false,
+            })
+    }
+
     /// Whether nothing is under way.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
@@ -276,6 +300,7 @@ impl Home {
             pattern: Default::default(),
         };
         self.directory.set_range(first, pages, record);
+        self.written.insert(first, pages);
     }
 
     pub(crate) fn receive(&mut self, from: NodeId, message: Message, out: &mut Outbox) {
@@ -602,15 +627,14 @@ impl Home {
                 self.returned(from, page, Purpose::Return);
                 self.recall_answered(from, page, out);
             }
-            // An owner that has dropped its copy is known of owners in any case.
-            _ if self.directory.has_room(self.busy.len() + 1) => self.directory.set(
+            // Also if the table has no room: an owner that leaves must not be taken for the owner for ever.
+            _ => self.directory.set(
                 page,
                 Record {
                     state: rest,
                     ..record
                 },
             ),
-            _ => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Which node is a page's home.
 
 use crate::ids::{NodeId, PageIndex};
+use crate::pages::PageSet;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -37,6 +38,34 @@ impl Slices {
 }
 
 impl Slices {
+    /// The pages whose home a node is.
+    pub(crate) fn of(&self, node: NodeId) -> PageSet {
+        let ends = self.0.iter().map(|&(start, _)| start).skip(1);
+        let ends = ends.chain([PageIndex(u64::MAX)]);
+        let mut pages = PageSet::default();
+        for (&(start, home), end) in self.0.iter().zip(ends) {
+            if home == node {
+                pages.insert(start, end.0 - start.0);
+            }
+        }
+        pages
+    }
+
+    /// The ranges of these pages, none of which is in two slices.
+    pub(crate) fn split(&self, pages: &PageSet) -> Vec<(PageIndex, u64)> {
+        let ends = self.0.iter().map(|&(start, _)| start).skip(1);
+        let ends = ends.chain([PageIndex(u64::MAX)]);
+        let slices = self.0.iter().zip(ends);
+        slices
+            .flat_map(|(&(start, _), end)| pages.within(start, end.0 - start.0))
+            .collect()
+    }
+
+    /// Whether a node is the home of one of them.
+    pub(crate) fn has(&self, node: NodeId) -> bool {
+        self.0.iter().any(|&(_, home)| home == node)
+    }
+
     /// The ranges (first page, number of pages) whose home `node` is now and was not `before`.
     pub(crate) fn gained(&self, node: NodeId, before: &Self) -> Vec<(PageIndex, u64)> {
         let mut starts: Vec<PageIndex> = self

@@ -102,13 +102,16 @@
 //! way to a home that died is lost too: nobody can tell whether the page was written again. And so is a claim, if the view
 //! changes again before it was heard: nobody can tell whether the home that heard it has served the page.
 //!
+//! A slice may also leave a home that lives: one that is to leave. Nothing is lost by that: it reports the bytes that it had as copies of
+//! its own, which it writes back when it [departs](Event::Depart), and says which pages are all zeros ([`Message::Blank`]).
+//!
 //! A packet of a later view is kept until this node has been told of that view.
 //!
 //! # Bounds
 //!
 //! * The directory has a fixed number of entries (see [`Directory`]); requests wait for room, at most one for each page
-//!   and node. It can be longer for two reasons only: it is full of lost pages; or, after a change of view, more was reported than fits,
-//!   which then is recalled.
+//!   and node. It can be longer for three reasons only: it is full of lost pages; or, after a change of view, more was reported than fits,
+//!   which then is recalled; or pages were given up of which those around them were not.
 //! * Pages that have moved away from their slices' homes: [`HomeLimits::moved`]; moves beyond it are refused.
 //! * Agents: one entry for each page that the node has or wants, 32 streams, 64 pages recently arrived, 1024 that were pushed.
 //! * Homes: 1024 pages that their own nodes produce.
@@ -140,6 +143,7 @@ mod message;
 pub mod mutants;
 mod node;
 mod outbox;
+mod pages;
 pub mod parking;
 mod post;
 pub mod ranges;

@@ -340,6 +340,14 @@ pub enum Message {
         /// The last request of the owner that was granted.
         granted: RequestId,
     },
+    /// To the home of a slice, when a view has changed: I was its home, and nobody was ever allowed to write these pages
+    /// but to discard them, so they are all zeros.
+    Blank {
+        /// The first page.
+        page: PageIndex,
+        /// How many.
+        pages: u64,
+    },
     /// To every member, when a view has changed: all I said in the old view came before this.
     Drained,
     /// To every member, when a view has changed: these were all my reports to you.
@@ -386,6 +394,7 @@ impl Message {
                 | Self::Report { .. }
                 | Self::Unserved { .. }
                 | Self::Claim { .. }
+                | Self::Blank { .. }
                 | Self::ReportsEnd
         )
     }

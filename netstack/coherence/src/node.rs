@@ -119,6 +119,12 @@ impl Node {
             && self.early.is_empty()
     }
 
+    /// Whether this node can leave without being missed: it has no page, is the home of none, and nothing is under way.
+    #[must_use]
+    pub fn has_nothing(&self) -> bool {
+        self.is_quiet() && self.agent.has_nothing() && self.home.has_nothing()
+    }
+
     /// Takes note of an event, and adds what is to be done for it.
     pub fn handle(&mut self, now: Time, event: Event, actions: &mut Vec<Action>) {
         let mut out = Outbox::new(self.me, self.view.epoch, actions);
@@ -141,6 +147,10 @@ impl Node {
             Event::Release => {
                 self.agent.release_all(now, &mut out);
                 self.home.push_all(&mut out);
+            }
+            Event::Depart { pages } => {
+                self.agent.depart(now, pages, &mut out);
+                self.home.depart(pages, &mut out);
             }
             Event::Evict { page } => self.agent.evict(now, page, &mut out),
             Event::Discard {
@@ -194,6 +204,9 @@ impl Node {
         } else if message.is_for_home() {
             self.home.receive(from, message, out);
         } else {
+            if message == Message::Resume {
+                self.home.resumed(from);
+            }
             self.agent.receive(now, from, message, out);
         }
     }
@@ -204,7 +217,7 @@ impl Node {
         }
         self.draining = view.members.iter().copied().collect();
         self.home.view_changed(&view);
-        self.agent.view_changed(&view);
+        self.agent.view_changed(&view, self.home.coming());
         self.view = view;
         out.set_epoch(self.view.epoch);
         for &member in &self.view.members {
@@ -241,6 +254,7 @@ impl Node {
                 out.push(Action::Free { page });
             }
         }
+        self.home.tell_ceded(out);
         self.agent.report(&self.view.members, out);
     }
 }

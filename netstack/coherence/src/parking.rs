@@ -35,8 +35,8 @@
 //!
 //! # When the view changes
 //!
-//! Homes that live keep their queues, and what members say to each other in the old view still counts. Threads that waited at a home that died
-//! are told so, and look at their words again; a barrier there is broken. What was said to a home that died, or was on the way from a node that
+//! Homes that live keep their queues, and what members say to each other in the old view still counts. Threads that waited at a home that died,
+//! or for words that have another home now though it lives, are told so, and look at their words again; a barrier there is broken. What was said to a home that died, or was on the way from a node that
 //! died, may be lost. So when all members have said that they are in the new view, each home has all that wait at it look again.
 //!
 //! A thread that had come to a barrier and died still counts as having come. One that died before never comes: who must not wait for
@@ -209,7 +209,7 @@ impl Parking {
 
     fn run_local(&mut self, out: &mut Out) {
         while let Some(message) = out.take_local() {
-            self.dispatch(self.me, message, out);
+            self.dispatch(self.me, message, Said::Now, out);
         }
     }
 
@@ -218,16 +218,18 @@ impl Parking {
             self.early.push((from, packet));
         } else if self.view.members.binary_search(&from).is_err() {
             refuse(from, Violation::Stranger, out);
-        } else if packet.message != Message::Entered || packet.epoch == self.view.epoch {
-            self.dispatch(from, packet.message, out);
+        } else if packet.epoch == self.view.epoch {
+            self.dispatch(from, packet.message, Said::Now, out);
+        } else if packet.message != Message::Entered {
+            self.dispatch(from, packet.message, Said::Before, out);
         }
     }
 
-    fn dispatch(&mut self, from: NodeId, message: Message, out: &mut Out) {
+    fn dispatch(&mut self, from: NodeId, message: Message, said: Said, out: &mut Out) {
         if message.is_for_home() {
-            self.home.receive(from, message, out);
+            self.home.receive(from, message, said, out);
         } else {
-            self.agent.receive(from, message, out);
+            self.agent.receive(from, message, said, out);
         }
     }
 
@@ -246,6 +248,22 @@ impl Parking {
         for (from, packet) in mem::take(&mut self.early) {
             self.received(from, packet, out);
         }
+    }
+}
+
+/// In which view something was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    /// In this one.
+    Now,
+    /// In an earlier one: it may be about words that had another home then.
+    Before,
+}
+
+/// Refuses what nobody asked for, unless it was right to say in an earlier view.
+fn refuse_unasked(from: NodeId, said: Said, out: &mut Out) {
+    if said == Said::Now {
+        refuse(from, Violation::Unasked, out);
     }
 }
 

@@ -20,7 +20,6 @@ const BACKING: Flags = Flags::one(1);
 const CONTENT: Flags = Flags::two(2);
 
 /// The kind of a message.
-/// The kind of a message.
 #[must_use]
 pub fn kind_of(message: &Message) -> Kind {
     match message {
@@ -53,6 +52,7 @@ pub fn kind_of(message: &Message) -> Kind {
         Message::Claim { .. } => Kind::Claim,
         Message::Push { .. } => Kind::Push,
         Message::Dropped { .. } => Kind::Dropped,
+        Message::Blank { .. } => Kind::Blank,
     }
 }
 
@@ -160,6 +160,7 @@ pub(crate) fn fields(message: &Message) -> Fields {
             .with_backing(BACKING, copy.backing)
             .with_serial(copy.serial),
         Message::Keep { page, serial } => none.with_page(page).with_serial(serial),
+        Message::Blank { page, pages } => none.with_page(page).with_serial(Serial(pages)),
         Message::Push {
             page,
             serial,
@@ -331,6 +332,10 @@ pub(crate) fn message(kind: Kind, fields: &mut Fields) -> Result<Message, Refusa
             page,
             serial: fields.take_serial(),
             content: fields.take_content(CONTENT)?,
+        },
+        Kind::Blank => Message::Blank {
+            page,
+            pages: fields.take_serial().0,
         },
         Kind::Dropped => Message::Dropped {
             page,

@@ -55,6 +55,7 @@ pub enum Kind {
     Claim = 0x1b,
     Push = 0x1c,
     Dropped = 0x1d,
+    Blank = 0x1e,
 }
 
 impl Kind {
@@ -93,7 +94,7 @@ impl Kind {
             | Self::Unserved
             | Self::Claim => Layout::Numbered,
             Self::Invalidate => Layout::Seen,
-            Self::Moved | Self::Report | Self::Keep | Self::Push => Layout::Dated,
+            Self::Moved | Self::Report | Self::Keep | Self::Push | Self::Blank => Layout::Dated,
             Self::Get | Self::Grant | Self::Discarded | Self::Redirect | Self::Dropped => {
                 Layout::NumberedDated
             }

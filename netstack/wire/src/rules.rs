@@ -31,6 +31,11 @@ pub(crate) fn check(message: &Message) -> Result<(), Refusal> {
             check_span(page, 1)?;
             check_rights(copy.rights)
         }
+        // The last slice has no end.
+        Message::Blank { page, pages } => {
+            check_span(page, 1)?;
+            check_blank(pages)
+        }
         // A home says that to its own node only.
         Message::Recall {
             purpose: Purpose::Push,
@@ -84,6 +89,13 @@ fn check_run(run: u8, most: u8) -> Result<(), Refusal> {
     } else {
         let found = run.into();
         Err(Refusal::Run { found, most })
+    }
+}
+
+fn check_blank(pages: u64) -> Result<(), Refusal> {
+    match pages {
+        0 => Err(Refusal::Meaningless { field: "pages" }),
+        _ => Ok(()),
     }
 }
 

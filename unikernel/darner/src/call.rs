@@ -12,6 +12,7 @@ unsafe extern "C" {
     safe fn sys_darner_cpus(node: u32) -> u32;
     fn sys_darner_place(number: i32, before: *mut i32) -> i32;
     fn sys_darner_prefetch(start: *const u8, bytes: usize, write: u32) -> isize;
+    safe fn sys_darner_drain(node: u32) -> i32;
     safe fn sys_darner_echo(node: u32) -> i32;
     fn sys_darner_count(node: u32, into: *mut u64, words: usize) -> i32;
 }
@@ -57,6 +58,14 @@ pub fn prefetch<T>(what: &[T], write: bool) {
 /// Asks a node for as many bytes as a page has. Whether it has answered.
 pub fn echo(node: u16) -> bool {
     sys_darner_echo(node.into()) == 0
+}
+
+/// Has a node drain. The error number, if it does not.
+pub fn drain(node: u16) -> Result<(), i32> {
+    match sys_darner_drain(node.into()) {
+        0 => Ok(()),
+        error => Err(-error),
+    }
 }
 
 /// What a node has counted.

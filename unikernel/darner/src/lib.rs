@@ -50,7 +50,7 @@ pub use cluster::{Statistics, prefetch, prefetch_mut, statistics, statistics_of}
 pub use darner_abi::{
     CLASSES, Class, Count, Direction, Heap, Histogram, Memory, NodeStatistics, Stats, Totals,
 };
-pub use node::{Node, here, nodes};
+pub use node::{Node, NotDrained, here, nodes};
 pub use page_vec::PageVec;
 pub use placement::{Placement, spawn_on};
 

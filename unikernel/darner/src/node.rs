@@ -39,6 +39,29 @@ impl Node {
         kernel::echo(self.0).then(|| begun.elapsed())
     }
 
+    /// Has it leave, without anything being lost: returns when it takes no more threads. From then on it is not among [`nodes`]
+    /// any more and has no [`cpus`](Self::cpus); but the threads that it has run on there (threads do not move), and only when the last of them
+    /// has ended does it give what it has to the others, and its machine ends. So wait for them, or have them end, if that is to be soon.
+    ///
+    /// What it has given out of its heap stays as it is, for whoever has it. While another node drains, this waits until that has left.
+    ///
+    /// # Errors
+    /// [`NotDrained`] says why it stays.
+    ///
+    /// ```
+    /// // There is one node at least, and the first stays.
+    /// assert_eq!(darner::here().drain(), Err(darner::NotDrained::First));
+    /// ```
+    pub fn drain(self) -> Result<(), NotDrained> {
+        const EPERM: i32 = 1;
+        const EALREADY: i32 = 114;
+        kernel::drain(self.0).map_err(|error| match error {
+            EPERM => NotDrained::First,
+            EALREADY => NotDrained::Already,
+            _ => NotDrained::NotThere,
+        })
+    }
+
     pub(crate) fn of(number: u16) -> Self {
         Self(number)
     }
@@ -47,6 +70,29 @@ impl Node {
         self.0
     }
 }
+
+/// Why a node was not drained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotDrained {
+    /// It is the first one, which has the program's files and its first thread.
+    First,
+    /// It drains already.
+    Already,
+    /// It is not there any more.
+    NotThere,
+}
+
+impl std::fmt::Display for NotDrained {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::First => "the first node cannot be drained, as it has the program's files and its first thread; drain another one",
+            Self::Already => "the node drains already; it leaves when its last thread has ended",
+            Self::NotThere => "the node is not there any more",
+        })
+    }
+}
+
+impl std::error::Error for NotDrained {}
 
 /// As `n0`.
 impl std::fmt::Display for Node {

@@ -2,10 +2,11 @@
 //! through.
 
 use darner_coherence::{Access, NodeId};
-use hermit_abi::{EFAULT, EHOSTUNREACH, EINVAL};
+use hermit_abi::{EALREADY, EFAULT, EHOSTUNREACH, EINVAL, EPERM, ESRCH};
 
 use super::user::{Errno, UserSlice, answer};
 use crate::arch::percpu;
+use crate::cluster::drain::{self, NotDrained};
 use crate::cluster::placement::Placement;
 use crate::cluster::{self, nodes, statistics};
 use crate::layout::PAGE;
@@ -14,6 +15,29 @@ use crate::sched;
 /// How many nodes there may be. They are numbered from 0; those that are there have CPUs.
 pub extern "C" fn sys_darner_nodes() -> u32 {
     cluster::config().map_or(1, |config| config.nodes.into())
+}
+
+/// Has a node drain: it takes no more threads, and leaves when its last one has ended, without anything being lost. Returns when it
+/// takes no more. EINVAL: there is no node of that number. EPERM: it is the first one, which has the program's files. EALREADY: it
+/// drains already. ESRCH: it is not there, not yet or no more.
+pub extern "C" fn sys_darner_drain(node: u32) -> i32 {
+    let Some(node) = u16::try_from(node)
+        .ok()
+        .filter(|&node| u32::from(node) < sys_darner_nodes())
+    else {
+        return answer(Err(Errno(EINVAL)));
+    };
+    let drained = match cluster::is_active() {
+        true => drain::drain(NodeId(node)),
+        false => Err(NotDrained::First),
+    };
+    answer(drained.map(|()| 0).map_err(|why| {
+        Errno(match why {
+            NotDrained::First => EPERM,
+            NotDrained::Already => EALREADY,
+            NotDrained::NotThere => ESRCH,
+        })
+    }))
 }
 
 /// The number of the node that the calling thread is on.

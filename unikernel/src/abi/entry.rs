@@ -86,7 +86,7 @@ macro_rules! entries {
 
 entries! { on_kernel_stack
     cluster: sys_darner_nodes sys_darner_here sys_darner_cpus sys_darner_place sys_darner_prefetch
-        sys_darner_count sys_darner_echo;
+        sys_darner_count sys_darner_drain sys_darner_echo;
     entropy: sys_read_entropy;
     memory: sys_alloc sys_alloc_zeroed sys_realloc sys_dealloc sys_mmap sys_munmap sys_mprotect;
     process: sys_abort sys_getpagesize sys_available_parallelism sys_get_processor_count

@@ -9,7 +9,7 @@ use darner_coherence::NodeId;
 use super::nodes::{self, owner_of};
 use super::placement::Placement;
 use super::record::{Kind, words};
-use super::{FIRST, Reply, Request, call, is_active, me, servers};
+use super::{FIRST, Reply, Request, call, drain, is_active, me, servers};
 use crate::sched::{self, SpawnError, Tid};
 use crate::sync::Lock;
 use crate::{net, panic};
@@ -40,20 +40,42 @@ pub fn spawn(
     priority: u8,
     stack_bytes: u64,
 ) -> Result<Tid, SpawnError> {
-    let to = match sched::current().kept.placement.get() {
+    let placement = sched::current().kept.placement.get();
+    let mut to = match placement {
         Placement::Anywhere => next_place(),
         Placement::Near => NodeId(me()),
         Placement::On(node) if nodes::cpus_of(node) == 0 => return Err(SpawnError::NoNode),
         Placement::On(node) => node,
     };
-    if to.0 == me() {
-        return sched::spawn(entry, arg, priority, stack_bytes, None);
+    loop {
+        let spawned = match to.0 == me() {
+            true => drain::start(|| sched::spawn(entry, arg, priority, stack_bytes, None)),
+            false => spawn_at(to, entry, arg, priority, stack_bytes),
+        };
+        if spawned != Err(SpawnError::NoNode) || matches!(placement, Placement::On(_)) {
+            return spawned;
+        }
+        // It drains, which is not known here yet, or this node does.
+        to = next_place();
     }
+}
+
+/// Starts a thread of the program on another node. [`SpawnError::NoNode`]: that takes no more.
+fn spawn_at(
+    to: NodeId,
+    entry: extern "C" fn(usize),
+    arg: usize,
+    priority: u8,
+    stack_bytes: u64,
+) -> Result<Tid, SpawnError> {
     let entry = entry as *const () as u64;
     let words = words([entry, arg as u64, priority.into(), stack_bytes]);
     let kind = Kind::Spawn;
     match call(Request::Call { to, kind, words }) {
         Reply::Words([tid, ..]) if tid != 0 => Ok(tid as Tid),
+        Reply::Words([_, 1, ..]) => Err(SpawnError::NoNode),
+        // It was drained before it has heard of this.
+        Reply::Gone if nodes::has_departed(to) => Err(SpawnError::NoNode),
         // It may have run for a while, so it cannot be started again.
         Reply::Gone => panic::lost(format_args!(
             "node {} is gone, where a thread of the program was being started",
@@ -129,6 +151,11 @@ pub(super) fn put_back(mut left: Vec<(usize, Layout)>) {
     if !left.is_empty() {
         FREED.lock().append(&mut left);
     }
+}
+
+/// Whether nothing is left that others have to be told of. Any context but interrupts.
+pub(super) fn is_all_given_back() -> bool {
+    FREED.lock().is_empty()
 }
 
 /// Memory that was given back since this was last called. The protocol thread.

@@ -5,6 +5,8 @@
 //! [`darner_coherence::Node`]; what that wants done is done here, in its order, at once.
 //! Nothing here waits.
 
+mod departing;
+
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -12,7 +14,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use darner_abi::Direction;
-use darner_cluster::{FirstSlot, Incarnation, MembershipNotice, View};
+use darner_cluster::{EndReason, FirstSlot, Incarnation, MembershipNotice, Slot, Standing, View};
 use darner_coherence::{
     Access, Action, AgentLimits, Config, Dirt, Event, Failure, HomeLimits, Message, Node, NodeId,
     Packet, PageIndex, Rights, Token,
@@ -24,6 +26,7 @@ use darner_netstack::socket::Farewell;
 use darner_netstack::{Request as StackRequest, Stack};
 use darner_wire::{Header, Parsed, Said};
 
+use self::departing::Departing;
 use super::config::ClusterConfig;
 use super::frames::{Frames, NoFrame};
 use super::links::{Came, Links, Progress};
@@ -37,7 +40,7 @@ use crate::layout::{self, PAGE};
 use crate::net::WaitPoint;
 use crate::sched::{self, Kernel};
 use crate::time::uptime_ns;
-use crate::{arch, panic, trace};
+use crate::{arch, control, panic, trace};
 
 /// How long a page that has just arrived stays, in microseconds.
 const HOLD: u64 = 300;
@@ -81,6 +84,7 @@ pub struct Engine {
     faulting: Option<Token>,
     statistics: Statistics,
     retirement: Retirement,
+    departing: Departing,
     /// Calls that other nodes have not answered, and which.
     calls: BTreeMap<u64, (NodeId, Answer)>,
     last_call: u64,
@@ -142,6 +146,7 @@ impl Engine {
             faulting: None,
             statistics: Statistics::new(),
             retirement: Retirement::default(),
+            departing: Departing::default(),
             calls: BTreeMap::new(),
             last_call: 0,
             stepped: now,
@@ -163,8 +168,10 @@ impl Engine {
         if self.members.take_link_change() {
             self.count_cpus();
         }
+        let mut departs = None;
         if self.is_ready() {
             self.work(now);
+            departs = self.depart(now);
         } else if self.node.is_none() && uptime_ns() > self.give_up {
             self.not_formed();
         }
@@ -184,6 +191,7 @@ impl Engine {
             .chain(timer)
             .chain(leave)
             .chain(refused)
+            .chain(departs)
             .chain(end);
         (progress, deadlines.chain(self.members.deadline()).min())
     }
@@ -313,6 +321,7 @@ impl Engine {
                 Came::Gone if from == FIRST => self.ending = Ending::Due,
                 // Others end as this one does.
                 Came::Gone if !matches!(self.ending, Ending::No) => {}
+                Came::Gone if nodes::has_departed(from) => self.links.close(from),
                 Came::Gone => self.cut(from, "has ended"),
                 Came::Overrun => self.cut(from, "does not take what is sent to it"),
                 // The other node is told first.
@@ -367,8 +376,17 @@ impl Engine {
                 MembershipNotice::JoinRefused { why } => {
                     log::warn!("a node of the cluster does not take this one in: {why:?}");
                 }
-                MembershipNotice::Ended { .. } => {}
+                MembershipNotice::Ended { why } => self.ended(why),
             }
+        }
+    }
+
+    /// This node is no member any more.
+    fn ended(&mut self, why: EndReason) {
+        if why == EndReason::Left {
+            control::record(format_args!("drained"));
+            self.links.leave();
+            self.ending = Ending::Due;
         }
     }
 
@@ -380,15 +398,23 @@ impl Engine {
 
     /// The cluster's members are these from now on.
     fn enter(&mut self, view: &View, now: u64) {
-        for slot in &view.slots {
-            nodes::set_home(slot.node, slot.home);
+        let slots = view.slots.iter();
+        let move_home = |slot: &Slot| nodes::set_home(slot.node, slot.home);
+        if slots.filter(|slot| move_home(slot)).count() > 0 {
+            futex::homes_moved();
+        }
+        for member in &view.members {
+            nodes::set_draining(member.node, member.standing == Standing::Draining);
         }
         let slots = view.slots.iter().map(|slot| slot.node);
         let gone = slots.filter(|&node| view.member(node).is_none() && !nodes::is_gone(node));
         let gone: Vec<NodeId> = gone.collect();
         for &node in &gone {
             nodes::set_gone(node);
-            self.links.close(node);
+            // One that was drained is still to hear that it has left, and says so then.
+            if !nodes::has_departed(node) {
+                self.links.close(node);
+            }
         }
         if gone.contains(&FIRST) {
             // The others are to hear of it first: this node may be needed for their majority.
@@ -458,10 +484,13 @@ impl Engine {
 
     /// A node is gone, and the program goes on if it needs nothing that was there.
     fn lost(&mut self, node: NodeId) {
-        log::warn!(
-            "node {} is gone: it has not been heard of for too long",
-            node.0
-        );
+        match nodes::has_departed(node) {
+            true => log::info!("node {} has been drained, and has left", node.0),
+            false => log::warn!(
+                "node {} is gone: it has not been heard of for too long",
+                node.0
+            ),
+        }
         if self.config.me == FIRST {
             census::gone(node);
         }
@@ -476,7 +505,11 @@ impl Engine {
     fn count_cpus(&self) {
         let members = self.members.view().map_or(&[][..], |view| &view.members);
         for member in members {
-            nodes::set_cpus(member.node, self.links.cpus(member.node));
+            let cpus = match member.standing {
+                Standing::Active => self.links.cpus(member.node),
+                Standing::Draining => 0,
+            };
+            nodes::set_cpus(member.node, cpus);
         }
     }
 
@@ -590,6 +623,9 @@ impl Engine {
                 self.links.leave();
                 self.leaving = Some((reply_to, now + FAREWELL));
             }
+            Request::Drain { node } => self.drain(node, reply_to),
+            Request::Empty => self.empty(reply_to),
+            Request::Resign => self.resign(),
             Request::Statistics { first } => {
                 let _ = reply_to.reply(Reply::Words(self.counted(first)));
             }
@@ -709,7 +745,8 @@ impl Engine {
                 self.statistics.call(Direction::Sent, kind);
                 self.links.send_echo(from, &Record { kind, call, words });
             }
-            Kind::Spawn | Kind::Join | Kind::Delegate | Kind::Free | Kind::Place => {
+            Kind::Departs => self.departs(from, call),
+            Kind::Spawn | Kind::Join | Kind::Delegate | Kind::Free | Kind::Place | Kind::Drain => {
                 servers::give(servers::Work::Asked { from, record });
             }
         }

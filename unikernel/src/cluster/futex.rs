@@ -16,7 +16,7 @@ use darner_coherence::NodeId;
 
 use super::nodes::home_of;
 use super::record::{Kind, Words, words};
-use super::{Reply, Request, call, me, tell};
+use super::{Reply, Request, call, covers, me, tell};
 use crate::sched::{self, FutexWait, ThreadRef, block_current, wake_thread};
 use crate::sync::Lock;
 
@@ -28,8 +28,17 @@ static REMOTE: Lock<BTreeMap<usize, VecDeque<Remote>>> = Lock::new(BTreeMap::new
 /// How many those are.
 static REMOTE_COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Threads of this node that wait at other homes, and which, by ticket.
-static WAITING: Lock<BTreeMap<u64, (NodeId, ThreadRef)>> = Lock::new(BTreeMap::new());
+/// Threads of this node that wait at other homes, by ticket.
+static WAITING: Lock<BTreeMap<u64, Waiting>> = Lock::new(BTreeMap::new());
+
+struct Waiting {
+    /// Where.
+    home: NodeId,
+    /// For the word at this address.
+    address: u64,
+    thread: ThreadRef,
+}
+
 static LAST_TICKET: AtomicU64 = AtomicU64::new(0);
 
 /// Blocks while the word has the value `expected`, until a wake-up, or until `deadline`
@@ -41,10 +50,16 @@ pub fn futex_wait(word: &AtomicU32, expected: u32, deadline: Option<u64>) -> Fut
         let pass_on = || {
             futex_wake(address, 1);
         };
-        return sched::futex_enlist_and_wait(word, expected, deadline, pass_on);
+        let is_changed = || word.load(Ordering::SeqCst) != expected || !is_home(address);
+        return sched::futex_enlist_and_wait(address, is_changed, deadline, pass_on);
     }
     let ticket = LAST_TICKET.fetch_add(1, Ordering::Relaxed) + 1;
-    WAITING.lock().insert(ticket, (home, sched::current()));
+    let waiting = Waiting {
+        home,
+        address: address as u64,
+        thread: sched::current(),
+    };
+    WAITING.lock().insert(ticket, waiting);
     let words = words([address as u64, ticket]);
     let entered = call(Request::Call {
         to: home,
@@ -56,7 +71,8 @@ pub fn futex_wait(word: &AtomicU32, expected: u32, deadline: Option<u64>) -> Fut
         WAITING.lock().remove(&ticket);
         return FutexWait::Woken;
     }
-    if word.load(Ordering::SeqCst) != expected {
+    // The word may have got another home before this thread was known to wait at the one before.
+    if word.load(Ordering::SeqCst) != expected || home_of(address as u64) != home {
         if !cancel(home, words) {
             // A waker took this thread for one that sleeps. It was meant for one that does.
             futex_wake(address, 1);
@@ -173,27 +189,50 @@ pub(super) fn strike(from: NodeId, words: Words) -> bool {
 /// A thread of this node that waits at another home is woken. The protocol thread.
 pub(super) fn woken(ticket: u64) {
     let waiting = WAITING.lock().remove(&ticket);
-    if let Some((_, thread)) = waiting {
-        wake_thread(&thread);
+    if let Some(waiting) = waiting {
+        wake_thread(&waiting.thread);
     }
+}
+
+/// Words have other homes than before, which [`home_of`] knows: whoever waits for one looks again, and waits there. The protocol
+/// thread.
+pub(super) fn homes_moved() {
+    wake_waiting(|waiting| home_of(waiting.address) != waiting.home);
+    keep_remote(|address, _| is_home(address));
+    sched::futex_wake_where(|address| covers(address as u64) && !is_home(address));
 }
 
 /// A node is gone: nobody there waits any more, and whoever waited there looks again, at the words'
 /// new home. The protocol thread.
 pub(super) fn node_gone(node: NodeId) {
-    let waited: Vec<(NodeId, ThreadRef)> = {
+    wake_waiting(|waiting| waiting.home == node);
+    keep_remote(|_, from| from != node);
+}
+
+/// Whether this node is the home of the word at `address`.
+fn is_home(address: usize) -> bool {
+    home_of(address as u64).0 == me()
+}
+
+/// Wakes threads of this node that wait at other homes.
+fn wake_waiting(which: impl Fn(&Waiting) -> bool) {
+    let waited: Vec<Waiting> = {
         let mut waiting = WAITING.lock();
-        let waited = waiting.extract_if(.., |_, &mut (home, _)| home == node);
+        let waited = waiting.extract_if(.., |_, waiting| which(waiting));
         waited.map(|(_, waited)| waited).collect()
     };
-    for (_, thread) in waited {
-        wake_thread(&thread);
+    for waited in waited {
+        wake_thread(&waited.thread);
     }
+}
+
+/// Forgets those who wait here, but for `which`, by address and node.
+fn keep_remote(which: impl Fn(usize, NodeId) -> bool) {
     let mut remote = REMOTE.lock();
     let mut struck = 0;
-    remote.retain(|_, waiters| {
+    remote.retain(|&address, waiters| {
         let before = waiters.len();
-        waiters.retain(|&(from, _)| from != node);
+        waiters.retain(|&(from, _)| which(address, from));
         struck += before - waiters.len();
         !waiters.is_empty()
     });

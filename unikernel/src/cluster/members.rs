@@ -20,6 +20,7 @@ use darner_coherence::NodeId;
 use super::FIRST;
 use super::config::ClusterConfig;
 use super::links::Links;
+use super::nodes;
 use crate::abi::entropy;
 use crate::panic;
 use crate::time::{monotonic_ns, uptime_ns};
@@ -111,6 +112,16 @@ impl Members {
         self.happens(Event::StoodStill, links);
     }
 
+    /// This node is to leave: all agree that it is given nothing more.
+    pub fn drain(&mut self, links: &mut Links) {
+        self.happens(Event::Drain, links);
+    }
+
+    /// This node leaves, as it has nothing any more.
+    pub fn leave(&mut self, links: &mut Links) {
+        self.happens(Event::Leave, links);
+    }
+
     /// When [`Self::advance`] has something to do again, by the monotonic clock in ns.
     pub fn deadline(&self) -> Option<u64> {
         let at = self.timer.into_iter().chain(self.give_up).min()?;
@@ -179,6 +190,8 @@ impl Members {
                 },
                 // Links are made to all nodes that there may be.
                 Action::Connect { .. } => {}
+                // It says itself that it has left.
+                Action::Disconnect { peer } if nodes::has_departed(peer.node) => {}
                 Action::Disconnect { peer } => links.close(peer.node),
                 Action::SetTimer { at } => self.timer = Some(at.0).filter(|&at| at != u64::MAX),
                 Action::Notify(Notice::Membership(notice)) => self.noticed(notice),
@@ -193,6 +206,10 @@ impl Members {
             MembershipNotice::Stopped {
                 why: StopReason::NoMajority,
             } => self.give_up = Some(uptime_ns().saturating_add(self.patience)),
+            // The others are told.
+            MembershipNotice::Ended {
+                why: EndReason::Left,
+            } => {}
             MembershipNotice::Ended { why } => ended(*why),
             MembershipNotice::View(_) => self.has_link_change = true,
             MembershipNotice::Stopped { .. } | MembershipNotice::JoinRefused { .. } => {}
@@ -237,10 +254,7 @@ fn ended(why: EndReason) -> ! {
              (cluster.address=IP) and the same program, and give each node a number that none had before"
         )),
         EndReason::NoMajority => no_majority(),
-        EndReason::Left => {
-            panic::claim_last_words();
-            panic::end(0)
-        }
+        EndReason::Left => unreachable!("that is no reason to end at once"),
     }
 }
 

@@ -14,6 +14,7 @@
 pub mod calls;
 pub mod census;
 pub mod config;
+pub mod drain;
 mod engine;
 mod frames;
 mod futex;
@@ -22,6 +23,7 @@ mod links;
 pub mod lost;
 mod members;
 pub mod nodes;
+mod orders;
 mod place;
 pub mod placement;
 mod record;
@@ -117,6 +119,15 @@ pub enum Request {
     Ready,
     /// The program has ended: the other nodes are to be told.
     Leave,
+    /// A node drains: this one from now on. Answered when that is known here.
+    Drain {
+        /// Which.
+        node: NodeId,
+    },
+    /// This node is to give up all that it has. Answered when it has nothing.
+    Empty,
+    /// This node is to leave, as it has nothing.
+    Resign,
     /// Wants to know what this node has counted. Others are asked by a call.
     Statistics {
         /// The place of the first of eight numbers.
@@ -210,9 +221,12 @@ pub fn leave() {
     }
 }
 
-/// Starts what serves other nodes. Boot, once the scheduler is there.
+/// Starts what serves other nodes, and what listens to orders. Boot, once the scheduler is there.
 pub fn start_servers() {
     servers::start();
+    if is_guest() {
+        do_in_thread(orders::listen);
+    }
 }
 
 /// Has a thread do what boot cannot: it touches cluster memory. Boot.

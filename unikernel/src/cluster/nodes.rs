@@ -17,6 +17,10 @@ static CPUS: [AtomicU16; SLOTS] = [const { AtomicU16::new(0) }; SLOTS];
 static HOMES: [AtomicU16; SLOTS] = [const { AtomicU16::new(0) }; SLOTS];
 /// Nodes that were members and are not any more, a bit for each.
 static GONE: AtomicU64 = AtomicU64::new(0);
+/// Members that are to leave.
+static DRAINING: AtomicU64 = AtomicU64::new(0);
+/// Nodes that have nothing of the program any more: they leave, or have left.
+static DEPARTED: AtomicU64 = AtomicU64::new(0);
 
 /// Each slice's home is its own node, to begin with.
 pub(super) fn init() {
@@ -44,9 +48,37 @@ pub fn cpus_of(node: NodeId) -> u16 {
         .map_or(0, |cpus| cpus.load(Ordering::Relaxed))
 }
 
-/// Says who is the home of the slice of slot `slot`.
-pub(super) fn set_home(slot: NodeId, home: NodeId) {
-    HOMES[usize::from(slot.0)].store(home.0, Ordering::SeqCst);
+/// Whether a node is there; it may be one that is to leave.
+pub fn is_there(node: NodeId) -> bool {
+    cpus_of(node) > 0 || is_draining(node) && !is_gone(node)
+}
+
+/// Says who is the home of the slice of slot `slot`. Whether it was another one.
+pub(super) fn set_home(slot: NodeId, home: NodeId) -> bool {
+    HOMES[usize::from(slot.0)].swap(home.0, Ordering::SeqCst) != home.0
+}
+
+/// Says whether a member is to leave.
+pub(super) fn set_draining(node: NodeId, drains: bool) {
+    match drains {
+        true => DRAINING.fetch_or(1 << node.0, Ordering::SeqCst),
+        false => DRAINING.fetch_and(!(1 << node.0), Ordering::SeqCst),
+    };
+}
+
+/// Whether a node is, or was, to leave.
+pub fn is_draining(node: NodeId) -> bool {
+    has(DRAINING.load(Ordering::SeqCst), node)
+}
+
+/// Says that a node has nothing of the program any more.
+pub(super) fn set_departed(node: NodeId) {
+    DEPARTED.fetch_or(1 << node.0, Ordering::SeqCst);
+}
+
+/// Whether nothing is lost with a node, as it has nothing of the program any more.
+pub fn has_departed(node: NodeId) -> bool {
+    has(DEPARTED.load(Ordering::SeqCst), node)
 }
 
 /// Says that a node is gone.
@@ -60,9 +92,9 @@ pub fn is_gone(node: NodeId) -> bool {
     has(GONE.load(Ordering::SeqCst), node)
 }
 
-/// The nodes that were members and are not any more.
+/// The nodes that were members and are not any more, but for those that were drained.
 pub fn gone() -> impl Iterator<Item = NodeId> {
-    let gone = GONE.load(Ordering::SeqCst);
+    let gone = GONE.load(Ordering::SeqCst) & !DEPARTED.load(Ordering::SeqCst);
     (0..MOST).map(NodeId).filter(move |&node| has(gone, node))
 }
 

@@ -46,6 +46,10 @@ pub enum Kind {
     Over = 11,
     /// Answer with as many bytes as a page has.
     Echo = 12,
+    /// Drain. 0, or why not.
+    Drain = 13,
+    /// The sender leaves: all that it had to say came before, and nothing of the program is there. Answered when nothing is missed.
+    Departs = 14,
     /// Say what is at an address of your slice: the address. The two numbers of a place.
     Place = 30,
     /// Tell what you have counted: the place of the first of eight numbers. The numbers.
@@ -97,6 +101,8 @@ impl Record {
             10 => Kind::Ended,
             11 => Kind::Over,
             12 => Kind::Echo,
+            13 => Kind::Drain,
+            14 => Kind::Departs,
             30 => Kind::Place,
             31 => Kind::Statistics,
             _ => return None,

@@ -11,10 +11,10 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use darner_coherence::NodeId;
 
 use super::record::{self, Kind, Record, Words};
-use super::{Request, place, tell};
+use super::{Request, drain, place, tell};
 use crate::abi::process::{self, NORMAL_PRIORITY};
 use crate::memory::program_heap;
-use crate::sched::{self, WaitQueue};
+use crate::sched::{self, SpawnError, WaitQueue};
 use crate::sync::Lock;
 use crate::{boot, panic};
 
@@ -92,7 +92,8 @@ extern "C" fn run(_: usize) {
 fn serve(asked: &Record) -> Words {
     let words = asked.words;
     match asked.kind {
-        Kind::Spawn => record::words([spawn(words).into()]),
+        Kind::Spawn => spawn(words),
+        Kind::Drain => record::words([drain::number(drain::begin())]),
         Kind::Join => {
             sched::join(words[0] as sched::Tid);
             Words::default()
@@ -114,17 +115,21 @@ fn serve(asked: &Record) -> Words {
     }
 }
 
-/// Starts a thread of the program. Its number, or 0.
-fn spawn(words: Words) -> sched::Tid {
+/// Starts a thread of the program. Its number, or 0 and whether this node takes none.
+fn spawn(words: Words) -> Words {
     let [entry, arg, priority, stack_bytes, ..] = words;
     if !boot::is_text(entry) {
         log::error!("another node wants a thread to begin at {entry:#x}, which is no code");
-        return 0;
+        return Words::default();
     }
     // SAFETY: the image is the same on all nodes, and there the address is that of a function
     // of this type: `sys_spawn2` was given it.
     let entry: extern "C" fn(usize) = unsafe { core::mem::transmute(entry as usize) };
-    sched::spawn(entry, arg as usize, priority as u8, stack_bytes, None).unwrap_or(0)
+    let start = || sched::spawn(entry, arg as usize, priority as u8, stack_bytes, None);
+    match drain::start(start) {
+        Ok(tid) => record::words([tid.into()]),
+        Err(why) => record::words([0, u64::from(why == SpawnError::NoNode)]),
+    }
 }
 
 /// Does a call of the program. Its result, and the error number.

@@ -219,7 +219,7 @@ impl Now {
 pub fn gather(node: u16, mut take: impl FnMut(usize, &[u64])) {
     let Some(config) = config() else { return };
     // Nobody answers for a node that is not there. One that is gone before it has answered is noticed.
-    if NodeId(node) != config.me && nodes::cpus_of(NodeId(node)) == 0 {
+    if NodeId(node) != config.me && !nodes::is_there(NodeId(node)) {
         return;
     }
     for first in (0..WORDS).step_by(Words::default().len()) {
@@ -247,14 +247,23 @@ pub fn report() {
     let Some(config) = config().filter(|_| asked) else {
         return;
     };
-    for node in 0..config.nodes {
-        gather(node, |first, words| {
-            control::record(format_args!(
-                "stats cluster/{node}{}",
-                Line { first, words }
-            ));
-        });
+    (0..config.nodes).for_each(report_node);
+}
+
+/// As [`report`], of one node.
+pub fn report_of(node: u16) {
+    if params::get().is_some_and(|params| params.stats) {
+        report_node(node);
     }
+}
+
+fn report_node(node: u16) {
+    gather(node, |first, words| {
+        control::record(format_args!(
+            "stats cluster/{node}{}",
+            Line { first, words }
+        ));
+    });
 }
 
 /// Numbers as [`NodeStatistics::take`] takes them.

@@ -153,16 +153,15 @@ fn wait(word: &AtomicU32, expected: u32, block: impl Fn(Critical<Kernel>) -> boo
     })
 }
 
-/// As [`futex_wait_until`], for words of cluster memory: a look at one may have to wait for it. So
+/// As [`futex_wait_until`], for words of cluster memory: a look at one, which `is_changed` has, may have to wait for it. So
 /// the thread is among those who wait before it looks, and holds no lock when it does. When it finds
 /// the word changed and a waker has chosen it meanwhile, `pass_on` has to wake another: one that sleeps.
 pub fn futex_enlist_and_wait(
-    word: &AtomicU32,
-    expected: u32,
+    address: usize,
+    is_changed: impl FnOnce() -> bool,
     deadline: Option<u64>,
     pass_on: impl FnOnce(),
 ) -> FutexWait {
-    let address = core::ptr::from_ref(word).addr();
     let bucket = futexes().bucket(address);
     let me = current();
     let place = &me.kept.futex;
@@ -172,7 +171,7 @@ pub fn futex_enlist_and_wait(
         place.woken.store(false, Ordering::Relaxed);
         waiters.push_back(me.clone());
     }
-    if word.load(Ordering::SeqCst) != expected {
+    if is_changed() {
         if give_up(bucket, &me) == FutexWait::Woken {
             pass_on();
         }
@@ -213,12 +212,23 @@ pub fn futex_wake(address: usize, count: usize) -> usize {
     }
 }
 
+/// Wakes all threads that wait for words at addresses of which `which` is true. Thread context.
+pub fn futex_wake_where(which: impl Fn(usize) -> bool) {
+    for bucket in futexes().0.iter() {
+        while wake_first_where(bucket, &which) {}
+    }
+}
+
 /// Wakes the thread that has waited longest for the word at `address`; whether there
 /// is one.
 #[inline(always)]
 fn wake_first(bucket: &Waiters, address: usize) -> bool {
-    let is_it =
-        |thread: &Thread<Kernel>| thread.kept.futex.address.load(Ordering::Relaxed) == address;
+    wake_first_where(bucket, |waited| waited == address)
+}
+
+#[inline(always)]
+fn wake_first_where(bucket: &Waiters, which: impl Fn(usize) -> bool) -> bool {
+    let is_it = |thread: &Thread<Kernel>| which(thread.kept.futex.address.load(Ordering::Relaxed));
     let waiters = bucket.lock();
     let Some(waiter) = waiters.take_first(is_it) else {
         return false;

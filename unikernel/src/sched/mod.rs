@@ -13,7 +13,9 @@ mod survey;
 mod thread;
 mod wait;
 
-pub use self::futex::{FutexWait, futex_enlist_and_wait, futex_wait, futex_wait_until, futex_wake};
+pub use self::futex::{
+    FutexWait, futex_enlist_and_wait, futex_wait, futex_wait_until, futex_wake, futex_wake_where,
+};
 pub use self::interrupt_thread::{InterruptThread, interrupt_threads, is_interrupt_thread};
 #[cfg(feature = "selftest")]
 pub use self::machine::{ENVELOPES, messages, scheduler};
@@ -22,8 +24,9 @@ pub use self::machine::{
     retry_soon, run_interrupt_threads,
 };
 pub use self::run::{
-    block_current, current, find, join, node_of, reap, run_idle, set_node, set_priority,
-    sleep_until, spawn, spawn_kernel, started, tid_for_report, wake_thread, yield_now,
+    block_current, current, find, has_program_threads, join, node_of, reap, run_idle, set_node,
+    set_priority, sleep_until, spawn, spawn_kernel, started, tid_for_report, wake_thread,
+    yield_now,
 };
 pub use self::survey::{Doing, doing, owner_of, program_thread_count, thread_count, visit_threads};
 pub use self::thread::{Belonging, SpawnError, ThreadRef, Tid};

@@ -141,6 +141,9 @@ pub fn exit_current() -> ! {
     drop(THREADS.write().remove(&me.kept.tid));
     me.kept.ended.store(1, Ordering::SeqCst);
     futex_wake((&raw const me.kept.ended).addr(), usize::MAX);
+    if cluster::is_active() {
+        cluster::drain::thread_ended();
+    }
     drop(me);
     // SAFETY: thread context, no lock held.
     let leave = unsafe { leave() };
@@ -187,6 +190,12 @@ pub fn current() -> ThreadRef {
 /// How many threads have been started since boot, interrupt threads not counted. Any context.
 pub fn started() -> u32 {
     LAST_TID.load(Ordering::Relaxed) - (u32::from(cluster::me()) << NODE_BIT)
+}
+
+/// Whether there are threads of the program that have not ended. Thread context, no lock held.
+pub fn has_program_threads() -> bool {
+    let threads = THREADS.read();
+    threads.values().any(|thread| thread.kept.is_program())
 }
 
 /// The thread with that number, unless it has ended.

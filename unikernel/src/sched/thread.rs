@@ -72,6 +72,11 @@ impl Kept {
         }
     }
 
+    /// Whether it is one of the program's, that has not given back what it had.
+    pub(super) fn is_program(&self) -> bool {
+        self.owned.lock().is_some()
+    }
+
     /// The thread's saved error number.
     pub fn last_error(&self) -> i32 {
         self.errno.load(Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! Machines that are killed by order: as if somebody had pulled their plugs.
+//! Machines that leave by order: killed, as if somebody had pulled their plugs, or drained.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ enum Victim {
     Any,
 }
 
-/// What `--kill` says.
+/// What `--kill` or `--drain` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
     victim: Victim,
@@ -24,10 +24,39 @@ pub struct Order {
     jitter: Duration,
 }
 
+/// What becomes of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Its plug is pulled.
+    Kill,
+    /// It is told to leave.
+    Drain,
+}
+
+impl Deed {
+    /// The option that orders it.
+    pub fn option(self) -> &'static str {
+        match self {
+            Self::Kill => "--kill",
+            Self::Drain => "--drain",
+        }
+    }
+
+    /// The first machine that it may be done to: the first of all has the program's files, and cannot be drained.
+    fn first(self) -> u16 {
+        match self {
+            Self::Kill => 0,
+            Self::Drain => 1,
+        }
+    }
+}
+
 /// An order of which everything is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kill {
-    /// Which machine.
+    /// What is done.
+    pub deed: Deed,
+    /// To which machine.
     pub node: u16,
     /// When, from when on times of faults count.
     pub at: Duration,
@@ -38,7 +67,7 @@ impl Order {
     ///
     /// # Errors
     /// What was found, and what was expected in its place.
-    pub fn parse(text: &str, nodes: u16) -> Result<Self> {
+    pub fn parse(text: &str, deed: Deed, nodes: u16) -> Result<Self> {
         let wrong = |why: String| Error::usage(format!("found `{text}`, {why}"));
         let Some((victim, when)) = text.split_once('@') else {
             return Err(wrong(
@@ -48,10 +77,11 @@ impl Order {
         let victim = match victim.trim() {
             "any" => Victim::Any,
             number => match number.parse() {
-                Ok(node) if node < nodes => Victim::Node(node),
+                Ok(node) if (deed.first()..nodes).contains(&node) => Victim::Node(node),
                 _ => {
                     return Err(wrong(format!(
-                        "expected `any` or a node, 0 to {}, before the @",
+                        "expected `any` or a node, {} to {}, before the @",
+                        deed.first(),
                         nodes.saturating_sub(1)
                     )));
                 }
@@ -65,10 +95,10 @@ impl Order {
 /// Decides by the seed what was left open; the first kill comes first.
 ///
 /// # Errors
-/// When more machines are to be killed than there are, or one twice.
-pub fn decide(orders: &[Order], nodes: u16, seed: u64) -> Result<Vec<Kill>> {
+/// When it is to be done to more machines than there are, or to one twice.
+pub fn decide(orders: &[Order], deed: Deed, nodes: u16, seed: u64) -> Result<Vec<Kill>> {
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut left: Vec<u16> = (0..nodes).collect();
+    let mut left: Vec<u16> = (deed.first()..nodes).collect();
     let mut kills = Vec::new();
     // Those that are named first: nobody is to be drawn who is killed anyhow.
     let (named, drawn): (Vec<&Order>, Vec<&Order>) = orders
@@ -81,12 +111,13 @@ pub fn decide(orders: &[Order], nodes: u16, seed: u64) -> Result<Vec<Kill>> {
         };
         let Some(place) = place else {
             return Err(Error::usage(format!(
-                "found {} orders to kill one of {nodes} nodes, expected each to be killed once at most",
+                "found {} orders for {nodes} nodes, expected one for each at most",
                 orders.len()
             )));
         };
         let shift = order.jitter.mul_f64(2.0 * random.f64());
         kills.push(Kill {
+            deed,
             node: left.remove(place),
             at: (order.at + shift).saturating_sub(order.jitter),
         });
@@ -99,27 +130,28 @@ pub fn decide(orders: &[Order], nodes: u16, seed: u64) -> Result<Vec<Kill>> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Kill, Order, decide};
+    use super::{Deed, Kill, Order, decide};
 
     fn orders(texts: &[&str]) -> Vec<Order> {
-        let parse = |text: &&str| Order::parse(text, 3).unwrap();
+        let parse = |text: &&str| Order::parse(text, Deed::Kill, 3).unwrap();
         texts.iter().map(parse).collect()
     }
 
     #[test]
     fn what_is_said_is_done_in_order_of_time() {
         let kill = |node, seconds| Kill {
+            deed: Deed::Kill,
             node,
             at: Duration::from_secs(seconds),
         };
-        let kills = decide(&orders(&["2@7s", "0@1s"]), 3, 1).unwrap();
+        let kills = decide(&orders(&["2@7s", "0@1s"]), Deed::Kill, 3, 1).unwrap();
         assert_eq!(kills, [kill(0, 1), kill(2, 7)]);
     }
 
     #[test]
     fn what_is_left_open_is_drawn_from_the_seed() {
         let any = orders(&["any@4s±3s"]);
-        let of = |seed| decide(&any, 3, seed).unwrap()[0];
+        let of = |seed| decide(&any, Deed::Kill, 3, seed).unwrap()[0];
         assert_eq!(of(7), of(7));
         let all: Vec<Kill> = (0..200).map(of).collect();
         for node in 0..3 {
@@ -134,16 +166,17 @@ mod tests {
     #[test]
     fn nobody_is_killed_twice() {
         for seed in 0..50 {
-            let mut nodes: Vec<u16> = decide(&orders(&["any@1s", "1@2s", "any@3s"]), 3, seed)
-                .unwrap()
-                .iter()
-                .map(|kill| kill.node)
-                .collect();
+            let mut nodes: Vec<u16> =
+                decide(&orders(&["any@1s", "1@2s", "any@3s"]), Deed::Kill, 3, seed)
+                    .unwrap()
+                    .iter()
+                    .map(|kill| kill.node)
+                    .collect();
             nodes.sort_unstable();
             assert_eq!(nodes, [0, 1, 2]);
         }
-        assert!(decide(&orders(&["1@1s", "1@2s"]), 3, 1).is_err());
-        assert!(decide(&orders(&["any@1s"; 4]), 3, 1).is_err());
+        assert!(decide(&orders(&["1@1s", "1@2s"]), Deed::Kill, 3, 1).is_err());
+        assert!(decide(&orders(&["any@1s"; 4]), Deed::Kill, 3, 1).is_err());
     }
 
     #[test]
@@ -155,8 +188,19 @@ mod tests {
             ("1@soon", "found `soon`"),
             ("1@1s±2s", "at least as long"),
         ] {
-            let error = Order::parse(text, 3).unwrap_err().to_string();
+            let error = Order::parse(text, Deed::Kill, 3).unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_first_machine_is_not_drained() {
+        let error = Order::parse("0@1s", Deed::Drain, 3).unwrap_err();
+        assert!(error.to_string().contains("a node, 1 to 2"), "{error}");
+        let any = [Order::parse("any@1s", Deed::Drain, 3).unwrap(); 2];
+        for seed in 0..20 {
+            let drains = decide(&any, Deed::Drain, 3, seed).unwrap();
+            assert!(drains.iter().all(|drain| drain.node > 0));
         }
     }
 }

@@ -1,13 +1,15 @@
-//! The machines of a cluster, as far as they are ended from outside.
+//! The machines of a cluster, as far as they are ended, or told to end, from outside.
 
+use std::io::{PipeReader, PipeWriter, Write};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
 use darner_switch::Server;
 
-use super::kill::Kill;
-use crate::vm::Stop;
+use super::kill::{Deed, Kill};
+use crate::vm::{Input, Stop};
 
 /// What decides when machines are killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub enum Signal {
 struct Machine {
     stop: Stop,
     is_killed: AtomicBool,
+    /// What it is told goes in here.
+    orders: Mutex<Option<PipeWriter>>,
 }
 
 /// See the module.
@@ -51,6 +55,28 @@ impl Machines {
         }
     }
 
+    /// What a machine hears on its console, where the program's input is another's: orders, until all is over.
+    ///
+    /// # Errors
+    /// When there can be no pipe.
+    pub fn orders_of(&self, node: u16) -> std::io::Result<Input> {
+        let (reader, writer): (PipeReader, PipeWriter) = std::io::pipe()?;
+        *self.lock(node) = Some(writer);
+        Ok(Input::From(Box::new(reader)))
+    }
+
+    fn lock(&self, node: u16) -> std::sync::MutexGuard<'_, Option<PipeWriter>> {
+        let orders = self.of(node).orders.lock();
+        orders.unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn drain(&self, node: u16) {
+        if let Some(orders) = &mut *self.lock(node) {
+            // One that has ended obeys no more.
+            let _ = orders.write_all(b"drain\n");
+        }
+    }
+
     fn kill(&self, node: u16) {
         let machine = self.of(node);
         // One that is being ended anyhow was not killed.
@@ -64,7 +90,7 @@ impl Machines {
         &self.0[usize::from(node)]
     }
 
-    /// Kills these, the first one first, each when it is time. Returns when all is over.
+    /// Kills or drains these, the first one first, each when it is time. Returns when all is over.
     pub fn kill_in_time(&self, kills: &[Kill], signals: &Receiver<Signal>, switch: &Server) {
         let mut kills = kills.iter().peekable();
         let mut begun: Option<Instant> = None;
@@ -81,14 +107,17 @@ impl Machines {
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     if let Some(kill) = kills.next() {
-                        self.kill(kill.node);
+                        match kill.deed {
+                            Deed::Kill => self.kill(kill.node),
+                            Deed::Drain => self.drain(kill.node),
+                        }
                     }
                 }
                 Ok(Signal::Over) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         if begun.is_none() {
-            eprintln!("xtask: --after: no line contained that text, so nothing was made to fail");
+            eprintln!("xtask: --after: no line contained that text, so nothing was done then");
         }
     }
 }

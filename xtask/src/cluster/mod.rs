@@ -4,7 +4,8 @@
 //! program begins on node 0, and its threads run on all of them, in one memory. Standard input,
 //! output and the exit status are the program's, as with `run`. A machine that dies does not end it: the others
 //! go on, or end with a report if anything of the program was there. With `--join-after`, the last node
-//! comes when the program runs already.
+//! comes when the program runs already. With `--drain` one leaves before the program
+//! ends, and nothing is lost.
 //!
 //! With `--separate` there are as many programs. Each learns of the others from its environment:
 //! `DARNER_NODE` is its own number, `DARNER_NODES` how many there are, `DARNER_ADDRESSES` all
@@ -256,6 +257,10 @@ impl Cluster<'_> {
                     Input::Bytes(Vec::new())
                 }
                 0 => Input::Stdin,
+                _ if is_one => self
+                    .machines
+                    .orders_of(node)
+                    .context(|| format!("make a pipe to n{node}"))?,
                 _ => Input::Bytes(Vec::new()),
             },
             stdout: match (is_one, &mark) {
@@ -427,6 +432,9 @@ impl Cluster<'_> {
             // The others say nothing of a status that is not the command's.
             (_, End::Exited(1..), _) => text += &format!("xtask: exit status {status}\n"),
             _ => {}
+        }
+        if outcome.report.is_drained {
+            text += &format!("xtask: node {node} has been drained\n");
         }
         Lines::new(node, To::Stderr, &logs[usize::from(node)], None).print(&text);
         Ok(how)

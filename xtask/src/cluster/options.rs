@@ -9,7 +9,7 @@ use darner_switch::Plan;
 use lexopt::Parser;
 use lexopt::prelude::*;
 
-use super::kill::{self, Kill};
+use super::kill::{self, Deed, Kill};
 use super::subnet::Subnet;
 use crate::accel::Accelerator;
 use crate::error::{Context, Error, Result};
@@ -42,7 +42,7 @@ pub struct Options {
     pub mtu: Option<u16>,
     /// What is wrong with the switch.
     pub plan: Plan,
-    /// Machines that are killed, the first one first.
+    /// Machines that are killed or drained, the first one first.
     pub kills: Vec<Kill>,
     /// A text; with the first line that contains it the times of faults begin. From the start, when
     /// `None`.
@@ -99,6 +99,7 @@ struct Raw {
     mtu: Option<u16>,
     faults: Option<String>,
     kills: Vec<String>,
+    drains: Vec<String>,
     after: Option<String>,
     seed: u64,
     trace: Option<PathBuf>,
@@ -131,6 +132,7 @@ impl Options {
             mtu: None,
             faults: None,
             kills: Vec::new(),
+            drains: Vec::new(),
             after: None,
             seed: 1,
             trace: None,
@@ -161,6 +163,7 @@ impl Raw {
             "--subnet" => self.subnet = Subnet::parse(&value()?)?,
             "--faults" => self.faults = Some(value()?),
             "--kill" => self.kills.push(value()?),
+            "--drain" => self.drains.push(value()?),
             "--after" => self.after = Some(value()?),
             "--seed" => self.seed = number(option, &value()?)?,
             "--trace" => self.trace = Some(value()?.into()),
@@ -256,11 +259,20 @@ impl Raw {
                  expected one of the two",
             ));
         }
-        if self.after.is_some() && self.faults.is_none() && self.kills.is_empty() {
+        let leaves = !self.kills.is_empty() || !self.drains.is_empty();
+        if self.after.is_some() && self.faults.is_none() && !leaves {
             return Err(Error::usage(
-                "found --after, but nothing that could begin then, expected --faults or --kill, too",
+                "found --after, but nothing that could begin then, expected --faults, --kill or --drain, too",
             ));
         }
+        if self.kinship == Kinship::Separate && !self.drains.is_empty() {
+            return Err(Error::usage(
+                "found --drain with --separate: only a node of one system can leave what it has to the others",
+            ));
+        }
+        let mut kills = kills(&self.kills, Deed::Kill, nodes, self.seed)?;
+        kills.extend(self::kills(&self.drains, Deed::Drain, nodes, self.seed)?);
+        kills.sort_by_key(|kill| kill.at);
         if self.stats_json.is_some() {
             if self.kinship == Kinship::Separate {
                 return Err(Error::usage(
@@ -271,7 +283,7 @@ impl Raw {
         }
         Ok(Options {
             plan: plan(self.faults.as_deref(), nodes)?,
-            kills: kills(&self.kills, nodes, self.seed)?,
+            kills,
             after: self.after,
             trace: self.trace,
             top: self.top,
@@ -306,15 +318,15 @@ fn shared_ip6(text: &str) -> Result<Addressing<Ipv6Addr>> {
     }
 }
 
-/// Reads the values of `--kill`.
-pub fn kills(texts: &[String], nodes: u16, seed: u64) -> Result<Vec<Kill>> {
-    let about = |error: Error| Error::usage(format!("--kill: {error}"));
+/// Reads the values of `--kill` or `--drain`.
+pub fn kills(texts: &[String], deed: Deed, nodes: u16, seed: u64) -> Result<Vec<Kill>> {
+    let about = |error: Error| Error::usage(format!("{}: {error}", deed.option()));
     let orders = texts
         .iter()
-        .map(|text| kill::Order::parse(text, nodes))
+        .map(|text| kill::Order::parse(text, deed, nodes))
         .collect::<Result<Vec<_>>>()
         .map_err(about)?;
-    kill::decide(&orders, nodes, seed).map_err(about)
+    kill::decide(&orders, deed, nodes, seed).map_err(about)
 }
 
 /// Reads the value of `--faults`, or the file that it names.

@@ -10,9 +10,10 @@ use crate::error::{Context, Error, Result};
 use crate::toolchain::Toolchain;
 
 /// What the kernel has beyond `hermit-abi`: what the crate `darner` calls.
-const DARNER: [&str; 8] = [
+const DARNER: [&str; 9] = [
     "sys_darner_count",
     "sys_darner_cpus",
+    "sys_darner_drain",
     "sys_darner_echo",
     "sys_darner_here",
     "sys_darner_nodes",

@@ -145,12 +145,13 @@ fn write_all(mut to: impl Write, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// Where a guest's input comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// xtask's own standard input.
     Stdin,
     /// These bytes, then the end.
     Bytes(Vec<u8>),
+    /// What this has to say.
+    From(Box<dyn Read + Send>),
 }
 
 /// Feeds the guest in frames: a length in two bytes, little-endian, then the
@@ -161,6 +162,7 @@ pub fn feed(input: Input, mut com1: UnixStream) {
         let _ = match input {
             Input::Stdin => frames(std::io::stdin(), &mut com1),
             Input::Bytes(bytes) => frames(&bytes[..], &mut com1),
+            Input::From(source) => frames(source, &mut com1),
         };
     });
 }

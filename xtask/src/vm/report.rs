@@ -78,6 +78,8 @@ pub struct Report {
     pub variable: Option<u64>,
     /// How memory was used, where that was asked for.
     pub stats: Option<Box<Snapshot>>,
+    /// The node has left the cluster, as it was told to.
+    pub is_drained: bool,
     /// What the nodes of the cluster have counted, where that was asked for.
     pub cluster: BTreeMap<u16, NodeStatistics>,
 }
@@ -122,6 +124,7 @@ impl Report {
             "panic" => self.died(Death::ProgramPanic),
             "fault" => self.died(Death::Fault(rest.to_owned())),
             "loader-error" | "kernel-error" => self.died(Death::Refused(rest.to_owned())),
+            "drained" => self.is_drained = true,
             "variable" => self.variable = u64::from_str_radix(rest.trim(), 16).ok(),
             "bt" => self
                 .backtrace

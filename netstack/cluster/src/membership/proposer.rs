@@ -209,8 +209,12 @@ impl Inside {
             let outlived = self.joiners.contains_key(&member.node) && mutated!(SlotHandedOver);
             hears.contains(member.node) && !leaves && !outlived
         };
+        // One after the other, or all at once: a home that gets a slice from one that drains has to have heard what is in it
+        // before it drains itself.
+        let drains = |member: &Member| member.standing == Standing::Draining;
+        let has_turn = !self.view.members.iter().any(drains);
         let with_standing = |member: &Member| match self.wishes.get(&member.node) {
-            Some(Wish::Drain) => Member {
+            Some(Wish::Drain) if has_turn => Member {
                 standing: Standing::Draining,
                 ..*member
             },

@@ -372,7 +372,10 @@ impl Agent {
             return;
         };
         let copy = page.copy;
-        let newer = self.newer(index, copy.backing(), dirt) == Backing::Older;
+        // A home that knows an owner learns only so that it has no copy any more.
+        let owns = matches!(copy, Copy::Exclusive { .. }) && !self.homes.is_here(index);
+        let newer =
+            self.newer(index, copy.backing(), dirt) == Backing::Older || self.departs && owns;
         let keeps = matches!(copy, Copy::Shared { .. } | Copy::Exclusive { .. });
         if keeps && guard!(CleanWrittenBackToo, newer) && !mutated!(DirtyDroppedSilently) {
             if let Some(page) = self.pages.get_mut(&index) {

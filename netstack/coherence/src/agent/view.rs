@@ -7,11 +7,14 @@ use crate::ids::{NodeId, PageIndex, RequestId, Rights, Serial, Time};
 use crate::message::{Backing, Message, Reported};
 use crate::mutants::mutated;
 use crate::outbox::Outbox;
+use crate::pages::PageSet;
 use alloc::vec::Vec;
 
 impl Agent {
-    /// The view has changed: nothing that others asked for in the old one is done any more.
-    pub(crate) fn view_changed(&mut self, view: &View) {
+    /// The view has changed: nothing that others asked for in the old one is done any more. `coming` are the pages whose home this
+    /// node becomes: what it has of them is not the home's.
+    pub(crate) fn view_changed(&mut self, view: &View, coming: PageSet) {
+        self.coming = coming;
         self.rebuilding = view.members.iter().copied().collect();
         self.sent.clear();
         self.consumed.clear();
@@ -201,6 +204,9 @@ impl Agent {
     /// from there to others since.
     pub(super) fn resume(&mut self, now: Time, home: NodeId, out: &mut Outbox) {
         self.rebuilding.remove(&home);
+        if home == self.me {
+            self.coming = PageSet::default();
+        }
         self.resume_discards(out);
         let indices: Vec<PageIndex> = self.pages.keys().copied().collect();
         for index in indices {

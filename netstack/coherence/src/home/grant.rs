@@ -98,6 +98,7 @@ impl Home {
             _ => State::Exclusive { owner: node },
         };
         let serial = if rights == Rights::Write {
+            self.lets_write(page);
             serial
         } else {
             record.serial
@@ -398,6 +399,7 @@ impl Home {
         } else {
             self.tick()
         };
+        self.lets_write(page);
         self.directory.set(
             page,
             Record {
@@ -539,8 +541,11 @@ impl Home {
                 pattern: Pattern::default(),
             },
         );
-        if rest == State::Idle && !self.directory.has_room(self.busy.len()) {
-            self.directory.forget(page);
+        if rest == State::Idle {
+            self.written.remove(page, 1);
+            if !self.directory.has_room(self.busy.len()) {
+                self.directory.forget(page);
+            }
         }
         if !mutated!(DiscardKeepsBytes) {
             out.push(Action::Zero { page });

@@ -173,6 +173,7 @@ impl Home {
         self.directory.forget(page);
         if self.slices.home(page) == self.me {
             self.away.remove(&page);
+            self.lets_write(page);
         } else {
             self.adopted.insert(page);
         }

@@ -8,6 +8,7 @@ use crate::ids::{Epoch, NodeId, PageIndex, RequestId, Rights, Serial};
 use crate::message::{Content, Message, Outcome, Reported, Written};
 use crate::mutants::mutated;
 use crate::outbox::Outbox;
+use crate::pages::PageSet;
 use crate::sharers::SharerSet;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -22,6 +23,8 @@ pub(super) struct Rebuild {
     /// Requests that got no answer.
     unserved: Vec<Unserved>,
     claims: BTreeMap<PageIndex, Claim>,
+    /// What is said to be all zeros, by its last home: first page, number of pages.
+    blank: Vec<(PageIndex, u64)>,
     /// What had been asked, once the old view's messages have come.
     asked: Option<Asked>,
     /// The slices before.
@@ -74,6 +77,9 @@ pub(crate) enum Inherited {
 impl Home {
     /// The view has changed: what comes until [`Home::drained`] was sent in the old one.
     pub(crate) fn view_changed(&mut self, view: &View) {
+        if mutated!(CededUnheard) {
+            self.served = self.slices.of(self.me);
+        }
         let interrupted = self.rebuild.take();
         if let Some(interrupted) = &interrupted {
             self.take_in_early(&interrupted.early);
@@ -100,6 +106,7 @@ impl Home {
             awaited: view.members.iter().copied().collect(),
             reports: BTreeMap::new(),
             claims: BTreeMap::new(),
+            blank: Vec::new(),
             unserved,
             asked,
             before,
@@ -213,7 +220,7 @@ impl Home {
             State::Owned { holder, .. } => holder == from,
             _ => false,
         };
-        if holds && self.owns(page) {
+        if holds && self.owned(page) {
             if content != Content::Nothing {
                 out.push(Action::Store { page });
             }
@@ -238,14 +245,16 @@ impl Home {
         let given = self.given();
         for &page in &given {
             self.adopted.remove(&page);
-            if self.slices.home(page) == self.me {
+            if self.slices.home(page) == self.me || self.served.contains(page) {
                 self.away.entry(page).or_insert(Away {
                     to: self.me,
                     stamp: self.clock,
                 });
             }
         }
-        let granted = self.granted_to_owners();
+        let left = self.rebuild.as_ref().map(|rebuild| rebuild.left.clone());
+        let ceded = self.cede(&left.unwrap_or_default());
+        let granted = self.granted_to_owners(&ceded);
         let ungranted = self.ungranted();
         let seen = core::mem::take(&mut self.seen);
         if let Some(rebuild) = &mut self.rebuild {
@@ -287,18 +296,20 @@ impl Home {
             },
             State::Owned { .. } | State::Lost => Inherited::Old,
         };
-        let adopted = adopted.into_iter().map(|page| (page, inherited(page)));
+        let adopted = adopted.into_iter().chain(ceded);
+        let adopted = adopted.map(|page| (page, inherited(page)));
         let given = given.into_iter().map(|page| (page, Inherited::Old));
         adopted.chain(given).collect()
     }
 
-    /// For each page that has moved here and has an owner: the owner's last request that was granted.
-    fn granted_to_owners(&self) -> BTreeMap<PageIndex, RequestId> {
+    /// For each page that has moved here, or is ceded, and has an owner: the owner's last request that was granted.
+    fn granted_to_owners(&self, ceded: &[PageIndex]) -> BTreeMap<PageIndex, RequestId> {
         let owned = |&page: &PageIndex| match self.directory.get(page).state {
             State::Exclusive { owner } => Some((page, self.seen_by(owner, page))),
             _ => None,
         };
-        self.adopted.iter().filter_map(owned).collect()
+        let all = self.adopted.iter().chain(ceded);
+        all.filter_map(owned).collect()
     }
 
     /// Who waits for which page.
@@ -364,6 +375,7 @@ impl Home {
                     .entry(page)
                     .or_insert(Claim { by, owner, granted });
             }
+            Message::Blank { page, pages } => rebuild.blank.push((page, pages)),
             Message::ReportsEnd => {
                 rebuild.awaited.remove(&from);
                 if rebuild.awaited.is_empty() {
@@ -401,10 +413,15 @@ impl Home {
             Directory::new(self.limits.records, self.grouping),
         );
         self.directory.reset(self.clock);
+        self.served = self.slices.of(self.me);
         self.unreported(&old, &rebuild);
         self.died_on_the_way(&old, &rebuild);
         self.claimed(&rebuild, out);
+        for &page in rebuild.claims.keys() {
+            self.lets_write(page);
+        }
         for (&page, reports) in &rebuild.reports {
+            self.lets_write(page);
             self.reported(page, reports, &old, out);
         }
         for &member in &self.members {
@@ -430,6 +447,7 @@ impl Home {
             serial: self.clock,
             pattern: Default::default(),
         };
+        let mine = self.slices.of(self.me);
         for (first, pages, record) in old.iter() {
             let gone = match record.state {
                 // One that lives and has no copy has written it back, or never wrote.
@@ -440,15 +458,49 @@ impl Home {
                 State::Idle | State::Shared { .. } => false,
             };
             if gone && !mutated!(LossNotNoticed) {
-                self.directory.set_range(first, pages, lost);
+                for (first, pages) in mine.within(first, pages) {
+                    self.directory.set_range(first, pages, lost);
+                }
             }
         }
         for (first, pages) in self.slices.gained(self.me, &rebuild.before) {
             self.directory.set_range(first, pages, lost);
+            self.blank(first, pages, rebuild);
         }
         for (page, _) in core::mem::take(&mut self.away) {
-            self.directory.set(page, lost);
+            if self.slices.home(page) == self.me {
+                self.directory.set(page, lost);
+            }
         }
+    }
+
+    /// Pages of a range that this home has got are not lost if the last home says that they are all zeros. Which that was, this
+    /// node may not know: it may have missed views in which it was not this one.
+    fn blank(&mut self, first: PageIndex, pages: u64, rebuild: &Rebuild) {
+        let end = first.plus(pages);
+        for &(start, count) in &rebuild.blank {
+            let ends = PageIndex(start.0.saturating_add(count)).min(end);
+            let start = start.max(first);
+            if start < ends {
+                let idle = Record {
+                    state: State::Idle,
+                    serial: self.clock,
+                    pattern: Default::default(),
+                };
+                self.directory.set_range(start, ends.0 - start.0, idle);
+            }
+        }
+    }
+
+    /// The pages that this home gets with this view, and so has no bytes of but as copies.
+    pub(crate) fn coming(&self) -> PageSet {
+        let mut coming = self.slices.of(self.me);
+        let before = self.rebuild.as_ref().map(|rebuild| &rebuild.before);
+        let had = before.unwrap_or(&self.slices).of(self.me);
+        for (first, pages) in had.iter() {
+            coming.remove(first, pages);
+        }
+        coming
     }
 
     /// Pages that were given to nodes that live, by nodes that died before the bytes had arrived.

@@ -7,6 +7,8 @@ mutants! {
         AcksNotAwaited,
         /// A page that something is under way for comes along with a run.
         BusyPagesMayComeAlong,
+        /// A home cedes a slice of which it has had no directory.
+        CededUnheard,
         /// A page that its home gave to a node that died counts as current there.
         ClaimOfTheDeadsPage,
         /// A page that a node waits for, given by one that died, counts as current at its home.
@@ -45,6 +47,8 @@ mutants! {
         NoHold,
         /// A home says nothing of pages that it gave to nodes that live.
         NothingClaimed,
+        /// A home says nothing of the pages of a slice that it cedes that are all zeros.
+        NothingSaidOfZeros,
         /// Pages of one instruction are not kept for each other.
         NothingPinned,
         /// A write-back that overtakes the note of the hand-over is taken for an old one.

@@ -5,7 +5,7 @@
 use super::event::{Action, Ending, Reason};
 use super::message::{Message, Refusal, Tickets};
 use super::place::{Generation, Place, Ticket};
-use super::{Limits, Out, refuse};
+use super::{Limits, Out, Said, refuse, refuse_unasked};
 use crate::event::{View, Violation};
 use crate::ids::{NodeId, Time, Token};
 use crate::mutants::mutated;
@@ -222,7 +222,7 @@ impl Agent {
         out.send(home, said);
     }
 
-    pub(super) fn receive(&mut self, from: NodeId, message: Message, out: &mut Out) {
+    pub(super) fn receive(&mut self, from: NodeId, message: Message, said: Said, out: &mut Out) {
         match message {
             Message::Recheck {
                 place,
@@ -230,7 +230,7 @@ impl Agent {
                 generation,
             } => {
                 self.learn(place, from, generation);
-                self.recheck(from, tickets, out);
+                self.recheck(from, tickets, said, out);
             }
             Message::Woken {
                 place,
@@ -239,14 +239,14 @@ impl Agent {
             } => {
                 self.learn(place, from, generation);
                 for ticket in tickets.iter() {
-                    self.end_at(from, ticket, Ending::Woken, out);
+                    self.end_at(from, ticket, Ending::Woken, said, out);
                 }
             }
             Message::Withdrawn { ticket } => {
                 let why = self.find(from, ticket).and_then(|found| found.withdrawing);
                 match why {
                     Some(why) => self.end(ticket, Ending::Withdrawn(why), out),
-                    None => refuse(from, Violation::Unasked, out),
+                    None => refuse_unasked(from, said, out),
                 }
             }
             Message::Refuse { ticket, why } => {
@@ -254,9 +254,9 @@ impl Agent {
                     Refusal::NoRoom => Ending::NoRoom,
                     Refusal::Mismatch => Ending::Mismatch,
                 };
-                self.end_at(from, ticket, how, out);
+                self.end_at(from, ticket, how, said, out);
             }
-            Message::Woke { ticket, count } => self.woke(from, ticket, count, out),
+            Message::Woke { ticket, count } => self.woke(from, ticket, count, said, out),
             _ => refuse(from, Violation::OutOfPlace, out),
         }
     }
@@ -267,7 +267,7 @@ impl Agent {
             .find(|sleeper| sleeper.home == home && sleeper.ticket == ticket)
     }
 
-    fn recheck(&mut self, home: NodeId, tickets: Tickets, out: &mut Out) {
+    fn recheck(&mut self, home: NodeId, tickets: Tickets, said: Said, out: &mut Out) {
         for ticket in tickets.iter() {
             match self.find(home, ticket) {
                 Some(sleeper) if sleeper.withdrawing.is_none() => {
@@ -275,16 +275,16 @@ impl Agent {
                     out.push(Action::Recheck { token });
                 }
                 Some(_) => {}
-                None => refuse(home, Violation::Unasked, out),
+                None => refuse_unasked(home, said, out),
             }
         }
     }
 
-    fn end_at(&mut self, home: NodeId, ticket: Ticket, how: Ending, out: &mut Out) {
+    fn end_at(&mut self, home: NodeId, ticket: Ticket, how: Ending, said: Said, out: &mut Out) {
         if self.find(home, ticket).is_some() {
             self.end(ticket, how, out);
         } else {
-            refuse(home, Violation::Unasked, out);
+            refuse_unasked(home, said, out);
         }
     }
 
@@ -297,10 +297,10 @@ impl Agent {
         out.push(Action::Ended { token, how });
     }
 
-    fn woke(&mut self, home: NodeId, ticket: Ticket, count: u32, out: &mut Out) {
+    fn woke(&mut self, home: NodeId, ticket: Ticket, count: u32, said: Said, out: &mut Out) {
         let told = |waker: &Waker| waker.ticket == ticket && waker.home == home;
         let Some(index) = self.wakers.iter().position(told) else {
-            return refuse(home, Violation::Unasked, out);
+            return refuse_unasked(home, said, out);
         };
         let token = self.wakers.remove(index).token;
         out.push(Action::Woke { token, count });
@@ -333,11 +333,12 @@ impl Agent {
         }
     }
 
-    /// Ends the waiting at homes that died, and says again what they may not have heard.
+    /// Ends the waiting at homes that died, or that the words have no longer, and says again what they may not have heard.
     pub(super) fn view_changed(&mut self, view: &View, out: &mut Out) {
         self.view = view.clone();
-        let lives = |home: NodeId| view.members.binary_search(&home).is_ok();
-        while let Some(&sleeper) = self.sleepers.iter().find(|sleeper| !lives(sleeper.home)) {
+        let stays = |home: NodeId, place: Place| view.slices.home(place.page()) == home;
+        let left = |sleeper: &&Sleeper| !stays(sleeper.home, sleeper.place);
+        while let Some(&sleeper) = self.sleepers.iter().find(left) {
             let how = match sleeper.withdrawing {
                 Some(why) if sleeper.what == What::Wake => Ending::Withdrawn(why),
                 _ => Ending::HomeDied,
@@ -347,7 +348,7 @@ impl Agent {
         for index in 0..self.wakers.len() {
             let Waker { home, said, .. } = self.wakers[index];
             if let Message::Wake { place, .. } | Message::Requeue { place, .. } = said
-                && !lives(home)
+                && !stays(home, place)
             {
                 self.wakers[index].home = self.home(place);
                 out.send(self.home(place), said);

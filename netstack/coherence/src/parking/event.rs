@@ -134,7 +134,7 @@ pub enum Ending {
     Woken,
     /// It did not want to wait any more, and was not woken.
     Withdrawn(Reason),
-    /// The home of the word died: the thread is to look at the word again.
+    /// The home of the word died, or it has another one now: the thread is to look at the word again.
     HomeDied,
     /// This node or the home has as many waiting threads as it has room for.
     NoRoom,

@@ -5,7 +5,7 @@
 use super::message::{Message, Refusal, Tickets};
 use super::place::{Place, Ticket};
 use super::queues::{Kind, Queues, Waiter};
-use super::{Limits, Out, refuse};
+use super::{Limits, Out, Said, refuse};
 use crate::event::{View, Violation};
 use crate::ids::NodeId;
 use crate::mutants::mutated;
@@ -55,7 +55,7 @@ impl Home {
         self.outside.is_empty()
     }
 
-    pub(super) fn receive(&mut self, from: NodeId, message: Message, out: &mut Out) {
+    pub(super) fn receive(&mut self, from: NodeId, message: Message, said: Said, out: &mut Out) {
         let place = match message {
             Message::Wait { place, .. }
             | Message::Withdraw { place, .. }
@@ -65,7 +65,11 @@ impl Home {
             _ => None,
         };
         if place.is_some_and(|place| self.view.slices.home(place.page()) != self.me) {
-            return refuse(from, Violation::NotHome, out);
+            // Who did not know yet looks again, or asks the home that it has now, when it does.
+            return match said {
+                Said::Now => refuse(from, Violation::NotHome, out),
+                Said::Before => {}
+            };
         }
         match message {
             Message::Wait {
@@ -254,11 +258,14 @@ impl Home {
         self.taken = rest;
     }
 
-    /// Forgets the threads of those that died, but for their coming to barriers: these are nobody's from now
-    /// on, as a node may come back.
+    /// Forgets the threads that wait for words whose home this is no longer, and those of nodes that died, but for their coming to
+    /// barriers: these are nobody's from now on, as a node may come back.
     pub(super) fn view_changed(&mut self, view: &View) {
         self.view = view.clone();
         self.outside = view.members.clone();
+        let is_moved = |waiter: &Waiter| view.slices.home(waiter.place.page()) != self.me;
+        self.queues.take_all(is_moved, &mut self.taken);
+        self.taken.clear();
         let is_dead = |waiter: &Waiter| view.members.binary_search(&waiter.node).is_err();
         self.queues.take_all(is_dead, &mut self.taken);
         for waiter in self.taken.drain(..) {

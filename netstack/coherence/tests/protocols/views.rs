@@ -4,7 +4,8 @@
 use crate::common::World;
 use crate::common::build::Plan;
 use crate::common::schedule::{
-    cases, config, crowd_with_deaths, explain, play, replicas_with_deaths, scenario_with_deaths,
+    Outside, cases, config, crowd_with_deaths, explain, play, replicas_with_deaths,
+    scenario_with_deaths, scenario_with_drains,
 };
 use crate::common::threads::{Op, Outcome, Variable};
 use darner_coherence::{Event, NodeId, PageIndex, State};
@@ -30,6 +31,11 @@ proptest! {
 
 proptest! {
     #![proptest_config(config(cases() / 5))]
+
+    #[test]
+    fn a_drain_loses_nothing(scenario in scenario_with_drains()) {
+        prop_assert!(play(&scenario).is_ok(), "{}", explain(&scenario));
+    }
 
     #[test]
     fn a_death_loses_no_replicas_that_others_have(scenario in replicas_with_deaths()) {
@@ -332,4 +338,125 @@ fn a_write_back_to_one_home_is_no_answer_to_another() {
     world.run();
     let loaded = does(&mut world, READER, Op::Load(VARIABLE));
     assert_eq!(loaded, Some(Outcome::Loaded(8)));
+}
+
+/// A node gives up all that it has, whatever comes of it meanwhile.
+fn departs(world: &mut World, node: NodeId) {
+    for _ in 0..8 {
+        world.outside(Outside::Depart { node: node.0 });
+        world.run();
+    }
+    let what = &world.nodes[usize::from(node.0)];
+    assert!(what.has_nothing(), "{what:?}");
+}
+
+/// All slices of a node become others', and it leaves.
+fn is_drained(world: &mut World, node: NodeId) {
+    world.cede_and_tell(node);
+    tell_all(world);
+    world.run();
+    departs(world, node);
+    world.leave_and_tell(node);
+    tell_all(world);
+    world.run();
+    assert_eq!(world.wrong, None);
+    assert!(world.lost.is_empty());
+}
+
+#[test]
+fn what_a_drained_node_was_the_home_of_is_as_it_was() {
+    let mut world = Plan {
+        nodes: 4,
+        hold: 0,
+        ..Plan::default()
+    }
+    .build();
+    let variable = |page| Variable {
+        page: PageIndex(page),
+        lane: 0,
+    };
+    // Its own, another's, one that was only read, one that nobody has touched, one that was discarded.
+    does(&mut world, HOME, Op::Store(variable(0), 7));
+    does(&mut world, HOLDER, Op::Store(variable(1), 8));
+    does(&mut world, HOLDER, Op::Load(variable(2)));
+    does(&mut world, READER, Op::Store(variable(4), 9));
+    does(&mut world, HOLDER, Op::Load(variable(4)));
+    does(&mut world, READER, Op::Discard(PageIndex(4), 1));
+    is_drained(&mut world, HOME);
+    for (page, expected) in [(0, 7), (1, 8), (2, 0), (3, 0), (4, 0)] {
+        for node in [READER, HOLDER] {
+            let loaded = does(&mut world, node, Op::Load(variable(page)));
+            assert_eq!(loaded, Some(Outcome::Loaded(expected)), "page {page}");
+        }
+        let stored = does(&mut world, READER, Op::Store(variable(page), 1));
+        assert_eq!(stored, Some(Outcome::Stored));
+    }
+}
+
+#[test]
+fn what_a_drained_node_could_have_written_is_not_taken_for_lost() {
+    let mut world = Plan {
+        nodes: 4,
+        hold: 0,
+        ..Plan::default()
+    }
+    .build();
+    // A run of pages comes along, of which only the first is written.
+    does(&mut world, HOLDER, Op::Store(VARIABLE, 7));
+    is_drained(&mut world, HOLDER);
+    for page in 0..8 {
+        let variable = Variable {
+            page: PageIndex(page),
+            lane: 0,
+        };
+        let expected = if page == PAGE.0 { 7 } else { 0 };
+        let loaded = does(&mut world, READER, Op::Load(variable));
+        assert_eq!(loaded, Some(Outcome::Loaded(expected)), "page {page}");
+    }
+}
+
+#[test]
+fn what_is_all_zeros_is_said_again_if_another_view_comes_before_it_was_heard() {
+    let mut world = Plan {
+        nodes: 4,
+        hold: 0,
+        ..Plan::default()
+    }
+    .build();
+    world.cede_and_tell(HOME);
+    tell_all(&mut world);
+    // All but the last member's reports come.
+    while let Some(&(from, to)) = world.links.keys().find(|&&(from, _)| from != NodeId(3)) {
+        world.deliver(from, to);
+    }
+    dies(&mut world, NodeId(3));
+    world.run();
+    for page in [PAGE, PageIndex(0)] {
+        let variable = Variable { page, lane: 0 };
+        let loaded = does(&mut world, READER, Op::Load(variable));
+        assert_eq!(loaded, Some(Outcome::Loaded(0)));
+    }
+}
+
+/// It has written the page back, which then was discarded, and has not heard that it came.
+#[test]
+fn what_a_node_gives_up_is_not_what_it_finds_as_the_new_home() {
+    let mut world = Plan {
+        nodes: 4,
+        hold: 0,
+        ..Plan::default()
+    }
+    .build();
+    does(&mut world, HOLDER, Op::Store(VARIABLE, 7));
+    world.event(HOLDER, Event::Evict { page: PAGE });
+    world.deliver(HOLDER, HOME);
+    let late = world.links.remove(&(HOME, HOLDER)).expect("an answer");
+    does(&mut world, READER, Op::Discard(PAGE, 1));
+    world.links.insert((HOME, HOLDER), late);
+    world.cede_and_tell(HOME);
+    tell_all(&mut world);
+    world.run();
+    assert_eq!(world.latest.as_ref().unwrap().slices.home(PAGE), HOLDER);
+    let loaded = does(&mut world, READER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(0)));
 }

@@ -72,12 +72,17 @@ impl World {
         self.put(self.now.after(lasts), Happening::Started { node });
     }
 
-    /// A node gives up all pages, and has others be their homes, as far as they have room. Then it leaves.
+    /// A node gives up all pages, and others become their homes. Then it leaves.
     fn drain(&mut self, node: NodeId, drains: u64) {
         if !self.machine(node).is_up() || !self.can_do_without(|goes| goes == node) {
             return;
         }
-        self.counsel(node, darner_cluster::Event::Drain);
+        if self.council.is_some() {
+            // The view gives its slices to others; what else it has it gives up again and again.
+            self.counsel(node, darner_cluster::Event::Drain);
+            let at = self.place(node);
+            return self.put(self.now.after(drains), Happening::Leaves { at });
+        }
         let pages = self.plan.slice_of(node.0);
         let to = NodeId((node.0 + 1) % self.plan.nodes);
         self.move_home(PageIndex(pages.start), pages.end - pages.start, to);
@@ -92,6 +97,8 @@ impl World {
             return;
         }
         if self.council.is_some() {
+            let pages = usize::MAX;
+            self.strike_node(node, Event::Depart { pages });
             return self.counsel(node, darner_cluster::Event::Leave);
         }
         self.kill(node);

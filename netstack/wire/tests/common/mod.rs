@@ -304,6 +304,12 @@ pub fn kinds() -> Vec<(Kind, BoxedStrategy<Message>)> {
                 })
                 .boxed(),
         ),
+        (
+            Kind::Blank,
+            (page(), 1..=u64::MAX)
+                .prop_map(|(page, pages)| Message::Blank { page, pages })
+                .boxed(),
+        ),
     ]
 }
 

@@ -35,7 +35,7 @@ pub const MESSAGES: [&str; KINDS] = [
     "claim",
     "push",
     "dropped",
-    "0x1e",
+    "blank",
     "0x1f",
 ];
 
@@ -54,8 +54,8 @@ pub const CALLS: [&str; KINDS] = [
     "ended",
     "over",
     "echo",
-    "13",
-    "14",
+    "drain",
+    "departs",
     "15",
     "16",
     "17",

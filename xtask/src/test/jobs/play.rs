@@ -138,6 +138,9 @@ fn words(suite: &Suite, job: &Job, run: &Run, topology: Topology, seed: u64) -> 
     for kill in &run.kill {
         add("--kill", kill.get_ref().clone());
     }
+    for drain in &run.drain {
+        add("--drain", drain.get_ref().clone());
+    }
     if let Some(after) = &run.after {
         add("--after", after.get_ref().clone());
     }

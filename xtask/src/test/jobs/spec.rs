@@ -12,7 +12,7 @@ use toml::Spanned;
 use super::expect::{Elsewhere, Expect};
 use super::topology::Topology;
 use crate::app::App;
-use crate::cluster;
+use crate::cluster::{self, kill::Deed};
 use crate::error::{Context, Error, Result};
 use crate::vm::Machine;
 use crate::vm::network::Cipher;
@@ -80,6 +80,9 @@ pub struct Run {
     /// Which machines are killed when, as for `--kill`.
     #[serde(default)]
     pub kill: Vec<Spanned<String>>,
+    /// Which machines are drained when, as for `--drain`.
+    #[serde(default)]
+    pub drain: Vec<Spanned<String>>,
     /// A text; with the first line that contains it the times of faults begin.
     pub after: Option<Spanned<String>>,
     /// What must come of it.
@@ -226,18 +229,21 @@ fn check(root: &Path, job: &Job, run: &Run) -> std::result::Result<(), Wrong> {
         {
             return wrong(faults, format!("on {topology}: {error}"));
         }
-        let kills: Vec<String> = run.kill.iter().map(|kill| kill.get_ref().clone()).collect();
-        if let Err(error) = cluster::options::kills(&kills, topology.nodes, 1) {
-            return wrong(&run.kill[0], format!("on {topology}: {error}"));
+        for (orders, deed) in [(&run.kill, Deed::Kill), (&run.drain, Deed::Drain)] {
+            let texts: Vec<String> = orders.iter().map(|text| text.get_ref().clone()).collect();
+            if let Err(error) = cluster::options::kills(&texts, deed, topology.nodes, 1) {
+                return wrong(&orders[0], format!("on {topology}: {error}"));
+            }
         }
     }
     if let Some(after) = &run.after
         && run.faults.is_none()
         && run.kill.is_empty()
+        && run.drain.is_empty()
     {
         return wrong(
             after,
-            "found `after`, but neither `faults` nor `kill` that could begin then",
+            "found `after`, but none of `faults`, `kill` and `drain` that could begin then",
         );
     }
     for expect in [&run.expect].into_iter().chain(&run.or) {
@@ -312,7 +318,7 @@ mod tests {
             (
                 "[[run]]\nafter = 'x'\nexpect.status = 0\n",
                 5,
-                "neither `faults` nor `kill`",
+                "none of `faults`, `kill` and `drain`",
             ),
             (
                 "[[run]]\nexpect.stderr.has = ['{killed}']\n",

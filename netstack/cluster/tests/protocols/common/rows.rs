@@ -32,6 +32,10 @@ pub const ROWS: &[(&str, fn())] = &[
     ),
     ("who leaves has left", who_leaves_has_left),
     (
+        "they drain one after the other",
+        they_drain_one_after_the_other,
+    ),
+    (
         "a restarted node is taken in after its old life",
         a_restarted_node_is_taken_in,
     ),
@@ -174,6 +178,7 @@ fn who_leaves_has_left() {
     wait(&mut world, TIMES.heartbeat);
     let (_, view) = world.views.last_key_value().unwrap();
     assert_eq!(view.member(NodeId(1)).unwrap().standing, Standing::Draining);
+    assert_eq!(view.home(NodeId(1)), NodeId(2));
     assert!(world.serves(1));
     world.handle(1, Event::Leave);
     assert!(!world.serves(1));
@@ -185,6 +190,30 @@ fn who_leaves_has_left() {
         world.views.last_key_value().unwrap().1.home(NodeId(1)),
         NodeId(2)
     );
+}
+
+fn they_drain_one_after_the_other() {
+    let mut world = together(3, TieBreak::Lowest);
+    let standings = |world: &World| {
+        let (_, view) = world.views.last_key_value().unwrap();
+        let standings = view.members.iter().map(|member| member.standing);
+        standings.collect::<Vec<_>>()
+    };
+    world.handle(1, Event::Drain);
+    wait(&mut world, TIMES.heartbeat);
+    world.handle(2, Event::Drain);
+    wait(&mut world, Nanos(3 * TIMES.suspect.0));
+    let (active, draining) = (Standing::Active, Standing::Draining);
+    assert_eq!(standings(&world), [active, draining, active]);
+    world.handle(1, Event::Leave);
+    wait(&mut world, TIMES.suspect);
+    assert_eq!(standings(&world), [active, draining]);
+    let (_, view) = world.views.last_key_value().unwrap();
+    assert_eq!([1, 2].map(|slot| view.home(NodeId(slot))), [NodeId(0); 2]);
+    world.handle(2, Event::Leave);
+    wait(&mut world, TIMES.suspect);
+    assert_eq!(members(&world), [0]);
+    assert!(world.serves(0));
 }
 
 fn a_restarted_node_is_taken_in() {

@@ -115,6 +115,9 @@ impl Cluster {
                 Outside::Pressure { .. }
                 | Outside::Prefetch { .. }
                 | Outside::Release { .. }
+                | Outside::Cede { .. }
+                | Outside::Depart { .. }
+                | Outside::Leave { .. }
                 | Outside::Kill { .. } => false,
             });
         Self::new(

@@ -48,6 +48,18 @@ pub enum Outside {
         pages: u64,
         to: u16,
     },
+    /// The node's slices become others'; all learn of it, each when its turn comes.
+    Cede {
+        node: u16,
+    },
+    /// The node gives everything up, as it is to leave.
+    Depart {
+        node: u16,
+    },
+    /// It leaves, if it has nothing and no thread.
+    Leave {
+        node: u16,
+    },
     /// The node dies; the others learn of it, each when its turn comes.
     Kill {
         node: u16,
@@ -157,6 +169,31 @@ fn scenario_on(
 /// Any scenario in which nodes die, at least two remaining.
 pub fn scenario_with_deaths() -> impl Strategy<Value = Scenario> {
     with_deaths(scenario())
+}
+
+/// Any scenario in which a node is drained, while another may die.
+pub fn scenario_with_drains() -> impl Strategy<Value = Scenario> {
+    let drains = prop::collection::vec((any::<prop::sample::Index>(), 0..6_usize), 1..8);
+    (with_deaths(replicas()), drains, any::<bool>()).prop_map(|(mut scenario, drains, deaths)| {
+        if !deaths {
+            let kills = |outside: &Outside| matches!(outside, Outside::Kill { .. });
+            scenario.outside.retain(|outside| !kills(outside));
+        }
+        let node = 1;
+        let steps = [
+            Outside::Cede { node },
+            Outside::Cede { node: 0 },
+            Outside::Depart { node },
+            Outside::Depart { node },
+            Outside::Leave { node },
+            Outside::Leave { node },
+        ];
+        for (at, step) in drains {
+            let at = at.index(scenario.outside.len() + 1);
+            scenario.outside.insert(at, steps[step]);
+        }
+        scenario
+    })
 }
 
 /// Any scenario of many nodes, of which some die.
@@ -276,6 +313,20 @@ impl World {
                     );
                 }
             }
+            Outside::Cede { node } => self.cede_and_tell(NodeId(node)),
+            Outside::Depart { node } => {
+                let pages = usize::MAX;
+                self.later(NodeId(node), Event::Depart { pages });
+            }
+            Outside::Leave { node } => {
+                if self
+                    .threads
+                    .iter()
+                    .all(|thread| thread.node != NodeId(node))
+                {
+                    self.leave_and_tell(NodeId(node));
+                }
+            }
             Outside::Kill { node } => self.kill_and_tell(NodeId(node)),
         }
     }
@@ -292,6 +343,12 @@ pub fn explain(scenario: &Scenario) -> String {
     let wrong = play_logged(scenario, Some(&mut log)).err();
     let tail = log.len().saturating_sub(60);
     format!("{}\n{wrong:?}", log[tail..].join("\n"))
+}
+
+/// A number for a step. Numbers one after the other would leave the same things undone for ever where how many can be done
+/// goes up and down.
+fn scattered(step: usize) -> usize {
+    (step as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize >> 32
 }
 
 fn play_logged(scenario: &Scenario, mut log: Option<&mut Vec<String>>) -> Result<World, String> {
@@ -311,7 +368,7 @@ fn play_logged(scenario: &Scenario, mut log: Option<&mut Vec<String>>) -> Result
         if choices.is_empty() {
             break;
         }
-        let pick = order.next().map_or(step, usize::from) % choices.len();
+        let pick = order.next().map_or(scattered(step), usize::from) % choices.len();
         if let Some(log) = &mut log {
             let message = match choices[pick] {
                 Choice::Step(Step::Deliver(from, to)) => world

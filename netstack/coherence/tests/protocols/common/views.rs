@@ -66,6 +66,58 @@ impl World {
         self.announce(next);
     }
 
+    /// All slices of a node are to be others', and all are to be told. It stays a member.
+    pub fn cede_and_tell(&mut self, node: NodeId) {
+        let Some(mut view) = self.latest.clone() else {
+            return;
+        };
+        let others = || view.members.iter().copied().filter(|&other| other != node);
+        if !view.members.contains(&node) || others().count() == 0 {
+            return;
+        }
+        let heir = others().cycle().nth(usize::from(node.0)).expect("another");
+        let ceded = (0..PAGES).map(PageIndex);
+        let ceded: Vec<PageIndex> = ceded
+            .filter(|&page| view.slices.home(page) == node)
+            .collect();
+        if self.is_changing() {
+            self.lost.extend(&self.moved);
+            self.lost.extend(&ceded);
+        }
+        self.moved.extend(ceded);
+        let slices = (0..PAGES).map(PageIndex).map(|page| {
+            let home = view.slices.home(page);
+            (page, if home == node { heir } else { home })
+        });
+        view.slices = Slices::new(slices.collect()).expect("slices in order");
+        view.epoch.0 += 1;
+        self.announce(view);
+    }
+
+    /// A node that was told to depart has nothing left, and leaves: that loses nothing.
+    pub fn leave_and_tell(&mut self, node: NodeId) {
+        let Some(mut view) = self.latest.clone() else {
+            return;
+        };
+        if self.is_changing() || !self.nodes[usize::from(node.0)].has_nothing() {
+            return;
+        }
+        let owes = |other: &&Node| other.home().would_miss(node);
+        let busy = self.live().find(owes).map(Node::id);
+        if let Some(busy) = busy {
+            return self.complain(format!("{busy:?} would miss {node:?}, which has nothing"));
+        }
+        self.machines[usize::from(node.0)] = Machine {
+            dead: true,
+            ..Machine::default()
+        };
+        self.links
+            .retain(|&(from, to), _| from != node && to != node);
+        view.members.retain(|&member| member != node);
+        view.epoch.0 += 1;
+        self.announce(view);
+    }
+
     /// A node that had died becomes a member again, as one that knows nothing, and all are to be told.
     pub fn comes_back(&mut self, plan: &Plan, node: NodeId) {
         let Some(mut view) = self.latest.clone() else {
