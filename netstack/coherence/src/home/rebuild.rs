@@ -317,7 +317,14 @@ impl Home {
             .filter_map(|(page, request)| Some((*page, getter(request)?)));
         let queued = self.busy.iter().flat_map(|(&page, busy)| {
             let served = match busy.stage {
-                Some(Stage::Forwarded { get, .. } | Stage::Clearing { get }) => Some(get.node),
+                Some(
+                    Stage::Forwarded { get, .. }
+                    | Stage::Clearing { get }
+                    | Stage::Recalling {
+                        then: Then::Serve(get),
+                        ..
+                    },
+                ) => Some(get.node),
                 _ => None,
             };
             busy.waiting
