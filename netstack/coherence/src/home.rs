@@ -124,7 +124,11 @@ enum Stage {
 enum Then {
     Forget,
     Discard(DiscardRequest),
-    Move { to: NodeId },
+    Move {
+        to: NodeId,
+    },
+    /// To serve a reader, and those after it, from this home's bytes.
+    Serve(Get),
 }
 
 /// What waits for a page.

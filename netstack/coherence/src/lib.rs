@@ -27,11 +27,12 @@
 //!
 //! | | idle | shared | owned (o has newer bytes) | exclusive (o) |
 //! |---|---|---|---|---|
-//! | read | grant exclusive | grant shared; exclusive if r is the only sharer | forward to o; r's bytes are current: grant shared | forward to o; o = r dropped it clean: grant exclusive |
+//! | read | grant exclusive | grant shared; exclusive if r is the only sharer | recall o's bytes, grant shared; r is the home: forward to o; r's bytes are current: grant shared | forward to o; o = r dropped it clean: grant exclusive |
 //! | write | grant exclusive | invalidate all others, grant exclusive | invalidate all others; r's bytes are current: grant, else forward to o | as above |
 //! | note: shared | – | – | add r | shared, or owned if o wrote |
 //! | note: gave | – | – | exclusive (r) | exclusive (r) |
 //! | note: not held | – | – | shared; serve r | idle; serve r |
+//! | bytes recalled to share | – | – | shared; serve r | shared; serve r |
 //! | write-back by o | – | acknowledge | shared; serve r, if forwarded | idle; serve r, if forwarded |
 //! | discard | zeros | recall all, then zeros | o's own: zeros at once; else recall | as owned |
 //! | recall, move | done | recall all | recall all, o returns its bytes | recall o, which returns its bytes |
@@ -49,6 +50,7 @@
 //! | forward, write | note: not held | (holder) hand over, note: gave | hand over, note: gave | ignore |
 //! | invalidate | answer | drop, answer | (never) | answer |
 //! | recall | answer | keep or drop, answer | return bytes if newer, keep or drop, answer | ignore |
+//! | recall to share | answer | (holder) return bytes, keep to read | return bytes if newer, keep to read | ignore |
 //! | evict | – | older: write back, else drop | written: write back, else drop | – |
 //!
 //! # Why each race is right
@@ -82,7 +84,7 @@
 //!
 //! * An agent asks ahead: see `agent/streams.rs`. Pages that come ahead are mapped when they are touched.
 //! * With an [`Adaptation`], homes follow who uses their pages (`home/follow.rs`), and a home pushes what its own node
-//!   writes to those who read it version after version (`home/push.rs`). Who gets such copies learns when to drop them
+//!   writes to those who read it version after version (`home/push.rs`). Who reads learns when to drop its copies
 //!   (`agent/consume.rs`), and says so by an [`Action::Hint`], the one thing that may come late or never.
 //!   Both happen at an [`Event::Release`].
 //! * What a node has to say to one other after all that has happened at a time can go as one message: requests for several pages

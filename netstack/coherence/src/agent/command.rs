@@ -357,6 +357,7 @@ impl Agent {
                 }
                 self.map(index, Rights::Read, out);
             }
+            (Purpose::Share, _) => {}
             (Purpose::Return, Some(serial)) => {
                 self.release(index);
                 if let Some(page) = self.pages.get_mut(&index) {

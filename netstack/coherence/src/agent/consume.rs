@@ -1,10 +1,13 @@
-//! Pages that a home pushes here, and when they are dropped again.
+//! Copies to read, and when they are dropped again (self-invalidation: Lebeck and Wood, 1995).
 //!
-//! A page that one node writes and this one reads, round after round, is pushed by its home when it has been written. Before it is
-//! written again, the copy here would have to be invalidated, and that be answered. So the agent learns how many times
-//! its node waits for others between the first touch of a copy and its end. When that was the same number twice, it drops the
-//! next copy by itself as the node waits for that time, and tells the home by a hint. If the page was wanted once more before it
-//! changed, that was wrong, and is not done again for a while.
+//! A page that others write and this node reads, round after round, has to be invalidated here before it is written again, and
+//! that be answered. So the agent learns how many times its node waits for others between the first touch of a copy and
+//! its end. When that was the same number twice, it drops the next copy by itself as the node waits for that time, and
+//! tells the home by a hint. If the page was wanted once more before it changed, that was wrong, and is not done again for a
+//! while: the home then says that the bytes here are still current.
+//!
+//! A copy may also have been pushed by the home before anybody here asked. One that nobody touches is dropped too, and the hint
+//! says so.
 
 use super::{Agent, Command, Copy};
 use crate::adaptation::Adaptation;
@@ -22,7 +25,7 @@ const MOST: u8 = 3;
 /// How many copies are kept to their end after one was dropped in error.
 const PENANCE: u8 = 32;
 
-/// The pages that were pushed here.
+/// The pages that were read here, or pushed here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Consumed(BTreeMap<PageIndex, Life>);
 
@@ -46,7 +49,7 @@ enum Stage {
     /// Touched, and since then the node waited for others so many times.
     Touched { waits: u8 },
     /// Dropped by the agent itself.
-    Dropped { serial: Serial },
+    Dropped,
     /// At its end.
     Over,
 }
@@ -62,7 +65,7 @@ impl Life {
     }
 
     fn touched(&mut self) {
-        if let Stage::Untouched { .. } = self.now {
+        if let Stage::Untouched { .. } | Stage::Over = self.now {
             self.now = Stage::Touched { waits: 0 };
         }
     }
@@ -80,7 +83,7 @@ impl Life {
                 self.length = waits;
             }
             // The hint came too late: the other was writing already.
-            Stage::Dropped { .. } => self.length = self.length.saturating_sub(1).max(1),
+            Stage::Dropped => self.length = self.length.saturating_sub(1).max(1),
             Stage::Untouched { .. } | Stage::Over => {}
         }
         self.now = Stage::Over;
@@ -88,9 +91,9 @@ impl Life {
         used
     }
 
-    /// A copy with this serial has come.
-    fn came(&mut self, serial: Serial) {
-        if self.now == (Stage::Dropped { serial }) {
+    /// A copy has come; `same`, if its bytes are those that were here before.
+    fn came(&mut self, same: bool) {
+        if matches!(self.now, Stage::Dropped) && same {
             self.penance = PENANCE;
             self.seen = 0;
         }
@@ -116,40 +119,44 @@ impl Life {
                 };
                 known.then_some(Used::Yes)
             }
-            Stage::Dropped { .. } | Stage::Over => None,
+            Stage::Dropped | Stage::Over => None,
         }
     }
 }
 
 impl Consumed {
+    /// A page is touched for the first time since it came.
     pub(super) fn touched(&mut self, index: PageIndex) {
-        if let Some(life) = self.0.get_mut(&index) {
-            life.touched();
+        self.life(index).touched();
+    }
+
+    fn life(&mut self, index: PageIndex) -> &mut Life {
+        if self.0.len() >= REMEMBERED && !self.0.contains_key(&index) {
+            self.0.pop_first();
         }
+        self.0.entry(index).or_insert_with(Life::new)
     }
 
     fn ended(&mut self, index: PageIndex) -> Used {
         self.0.get_mut(&index).map_or(Used::Yes, Life::ended)
     }
 
-    pub(super) fn came(&mut self, index: PageIndex, serial: Serial) {
+    /// A page is granted; `same`, if its bytes are those that were here before.
+    pub(super) fn came(&mut self, index: PageIndex, same: bool) {
         if let Some(life) = self.0.get_mut(&index) {
-            life.came(serial);
+            life.came(same);
         }
     }
 
-    fn pushed(&mut self, index: PageIndex, serial: Serial) {
-        if self.0.len() >= REMEMBERED && !self.0.contains_key(&index) {
-            self.0.pop_first();
-        }
-        let life = self.0.entry(index).or_insert_with(Life::new);
-        life.came(serial);
+    fn pushed(&mut self, index: PageIndex, same: bool) {
+        let life = self.life(index);
+        life.came(same);
         life.now = Stage::Untouched { waits: 0 };
     }
 
-    fn dropped(&mut self, index: PageIndex, serial: Serial) {
+    fn dropped(&mut self, index: PageIndex) {
         if let Some(life) = self.0.get_mut(&index) {
-            life.now = Stage::Dropped { serial };
+            life.now = Stage::Dropped;
         }
     }
 
@@ -172,13 +179,14 @@ impl Agent {
         if !idle {
             return;
         }
+        let same = page.copy.serial() == Some(serial);
         page.copy = Copy::Shared {
             serial,
             backing: Backing::Current,
         };
         page.ahead = Some(Access::Read);
         out.push(Action::Store { page: index });
-        self.consumed.pushed(index, serial);
+        self.consumed.pushed(index, same);
     }
 
     /// The node waits for others: drops the copies whose end has come.
@@ -206,7 +214,10 @@ impl Agent {
                     && page.discarding.is_none()
             };
             let page = self.pages.get(&index).filter(|page| shared(page));
-            if page.is_some() && self.homes.home(index) != self.me {
+            let home = self.homes.home(index);
+            // A home that rebuilds its directory may count on a copy that was reported to it.
+            let serves = home != self.me && !self.rebuilding.contains(&home);
+            if page.is_some() && serves {
                 self.command(now, index, Command::Consumed { used }, out);
             }
         }
@@ -227,7 +238,7 @@ impl Agent {
         let Some(Copy::Shared { serial, .. }) = copy else {
             return;
         };
-        self.consumed.dropped(index, serial);
+        self.consumed.dropped(index);
         self.release(index);
         if let Some(page) = self.pages.get_mut(&index) {
             page.copy = Copy::Kept { serial };
@@ -255,17 +266,13 @@ mod tests {
     use super::*;
 
     /// A round: a copy comes, is touched, and ends after the node has waited so many times, if it is not dropped before.
-    fn round(life: &mut Life, serial: u64, waits: u8) -> Option<Used> {
-        life.came(Serial(serial));
+    fn round(life: &mut Life, waits: u8) -> Option<Used> {
+        life.came(false);
         life.now = Stage::Untouched { waits: 0 };
         life.touched();
         let dropped = (0..waits).find_map(|_| life.waits(Adaptation::Careful));
         match dropped {
-            Some(_) => {
-                life.now = Stage::Dropped {
-                    serial: Serial(serial),
-                }
-            }
+            Some(_) => life.now = Stage::Dropped,
             None => {
                 life.ended();
             }
@@ -277,37 +284,34 @@ mod tests {
     fn what_ended_twice_after_as_long_is_dropped_then() {
         let mut life = Life::new();
         assert_eq!(
-            [1, 2, 3].map(|serial| round(&mut life, serial, 1)),
+            [1, 1, 1].map(|waits| round(&mut life, waits)),
             [None, None, Some(Used::Yes)]
         );
         let mut life = Life::new();
-        assert_eq!(
-            [1, 2, 3].map(|serial| round(&mut life, serial, 1 + serial as u8)),
-            [None; 3]
-        );
+        assert_eq!([2, 3, 4].map(|waits| round(&mut life, waits)), [None; 3]);
     }
 
     #[test]
     fn what_was_dropped_too_early_is_kept_for_a_while() {
         let mut life = Life::new();
-        for serial in 1..=3 {
-            round(&mut life, serial, 1);
+        for _ in 0..3 {
+            round(&mut life, 1);
         }
-        life.came(Serial(3));
-        assert_eq!((4..30).find_map(|serial| round(&mut life, serial, 1)), None);
-        assert!((30..60).any(|serial| round(&mut life, serial, 1).is_some()));
+        life.came(true);
+        assert_eq!((0..26).find_map(|_| round(&mut life, 1)), None);
+        assert!((0..30).any(|_| round(&mut life, 1).is_some()));
     }
 
     #[test]
     fn what_was_dropped_too_late_is_dropped_earlier() {
         let mut life = Life::new();
-        for serial in 1..=2 {
-            round(&mut life, serial, 2);
+        for _ in 0..2 {
+            round(&mut life, 2);
         }
         assert_eq!(life.length, 2);
-        round(&mut life, 3, 2);
+        round(&mut life, 2);
         life.ended();
-        assert_eq!(round(&mut life, 4, 1), Some(Used::Yes));
+        assert_eq!(round(&mut life, 1), Some(Used::Yes));
     }
 
     #[test]

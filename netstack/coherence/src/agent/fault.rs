@@ -1,6 +1,7 @@
 //! Faults: threads that wait for pages, and the requests made for them.
 
 use super::{Agent, Copy, Page, Pending, Waiter};
+use crate::adaptation::Adaptation;
 use crate::event::{Failure, Violation};
 use crate::ids::{Access, NodeId, PageIndex, RequestId, Rights, Time, Token};
 use crate::message::Message;
@@ -228,7 +229,10 @@ impl Agent {
         if page.mapped < rights {
             page.mapped = rights;
             page.ahead = None;
-            self.consumed.touched(index);
+            let adapts = self.adaptation != Adaptation::Off && !self.homes.is_here(index);
+            if adapts && rights == Rights::Read {
+                self.consumed.touched(index);
+            }
             out.push(crate::event::Action::Map {
                 page: index,
                 rights,

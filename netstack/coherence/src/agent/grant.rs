@@ -25,7 +25,7 @@ impl Agent {
             serial: grant.serial,
             backing: grant.backing,
         };
-        self.consumed.came(index, grant.serial);
+        self.consumed.came(index, grant.content == Content::Nothing);
         pending.granted = Some(granted);
         pending.acks += i32::from(grant.acks);
         if grant.content != Content::Nothing {

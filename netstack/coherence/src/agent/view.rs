@@ -37,6 +37,7 @@ impl Agent {
             Message::Grant(_)
             | Message::Acked { .. }
             | Message::WrittenBack { .. }
+            | Message::Keep { .. }
             | Message::Discarded { .. } => {
                 self.receive(now, from, message, out);
             }

@@ -145,7 +145,11 @@ impl Home {
                     };
                     self.grant_shared(page, get, Record { state, ..record }, out);
                 }
-                Access::Read => self.forward(page, holder, get, record, 0, out),
+                // To read it here makes this home's bytes current at once.
+                Access::Read if get.node == self.me => {
+                    self.forward(page, holder, get, record, 0, out);
+                }
+                Access::Read => self.fetch(page, holder, get, out),
                 Access::Write => self.take_from_sharers(page, get, record, own, out),
             },
         }

@@ -1,6 +1,6 @@
 //! Rebuilding the directory from the agents' reports, when the view has changed.
 
-use super::{Away, Home, Request, Stage};
+use super::{Away, Home, Request, Stage, Then};
 use crate::directory::{Directory, Record, State};
 use crate::event::{Action, View, Violation};
 use crate::homes::Slices;
@@ -224,13 +224,17 @@ impl Home {
             if content != Content::Nothing {
                 out.push(Action::Store { page });
             }
-            self.directory.set(
-                page,
-                Record {
-                    state: State::Idle,
-                    ..record
-                },
+            // What was dropped for a discard is not here, and who discards it may never say so again.
+            let discarded = matches!(
+                self.stage(page),
+                Some(Stage::Recalling {
+                    then: Then::Discard(_),
+                    ..
+                })
             );
+            let dropped = discarded && content == Content::Nothing;
+            let state = if dropped { State::Lost } else { State::Idle };
+            self.directory.set(page, Record { state, ..record });
         }
     }
 
@@ -324,7 +328,14 @@ impl Home {
             .filter_map(|(page, request)| Some((*page, getter(request)?)));
         let queued = self.busy.iter().flat_map(|(&page, busy)| {
             let served = match busy.stage {
-                Some(Stage::Forwarded { get, .. } | Stage::Clearing { get }) => Some(get.node),
+                Some(
+                    Stage::Forwarded { get, .. }
+                    | Stage::Clearing { get }
+                    | Stage::Recalling {
+                        then: Then::Serve(get),
+                        ..
+                    },
+                ) => Some(get.node),
                 _ => None,
             };
             busy.waiting

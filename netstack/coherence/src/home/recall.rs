@@ -1,18 +1,20 @@
 //! Recalls: all copies of a page come back, or are dropped.
 
-use super::{Busy, Home, Request, Stage, Then};
+use super::{Busy, Get, Home, OwnCopy, Request, Stage, Then};
 use crate::directory::{Record, State};
 use crate::event::{Action, Violation};
 use crate::ids::{NodeId, PageIndex};
 use crate::message::{Content, Message, Purpose};
 use crate::mutants::mutated;
 use crate::outbox::Outbox;
+use crate::sharers::SharerSet;
 use alloc::vec::Vec;
 
 impl Then {
     fn purpose(self) -> Purpose {
         match self {
             Self::Forget | Self::Move { .. } => Purpose::Return,
+            Self::Serve(_) => Purpose::Share,
             Self::Discard(_) => Purpose::Drop,
         }
     }
@@ -22,7 +24,7 @@ impl Home {
     /// Takes all copies of a page back.
     pub(super) fn recall(&mut self, page: PageIndex, then: Then, out: &mut Outbox) {
         let asker = match then {
-            Then::Forget | Then::Move { .. } => None,
+            Then::Forget | Then::Move { .. } | Then::Serve(_) => None,
             Then::Discard(discard) => Some(discard.node),
         };
         let from: Vec<NodeId> = match self.directory.get(page).state {
@@ -58,6 +60,23 @@ impl Home {
         }
     }
 
+    /// Has the holder of newer bytes return them, and keep a copy to read: others want to read too, and this home can serve
+    /// each of them by one message then.
+    pub(super) fn fetch(&mut self, page: PageIndex, holder: NodeId, get: Get, out: &mut Outbox) {
+        let seen = self.seen_by(holder, page);
+        let (from, then) = ([holder].into(), Then::Serve(get));
+        let purpose = then.purpose();
+        self.begin(page, Stage::Recalling { from, then });
+        out.send(
+            holder,
+            Message::Recall {
+                page,
+                purpose,
+                seen,
+            },
+        );
+    }
+
     pub(super) fn recalled(
         &mut self,
         from: NodeId,
@@ -81,7 +100,11 @@ impl Home {
                 if content != Content::Nothing {
                     out.push(Action::Store { page });
                 }
-                self.returned(from, page, purpose);
+                if purpose == Purpose::Share {
+                    self.shared_back(from, page, content);
+                } else {
+                    self.returned(from, page, purpose);
+                }
                 self.recall_answered(from, page, out);
             }
             _ => out.refuse(from, Violation::Unasked),
@@ -105,6 +128,28 @@ impl Home {
             };
             self.directory.set(page, Record { state, ..record });
         }
+    }
+
+    /// The holder has returned its bytes, and may have kept a copy to read.
+    fn shared_back(&mut self, from: NodeId, page: PageIndex, content: Content) {
+        let record = self.directory.get(page);
+        let own = SharerSet::of(from, self.grouping);
+        let written = content != Content::Nothing;
+        let (sharers, writer, pattern) = match record.state {
+            State::Owned { sharers, holder } => (sharers, Some(holder), record.pattern),
+            State::Exclusive { .. } if written => (own, Some(from), record.pattern),
+            State::Exclusive { .. } => (own, None, record.pattern.less()),
+            State::Idle | State::Shared { .. } | State::Lost => return,
+        };
+        let state = State::Shared { sharers, writer };
+        self.directory.set(
+            page,
+            Record {
+                state,
+                pattern,
+                ..record
+            },
+        );
     }
 
     /// A node has no copy any more.
@@ -137,6 +182,7 @@ impl Home {
                 self.discard_done(page, discard, out);
             }
             Then::Move { to } => self.hand_on(page, to, out),
+            Then::Serve(get) => self.serve_get(page, get, OwnCopy::Possible, out),
         }
     }
 

@@ -18,6 +18,11 @@ fn row_02_read_miss_held_elsewhere_unwritten() {
 }
 
 #[test]
+fn row_02_readers_after_the_first() {
+    rows::row_02_readers_after_the_first();
+}
+
+#[test]
 fn row_03_write_miss_unshared() {
     rows::row_03_write_miss_unshared();
 }

@@ -230,6 +230,28 @@ fn a_home_keeps_the_frame_that_its_own_program_uses_when_a_holder_discards() {
     assert_eq!(loaded, Some(Outcome::Loaded(0)));
 }
 
+/// The holder has dropped its bytes for a discard, and whoever discards dies before the home has heard it.
+#[test]
+fn what_was_dropped_for_a_discard_is_not_what_the_home_had_before() {
+    let plan = Plan {
+        nodes: 5,
+        hold: 0,
+        ..Plan::default()
+    };
+    let mut world = plan.build();
+    does(&mut world, HOME, Op::Store(VARIABLE, 5));
+    does(&mut world, HOLDER, Op::Store(VARIABLE, 7));
+    let discard = world.spawn(READER, vec![Op::Discard(PAGE, 1)]);
+    world.execute(discard);
+    for (from, to) in [(READER, HOME), (HOME, HOLDER)] {
+        world.deliver(from, to);
+    }
+    dies(&mut world, READER);
+    world.run();
+    let loaded = does(&mut world, NodeId(3), Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Lost));
+}
+
 #[test]
 fn two_discards_of_a_node_outlive_a_change_of_view() {
     let plan = Plan {

@@ -117,6 +117,20 @@ pub fn row_02_read_miss_held_elsewhere_unwritten() {
     row("02_unwritten", cost, (4, 3, 1));
 }
 
+/// The second reader has the home fetch the bytes, and so all that come after it are served by the home.
+pub fn row_02_readers_after_the_first() {
+    let mut world = filled(6);
+    touch(&mut world, OWNER, Access::Write);
+    touch(&mut world, READER, Access::Read);
+    let cost = access(&mut world, NodeId(3), Access::Read);
+    row("02_second", cost, (4, 4, 2));
+    for node in 4..6 {
+        let cost = access(&mut world, NodeId(node), Access::Read);
+        row("02_third", cost, (2, 2, 1));
+    }
+    assert_eq!(world.rights(OWNER, PAGE), Rights::Read);
+}
+
 pub fn row_03_write_miss_unshared() {
     let mut world = filled(3);
     let cost = access(&mut world, READER, Access::Write);
@@ -476,6 +490,10 @@ pub const ROWS: &[(&str, fn())] = &[
     (
         "row_02_read_miss_held_elsewhere_unwritten",
         row_02_read_miss_held_elsewhere_unwritten,
+    ),
+    (
+        "row_02_readers_after_the_first",
+        row_02_readers_after_the_first,
     ),
     ("row_03_write_miss_unshared", row_03_write_miss_unshared),
     (
