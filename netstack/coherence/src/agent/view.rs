@@ -33,6 +33,7 @@ impl Agent {
         match message {
             Message::Grant(_)
             | Message::Acked { .. }
+            | Message::Keep { .. }
             | Message::WrittenBack { .. }
             | Message::Discarded { .. } => {
                 self.receive(now, from, message, out);

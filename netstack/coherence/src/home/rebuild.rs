@@ -5,7 +5,7 @@ use crate::directory::{Directory, Record, State};
 use crate::event::{Action, View, Violation};
 use crate::homes::Slices;
 use crate::ids::{Epoch, NodeId, PageIndex, RequestId, Rights, Serial};
-use crate::message::{Content, Message, Outcome, Reported, Written};
+use crate::message::{Content, Message, Outcome, Purpose, Reported, Written};
 use crate::mutants::mutated;
 use crate::outbox::Outbox;
 use crate::sharers::SharerSet;
@@ -217,13 +217,17 @@ impl Home {
             if content != Content::Nothing {
                 out.push(Action::Store { page });
             }
-            self.directory.set(
-                page,
-                Record {
-                    state: State::Idle,
-                    ..record
-                },
-            );
+            // What was dropped for a discard is gone, even if nobody asks for zeros again.
+            let dropped = match self.stage(page) {
+                Some(Stage::Recalling { then, .. }) => then.purpose() == Purpose::Drop,
+                _ => false,
+            };
+            let shared = matches!(record.state, State::Owned { .. });
+            let state = match content {
+                Content::Nothing if dropped || shared => State::Lost,
+                _ => State::Idle,
+            };
+            self.directory.set(page, Record { state, ..record });
         }
     }
 
