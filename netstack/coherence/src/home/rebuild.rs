@@ -213,7 +213,12 @@ impl Home {
             State::Owned { holder, .. } => holder == from,
             _ => false,
         };
-        if holds && self.owns(page) {
+        // It comes before the note that tells who had the page: what the note says is over.
+        let overtakes = self.overtakes(from, page);
+        if (holds || overtakes) && self.owns(page) {
+            if overtakes {
+                self.end(page);
+            }
             if content != Content::Nothing {
                 out.push(Action::Store { page });
             }

@@ -384,6 +384,31 @@ fn what_was_dropped_for_a_discard_that_died_is_lost() {
     assert_eq!(loaded, Some(Outcome::Lost));
 }
 
+/// A node that was handed a page writes it back, and the view changes. The note of who had handed it over comes last.
+#[test]
+fn a_write_back_that_overtakes_a_note_is_taken_though_the_view_changes() {
+    let plan = Plan {
+        nodes: 4,
+        hold: 0,
+        ..Plan::default()
+    };
+    let mut world = plan.build();
+    does(&mut world, HOLDER, Op::Store(VARIABLE, 6));
+    let store = world.spawn(READER, vec![Op::Store(VARIABLE, 7)]);
+    world.execute(store);
+    for (from, to) in [(READER, HOME), (HOME, HOLDER), (HOLDER, READER)] {
+        world.deliver(from, to);
+    }
+    world.execute(store);
+    assert!(world.all_done());
+    world.event(READER, Event::Evict { page: PAGE });
+    dies(&mut world, NodeId(3));
+    world.deliver(READER, HOME);
+    world.run();
+    let loaded = does(&mut world, HOLDER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(7)));
+}
+
 /// All that live read the same of a page, which its holder was discarding when it died.
 fn agree(world: &mut World) {
     dies(world, HOLDER);
