@@ -425,11 +425,11 @@ impl World {
         match notice {
             MembershipNotice::View(view) => self.entered(node, &view),
             MembershipNotice::Serving { .. } => {
-                self.handle_lock(node, darner_coherence::locks::Event::Serving);
+                self.tell_locks(node, darner_coherence::locks::Event::Serving);
                 self.serves_again(node);
             }
             MembershipNotice::Stopped { .. } => {
-                self.handle_lock(node, darner_coherence::locks::Event::Stopped);
+                self.tell_locks(node, darner_coherence::locks::Event::Stopped);
             }
             MembershipNotice::JoinRefused { .. } => {}
             MembershipNotice::Ended { .. } => self.ended(node),
@@ -449,6 +449,14 @@ impl World {
             return self.complain(Wrong::TwoViews, || {
                 format!("{node:?} enters {coherent:?}, others have entered {other:?}")
             });
+        }
+        if self
+            .council
+            .as_ref()
+            .is_some_and(|council| council.one(node).over)
+        {
+            // It follows the views up to the one that it is not in. Nobody hears of what it does.
+            return self.outcast_enters(node, coherent);
         }
         self.forget_the_past(node, view);
         if self.machine(node).is_up() {
@@ -521,6 +529,7 @@ impl World {
             if let Some(council) = &mut self.council {
                 council.one_mut(node).over = true;
             }
+            self.put_act(node);
         }
         if let Some(council) = &mut self.council
             && council.formed.is_none()
