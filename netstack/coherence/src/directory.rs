@@ -1,7 +1,9 @@
 //! What a home knows of its pages, as range records in a fixed number of entries.
 //!
 //! Neighbouring pages of which the same is known are one entry. What is not in any entry is
-//! *idle*: nobody has a copy, and the home's bytes are current. When the table is nearly
+//! *idle*: nobody has a copy, and the home's bytes are current. Lost pages can be neither
+//! forgotten nor recalled, so their entries do not count: else a few that are left between others
+//! could take the room that an instruction needs for all of its pages. When the table is nearly
 //! full, it forgets what can be known again, in this order:
 //!
 //! 1. serials of idle pages, which from then on have the highest serial that was forgotten
@@ -120,6 +122,12 @@ struct Run {
     record: Record,
 }
 
+impl Run {
+    fn is_lost(self) -> bool {
+        self.record.state == State::Lost
+    }
+}
+
 /// How many entries one change of one page can add.
 const GROWTH: usize = 2;
 
@@ -128,12 +136,14 @@ const GROWTH: usize = 2;
 pub struct Directory {
     grouping: Grouping,
     runs: BTreeMap<PageIndex, Run>,
+    /// How many of the entries are of lost pages.
+    lost: usize,
     capacity: usize,
     floor: Serial,
 }
 
 impl Directory {
-    /// A table of at most `capacity` entries, for nodes that fall to sets in this way.
+    /// A table of at most `capacity` entries, those of lost pages not counted, for nodes that fall to sets in this way.
     ///
     /// At least 8, so that a change that splits an entry always can be made after a victim
     /// was recalled.
@@ -142,6 +152,7 @@ impl Directory {
         Self {
             grouping,
             runs: BTreeMap::new(),
+            lost: 0,
             capacity: capacity.max(8),
             floor: Serial(0),
         }
@@ -153,7 +164,13 @@ impl Directory {
         self.runs.len()
     }
 
-    /// The bytes that the table may take at most, less what the tree needs for its shape.
+    /// How many of the entries in use are of lost pages.
+    #[must_use]
+    pub fn lost(&self) -> usize {
+        self.lost
+    }
+
+    /// The bytes that the table may take at most while nothing is lost, less what the tree needs for its shape.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.capacity * (size_of::<PageIndex>() + size_of::<Run>())
@@ -181,7 +198,7 @@ impl Directory {
     /// Whether `changes` more pages can be changed, whatever to.
     #[must_use]
     pub fn has_room(&self, changes: usize) -> bool {
-        self.runs.len() + changes * GROWTH <= self.capacity
+        self.runs.len() - self.lost + changes * GROWTH <= self.capacity
     }
 
     /// Replaces what is known of a page.
@@ -200,10 +217,10 @@ impl Directory {
             .map(|(&start, _)| start)
             .collect();
         for start in inside {
-            self.runs.remove(&start);
+            self.remove(start);
         }
         if record != self.idle() {
-            self.runs.insert(first, Run { pages, record });
+            self.insert(first, Run { pages, record });
             self.join(first);
             self.join_left(first);
         }
@@ -241,14 +258,19 @@ impl Directory {
     }
 
     /// The page to recall when shrinking was not enough: the first one of the shortest entry
-    /// that `may` be recalled, and of several, of the first from `hand` on, going round.
+    /// that `may` be recalled, and of several, of the one that was granted first. Entries with serials above `recent` come
+    /// last, in the order of these.
     ///
-    /// So what was granted a moment ago is not the first to go.
-    pub fn victim(&self, hand: PageIndex, may: impl Fn(PageIndex) -> bool) -> Option<PageIndex> {
-        let round = self.runs.range(hand..).chain(self.runs.range(..hand));
-        round
-            .filter(|&(&start, run)| run.record.state != State::Lost && may(start))
-            .min_by_key(|&(_, run)| run.pages)
+    /// So an instruction that needs several pages gets them all in the end, even if no entry is as short as
+    /// theirs: none of them is the first to go.
+    pub fn victim(&self, recent: Serial, may: impl Fn(PageIndex) -> bool) -> Option<PageIndex> {
+        self.runs
+            .iter()
+            .filter(|&(&start, run)| !run.is_lost() && may(start))
+            .min_by_key(|&(_, run)| {
+                let serial = run.record.serial;
+                (serial.max(recent), run.pages, serial)
+            })
             .map(|(&start, _)| start)
     }
 
@@ -262,6 +284,7 @@ impl Directory {
     /// Forgets everything; idle pages have the serial `floor`.
     pub fn reset(&mut self, floor: Serial) {
         self.runs.clear();
+        self.lost = 0;
         self.floor = floor;
     }
 
@@ -271,6 +294,18 @@ impl Directory {
             serial: self.floor,
             pattern: Pattern::default(),
         }
+    }
+
+    /// Puts an entry where none begins, or in the place of the one that does.
+    fn insert(&mut self, start: PageIndex, run: Run) {
+        let before = self.runs.insert(start, run);
+        self.lost += usize::from(run.is_lost());
+        self.lost -= usize::from(before.is_some_and(Run::is_lost));
+    }
+
+    fn remove(&mut self, start: PageIndex) {
+        let removed = self.runs.remove(&start);
+        self.lost -= usize::from(removed.is_some_and(Run::is_lost));
     }
 
     fn covering(&self, page: PageIndex) -> Option<(PageIndex, Run)> {
@@ -284,8 +319,8 @@ impl Directory {
             return;
         };
         let left = page.0 - start.0;
-        self.runs.insert(start, Run { pages: left, ..run });
-        self.runs.insert(
+        self.insert(start, Run { pages: left, ..run });
+        self.insert(
             page,
             Run {
                 pages: run.pages - left,
@@ -304,8 +339,8 @@ impl Directory {
             return;
         };
         if let Some(record) = joined(run.record, other.record) {
-            self.runs.remove(&next);
-            self.runs.insert(
+            self.remove(next);
+            self.insert(
                 start,
                 Run {
                     pages: run.pages + other.pages,
@@ -330,8 +365,8 @@ impl Directory {
             .then(|| merged(a.record, b.record, self.grouping))
             .flatten();
         let Some(record) = record else { return false };
-        self.runs.remove(&right);
-        self.runs.insert(
+        self.remove(right);
+        self.insert(
             left,
             Run {
                 pages: a.pages + b.pages,
@@ -417,6 +452,7 @@ mod tests {
         #[test]
         fn what_is_kept_covers_what_is_true(
             changes in prop::collection::vec((0..24_u64, 1..5_u64, record(), any::<bool>()), 1..60),
+            recent in 0..4_u64,
         ) {
             let mut directory = Directory::new(16, Grouping::new(3));
             let mut truth: [Option<Record>; 32] = [None; 32];
@@ -426,7 +462,7 @@ mod tests {
                 }
                 if !directory.has_room(1) {
                     directory.shrink();
-                    while let Some(victim) = directory.victim(PageIndex(first), |_| true).filter(|_| !directory.has_room(1)) {
+                    while let Some(victim) = directory.victim(Serial(recent), |_| true).filter(|_| !directory.has_room(1)) {
                         directory.forget(victim);
                         truth[victim.0 as usize] = None;
                     }
@@ -435,7 +471,9 @@ mod tests {
                     directory.set_range(PageIndex(first), pages, record);
                     truth[first as usize..(first + pages) as usize].fill(Some(record));
                 }
-                prop_assert!(directory.entries() <= 16);
+                let lost = directory.iter().filter(|(.., record)| record.state == State::Lost);
+                prop_assert_eq!(directory.lost(), lost.count());
+                prop_assert!(directory.entries() - directory.lost() <= 16);
                 for (page, truth) in truth.iter().enumerate() {
                     let kept = directory.get(PageIndex(page as u64));
                     match truth {

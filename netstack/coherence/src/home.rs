@@ -72,8 +72,6 @@ pub struct Home {
     produced: Produced,
     /// Pages that way was made for.
     ways: Ways,
-    /// Where the search for pages to recall goes on.
-    hand: PageIndex,
     rebuild: Option<Rebuild>,
 }
 
@@ -213,7 +211,6 @@ impl Home {
             discards: Vec::new(),
             produced: Produced::default(),
             ways: Ways::default(),
-            hand: PageIndex(0),
             rebuild: None,
         }
     }

@@ -111,9 +111,9 @@
 //!
 //! # Bounds
 //!
-//! * The directory has a fixed number of entries (see [`Directory`]); requests wait for room, at most one for each page
-//!   and node. It can be longer for three reasons only: it is full of lost pages; or, after a change of view, more was reported than fits,
-//!   which then is recalled; or pages were given up of which those around them were not.
+//! * The directory has a fixed number of entries beside those of lost pages (see [`Directory`]); requests wait for room, at most one
+//!   for each page and node. It can be longer for two reasons only: after a change of view, more was reported than fits, which then
+//!   is recalled; or pages were given up of which those around them were not.
 //! * Pages that have moved away from their slices' homes: [`HomeLimits::moved`]; moves beyond it are refused.
 //! * Agents: one entry for each page that the node has or wants, 32 streams, 64 pages recently arrived, 1024 that were pushed.
 //! * Homes: 1024 pages that their own nodes produce.

@@ -200,7 +200,8 @@ impl<T> Links<T> {
         }
     }
 
-    fn renew(&mut self, from: NodeId, to: NodeId) {
+    /// Nothing that was sent in this direction is heard any more.
+    pub(crate) fn renew(&mut self, from: NodeId, to: NodeId) {
         let link = self.link(from, to);
         link.packets.clear();
         link.era += 1;

@@ -46,6 +46,8 @@ pub enum Wrong {
     TwoViews,
     /// A node served that was no member any more.
     ServesOutside,
+    /// Somebody acted on a lock, or got one, at a node that does not serve.
+    ActsUnfenced,
     /// Locks were held at the same time that exclude each other.
     LocksConflict,
     /// A barrier let threads through before all had come.

@@ -123,6 +123,15 @@ pub struct Wishes {
     pub faults: Option<Faults>,
     /// Who says who is a member.
     pub agreement: Option<Agreement>,
+    /// What the threads do.
+    pub work: Option<Work>,
+}
+
+/// What threads do, if it is not drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Little but transactions and requests to ports, so that there are more of these in as many steps.
+    Talk,
 }
 
 impl Plan {
@@ -137,6 +146,10 @@ impl Plan {
         let threads = chance.one_of(&[1, 2, 3]);
         let records = chance.one_of(&[8, 12, 32, 1024]);
         let workload = Workload::drawn(&mut chance);
+        let workload = match wishes.work {
+            None => workload,
+            Some(Work::Talk) => Workload::TALK,
+        };
         let pages: u64 = chance.one_of(&[2, 6, 16, 40, 120]);
         let agreement = chance.one_of(&[Agreement::Given, Agreement::Given, Agreement::Theirs]);
         let agreement = wishes.agreement.unwrap_or(agreement);
@@ -191,6 +204,26 @@ impl Plan {
 }
 
 impl Workload {
+    const TALK: Self = Self {
+        single: 1,
+        several: 0,
+        update: 0,
+        stream: 0,
+        discard: 0,
+        lock: 0,
+        word: 0,
+        meet: 0,
+        talk: 20,
+        call: 20,
+        own: 0,
+        neighbours: 0,
+        hot: 0,
+        any: 1,
+        hot_pages: 1,
+        writes: 30,
+        think: 5 * MICROSECOND,
+    };
+
     /// Only such instructions as can complete: one that needs several pages needs them at once, so
     /// each home must have room for what all threads need at once.
     fn fitting(self, records: usize, threads: u16) -> Self {

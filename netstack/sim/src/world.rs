@@ -9,6 +9,7 @@ mod checks;
 mod council;
 mod faults;
 mod locking;
+mod outcasts;
 mod threads;
 mod users;
 mod views;
@@ -106,6 +107,8 @@ enum Happening {
         parent: u64,
         peer: u16,
     },
+    /// Threads of a node that may not serve mean to act on their locks.
+    Acts { node: NodeId, life: u32 },
     /// Whoever serves a node's ports does something.
     Works { node: NodeId, life: u32 },
     /// A hint arrives.
@@ -193,8 +196,10 @@ struct Log {
 const DONE_EVERY: u64 = 64;
 /// After how many steps it is looked whether there still is a cluster.
 const EXTINCT_EVERY: u64 = 1024;
-/// What is still to be done when nothing is begun any more takes less steps than this.
+/// What is still to be done when nothing is begun any more takes less steps than this,
 const LAST_STEPS: u64 = 400_000;
+/// and than this more for each pair of nodes, each of which says something to the other at each change of view.
+const LAST_STEPS_OF_PAIR: u64 = 500;
 
 /// The cluster.
 #[derive(Clone, Debug)]
@@ -426,11 +431,16 @@ impl World {
             self.counts.extinct += 1;
             return false;
         }
-        if self.counts.steps > self.plan.steps.saturating_add(LAST_STEPS) {
+        if self.counts.steps > self.plan.steps.saturating_add(self.last_steps()) {
             let what = self.unfinished();
             self.complain(Wrong::NeverQuiet, || what);
         }
         true
+    }
+
+    fn last_steps(&self) -> u64 {
+        let nodes = u64::from(self.plan.nodes);
+        LAST_STEPS + nodes * nodes * LAST_STEPS_OF_PAIR
     }
 
     fn next_phase(&mut self) -> bool {
@@ -486,6 +496,7 @@ impl World {
                 peer,
             } => self.begins_part(node, life, parent, peer),
             Happening::Works { node, life } => self.works(node, life),
+            Happening::Acts { node, life } => self.acts(node, life),
             Happening::Hinted { to, hint } => {
                 if let Some((from, packet)) = self.hints.remove(&hint) {
                     self.handle(to, Event::Received { from, packet }, &Load::Nothing);
@@ -557,7 +568,8 @@ impl World {
             Happening::CouncilTime { node, .. }
             | Happening::Speaks { node, .. }
             | Happening::BeginsPart { node, .. }
-            | Happening::Works { node, .. } => Some(node),
+            | Happening::Works { node, .. }
+            | Happening::Acts { node, .. } => Some(node),
             Happening::Leaves { at } => Some(at.node),
             _ => self.coherence_of(what),
         }

@@ -4,7 +4,8 @@
 use darner_cluster::mutants as cluster;
 use darner_coherence::mutants::{Mutant, take_out};
 use darner_sim::campaign::{Campaign, Failed, Go, play};
-use darner_sim::plan::{Agreement, Wishes};
+use darner_sim::fault::{Faults, Kind};
+use darner_sim::plan::{Agreement, Wishes, Work};
 use darner_sim::shrink::reduce;
 use darner_sim::world::World;
 use std::fmt::Debug;
@@ -39,11 +40,12 @@ const BEYOND: &[Mutant] = &[
     // Another wake-up comes soon.
     Mutant::NotRecheckedAfterView,
     Mutant::WakesNotCounted,
-    // A node that does not serve does nothing here.
+    // A node that is in no view any more hears of no later one.
     Mutant::ExpelledKeepLocks,
-    Mutant::GrantedWhileStopped,
-    Mutant::StoppedHoldersAct,
 ];
+
+/// Guards of nodes that do not serve: such are only where nodes agree on views themselves.
+const OF_FENCES: &[Mutant] = &[Mutant::GrantedWhileStopped, Mutant::StoppedHoldersAct];
 
 /// Guards of membership, transactions and ports that are missed soon. Views that are decided wrongly take more
 /// than this test has.
@@ -61,31 +63,49 @@ const OF_CLUSTERS: &[cluster::Mutant] = &[
     cluster::Mutant::WaitsForever,
 ];
 
+/// Guards of what passes when connections are lost.
+const OF_LINKS: &[cluster::Mutant] = &[
+    cluster::Mutant::AnswersForgotten,
+    cluster::Mutant::OvertakesReturning,
+    cluster::Mutant::OvertakesWhatCameBack,
+    cluster::Mutant::RequestTakenTwice,
+];
+
 /// How many steps it takes at most until a guard is missed.
 const STEPS: u64 = 2_000_000;
 
-fn noticed(agreement: Option<Agreement>) -> Option<Box<Failed>> {
+/// Episodes in which nodes agree on views themselves.
+fn theirs() -> Wishes {
+    Wishes {
+        agreement: Some(Agreement::Theirs),
+        ..Wishes::default()
+    }
+}
+
+/// Such, in which they talk more, and lose their connections more often.
+fn talk() -> Wishes {
+    Wishes {
+        faults: Some(Faults::of(&[Kind::Cut])),
+        work: Some(Work::Talk),
+        ..theirs()
+    }
+}
+
+fn noticed(wishes: Wishes) -> Option<Box<Failed>> {
     let campaign = Campaign {
         seed: 1,
         steps: STEPS,
-        wishes: Wishes {
-            agreement,
-            ..Wishes::default()
-        },
+        wishes,
     };
     campaign.run(|_| Go::On).err()
 }
 
 /// Whether a guard is missed that `take_out` takes out, or puts back when it is given none. What shows it must show
 /// nothing with all guards in place.
-fn is_missed<M: Copy + Debug>(
-    mutant: M,
-    agreement: Option<Agreement>,
-    take_out: fn(Option<M>),
-) -> bool {
+fn is_missed<M: Copy + Debug>(mutant: M, wishes: Wishes, take_out: fn(Option<M>)) -> bool {
     let start = Instant::now();
     take_out(Some(mutant));
-    let failed = noticed(agreement);
+    let failed = noticed(wishes);
     take_out(None);
     let time = start.elapsed().as_secs_f64();
     let Some(failed) = failed else {
@@ -105,12 +125,21 @@ fn guards_are_missed_and_what_shows_it_is_reduced() {
     let mut unnoticed = Vec::new();
     let all = [Mutant::PAGES, Mutant::LOCKS, Mutant::PARKING].concat();
     for &mutant in all.iter().filter(|mutant| !BEYOND.contains(mutant)) {
-        if !is_missed(mutant, None, take_out) {
+        let wishes = match OF_FENCES.contains(&mutant) {
+            true => theirs(),
+            false => Wishes::default(),
+        };
+        if !is_missed(mutant, wishes, take_out) {
             unnoticed.push(format!("{mutant:?}"));
         }
     }
     for &mutant in OF_CLUSTERS {
-        if !is_missed(mutant, Some(Agreement::Theirs), cluster::plant) {
+        if !is_missed(mutant, theirs(), cluster::plant) {
+            unnoticed.push(format!("{mutant:?}"));
+        }
+    }
+    for &mutant in OF_LINKS {
+        if !is_missed(mutant, talk(), cluster::plant) {
             unnoticed.push(format!("{mutant:?}"));
         }
     }
@@ -123,7 +152,7 @@ fn guards_are_missed_and_what_shows_it_is_reduced() {
 
 /// What is left of a failing episode is a few operations, and still fails in the same way.
 fn reduces() {
-    let failed = noticed(None).expect("the guard is missed");
+    let failed = noticed(Wishes::default()).expect("the guard is missed");
     let reduced = reduce(&failed, 500, |_| Go::On);
     assert!(reduced.script.ops.len() <= 10, "{}", reduced.script);
     assert_eq!(reduced.failed.violation.kind, failed.violation.kind);

@@ -36,8 +36,8 @@ impl Agent {
         match message {
             Message::Grant(_)
             | Message::Acked { .. }
-            | Message::WrittenBack { .. }
             | Message::Keep { .. }
+            | Message::WrittenBack { .. }
             | Message::Discarded { .. } => {
                 self.receive(now, from, message, out);
             }

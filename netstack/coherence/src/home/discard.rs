@@ -1,9 +1,9 @@
 //! Discards: the bytes of freed pages are forgotten.
 
-use super::{Admitted, DiscardInProgress, DiscardRequest, Home, Request, Stage};
+use super::{Admitted, Busy, DiscardInProgress, DiscardRequest, Home, Request, Stage};
 use crate::directory::State;
 use crate::event::Violation;
-use crate::ids::{NodeId, PageIndex};
+use crate::ids::{Access, NodeId, PageIndex};
 use crate::message::{LONGEST_SPAN, Message};
 use crate::outbox::Outbox;
 
@@ -36,6 +36,13 @@ impl Home {
                 continue;
             }
             self.dropped(page, request.node, out);
+            // A read that its sender was to answer goes on after it.
+            let waits_for_it = |busy: &&mut Busy| busy.stage.is_none();
+            if let Some(busy) = self.busy.get_mut(&page).filter(waits_for_it) {
+                busy.waiting.push_front(Request::Discard(request));
+                self.settle(page, out);
+                continue;
+            }
             match self.admit(page, Request::Discard(request), out) {
                 Admitted::Now => {
                     self.serve(page, Request::Discard(request), out);
@@ -55,13 +62,7 @@ impl Home {
             return;
         }
         if self.holds(node, page) {
-            let rest = match self.directory.get(page).state {
-                State::Owned { sharers, holder } => State::Shared {
-                    sharers: sharers.without(holder, self.grouping),
-                    writer: None,
-                },
-                _ => State::Idle,
-            };
+            let rest = self.left_by(node, page);
             self.zero(page, rest, out);
         }
         match self.stage(page) {
@@ -77,11 +78,30 @@ impl Home {
             }
             Some(&Stage::Forwarded { to, get, acks, .. }) if to == node => {
                 self.end(page);
+                let others = matches!(self.directory.get(page).state, State::Owned { .. });
+                if others && get.access == Access::Read {
+                    let busy = self.busy.entry(page).or_default();
+                    return busy.waiting.push_front(Request::Get(get));
+                }
                 let zeroed = self.directory.get(page);
                 self.grant_home_bytes(page, get, acks, zeroed, out);
                 self.settle(page, out);
             }
             _ => {}
+        }
+    }
+
+    /// What is known of a page that its holder has dropped. Those who share it have what the holder had, and not
+    /// zeros: until they have given it up, one of them is the holder.
+    fn left_by(&self, node: NodeId, page: PageIndex) -> State {
+        let State::Owned { sharers, holder } = self.directory.get(page).state else {
+            return State::Idle;
+        };
+        let sharers = sharers.without(holder, self.grouping);
+        let mut others = sharers.iter(self.grouping);
+        match others.find(|&other| other != node) {
+            Some(holder) => State::Owned { sharers, holder },
+            None => State::Idle,
         }
     }
 

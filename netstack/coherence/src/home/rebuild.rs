@@ -5,7 +5,7 @@ use crate::directory::{Directory, Record, State};
 use crate::event::{Action, View, Violation};
 use crate::homes::Slices;
 use crate::ids::{Epoch, NodeId, PageIndex, RequestId, Rights, Serial};
-use crate::message::{Content, Message, Outcome, Reported, Written};
+use crate::message::{Content, Message, Outcome, Purpose, Reported, Written};
 use crate::mutants::mutated;
 use crate::outbox::Outbox;
 use crate::pages::PageSet;
@@ -220,20 +220,25 @@ impl Home {
             State::Owned { holder, .. } => holder == from,
             _ => false,
         };
-        if holds && self.owned(page) {
+        // It comes before the note that tells who had the page: what the note says is over.
+        let overtakes = self.overtakes(from, page);
+        if (holds || overtakes) && self.owned(page) {
+            if overtakes {
+                self.end(page);
+            }
             if content != Content::Nothing {
                 out.push(Action::Store { page });
             }
-            // What was dropped for a discard is not here, and who discards it may never say so again.
-            let discarded = matches!(
-                self.stage(page),
-                Some(Stage::Recalling {
-                    then: Then::Discard(_),
-                    ..
-                })
-            );
-            let dropped = discarded && content == Content::Nothing;
-            let state = if dropped { State::Lost } else { State::Idle };
+            // What was dropped for a discard is gone, even if nobody asks for zeros again.
+            let dropped = match self.stage(page) {
+                Some(Stage::Recalling { then, .. }) => then.purpose() == Purpose::Drop,
+                _ => false,
+            };
+            let shared = matches!(record.state, State::Owned { .. });
+            let state = match content {
+                Content::Nothing if dropped || shared => State::Lost,
+                _ => State::Idle,
+            };
             self.directory.set(page, Record { state, ..record });
         }
     }

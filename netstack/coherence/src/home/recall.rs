@@ -3,15 +3,19 @@
 use super::{Busy, Get, Home, OwnCopy, Request, Stage, Then};
 use crate::directory::{Record, State};
 use crate::event::{Action, Violation};
-use crate::ids::{NodeId, PageIndex};
+use crate::ids::{NodeId, PageIndex, Serial};
 use crate::message::{Content, Message, Purpose};
 use crate::mutants::mutated;
 use crate::outbox::Outbox;
 use crate::sharers::SharerSet;
 use alloc::vec::Vec;
 
+/// So many exclusive grants ago are pages the last to be recalled for room: more than all instructions that run at a
+/// time need.
+const RECENT: u64 = 64;
+
 impl Then {
-    fn purpose(self) -> Purpose {
+    pub(super) fn purpose(self) -> Purpose {
         match self {
             Self::Forget | Self::Move { .. } => Purpose::Return,
             Self::Serve(_) => Purpose::Share,
@@ -210,11 +214,11 @@ impl Home {
         if self.busy.values().any(recalling) {
             return;
         }
+        let recent = Serial(self.clock.0.saturating_sub(RECENT));
         if let Some(victim) = self
             .directory
-            .victim(self.hand, |page| !self.busy.contains_key(&page))
+            .victim(recent, |page| !self.busy.contains_key(&page))
         {
-            self.hand = victim.plus(1);
             self.busy
                 .entry(victim)
                 .or_default()
@@ -225,14 +229,9 @@ impl Home {
     }
 
     /// Takes up requests that waited for room.
-    ///
-    /// If nothing is under way and nothing can be recalled, the table is full of lost pages,
-    /// and one request more is let in.
     pub(super) fn unpark(&mut self, out: &mut Outbox) {
         while let Some(&(page, request)) = self.parked.front() {
-            let stuck =
-                self.busy.is_empty() && self.directory.victim(self.hand, |_| true).is_none();
-            if !self.make_room(1) && !stuck {
+            if !self.make_room(1) {
                 return self.reclaim(out);
             }
             self.parked.pop_front();

@@ -8,7 +8,7 @@ use crate::common::schedule::{
     scenario_with_deaths, scenario_with_drains,
 };
 use crate::common::threads::{Op, Outcome, Variable};
-use darner_coherence::{Event, NodeId, PageIndex, State};
+use darner_coherence::{Access, Event, Message, NodeId, PageIndex, State};
 use proptest::prelude::*;
 
 const HOME: NodeId = NodeId(0);
@@ -481,4 +481,165 @@ fn what_a_node_gives_up_is_not_what_it_finds_as_the_new_home() {
     assert_eq!(world.latest.as_ref().unwrap().slices.home(PAGE), HOLDER);
     let loaded = does(&mut world, READER, Op::Load(VARIABLE));
     assert_eq!(loaded, Some(Outcome::Loaded(0)));
+}
+
+/// The home of a slice has answered what a node claims of a page that had moved there, and the view changes again
+/// before the answer has come.
+#[test]
+fn a_claim_that_was_heard_holds_though_the_view_changes_again() {
+    let (plan, mut world) = moved();
+    does(&mut world, HOLDER, Op::Store(VARIABLE, 7));
+    world.event(HOLDER, Event::Evict { page: PAGE });
+    does(&mut world, READER, Op::Load(VARIABLE));
+    world.event(READER, Event::Evict { page: PAGE });
+    world.run();
+    let record = world.nodes[1].home().record(PAGE);
+    assert_eq!(record.state, State::Exclusive { owner: READER });
+    dies(&mut world, NodeId(3));
+    let answered = |world: &World| {
+        let mut link = world.links.get(&(HOME, HOLDER)).into_iter().flatten();
+        link.any(|came| matches!(came.packet.message, Message::Keep { page: PAGE, .. }))
+    };
+    while !answered(&world) {
+        world.step(world.ready()[0]);
+    }
+    world.comes_back(&plan, NodeId(3));
+    tell_all(&mut world);
+    world.run();
+    let loaded = does(&mut world, READER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(7)));
+}
+
+/// The owner has dropped what it wrote, as another node discards the page; that node dies before it hears of it.
+#[test]
+fn what_was_dropped_for_a_discard_that_died_is_lost() {
+    let plan = Plan {
+        nodes: 4,
+        hold: 0,
+        ..Plan::default()
+    };
+    let mut world = plan.build();
+    does(&mut world, READER, Op::Store(VARIABLE, 6));
+    world.event(READER, Event::Evict { page: PAGE });
+    does(&mut world, HOLDER, Op::Store(VARIABLE, 7));
+    let discards = NodeId(3);
+    let discard = world.spawn(discards, vec![Op::Discard(PAGE, 1)]);
+    world.execute(discard);
+    world.deliver(discards, HOME);
+    world.deliver(HOME, HOLDER);
+    dies(&mut world, discards);
+    world.run();
+    let loaded = does(&mut world, READER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Lost));
+}
+
+/// A node that was handed a page writes it back, and the view changes. The note of who had handed it over comes last.
+#[test]
+fn a_write_back_that_overtakes_a_note_is_taken_though_the_view_changes() {
+    let plan = Plan {
+        nodes: 4,
+        hold: 0,
+        ..Plan::default()
+    };
+    let mut world = plan.build();
+    does(&mut world, HOLDER, Op::Store(VARIABLE, 6));
+    let store = world.spawn(READER, vec![Op::Store(VARIABLE, 7)]);
+    world.execute(store);
+    for (from, to) in [(READER, HOME), (HOME, HOLDER), (HOLDER, READER)] {
+        world.deliver(from, to);
+    }
+    world.execute(store);
+    assert!(world.all_done());
+    world.event(READER, Event::Evict { page: PAGE });
+    dies(&mut world, NodeId(3));
+    world.deliver(READER, HOME);
+    world.run();
+    let loaded = does(&mut world, HOLDER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(7)));
+}
+
+/// All that live read the same of a page, which its holder was discarding when it died.
+fn agree(world: &mut World) {
+    dies(world, HOLDER);
+    world.finish();
+    for node in [READER, NodeId(3), HOME] {
+        let loaded = does(world, node, Op::Load(VARIABLE));
+        assert_eq!(loaded, Some(Outcome::Loaded(7)));
+    }
+}
+
+#[test]
+fn a_holder_dies_that_was_discarding_what_others_have() {
+    let mut world = owned_after_a_death();
+    let discard = world.spawn(HOLDER, vec![Op::Discard(PAGE, 1)]);
+    world.execute(discard);
+    world.deliver(HOLDER, HOME);
+    agree(&mut world);
+}
+
+#[test]
+fn a_holder_dies_that_was_discarding_what_another_waits_for() {
+    let mut world = owned_after_a_death();
+    let reader = NodeId(3);
+    let discard = world.spawn(HOLDER, vec![Op::Discard(PAGE, 1)]);
+    world.execute(discard);
+    let load = world.spawn(reader, vec![Op::Load(VARIABLE)]);
+    world.execute(load);
+    world.deliver(reader, HOME);
+    world.deliver(HOLDER, HOME);
+    world.deliver(HOME, reader);
+    agree(&mut world);
+}
+
+/// A home with room for few entries.
+fn small() -> World {
+    let plan = Plan {
+        nodes: 4,
+        hold: 0,
+        records: 8,
+        ..Plan::default()
+    };
+    plan.build()
+}
+
+/// An instruction that writes two pages has them both in the end.
+fn has_both(world: &mut World, pages: [u64; 2]) {
+    let touched = pages.map(|page| (PageIndex(page), Access::Write));
+    let thread = world.spawn(READER, vec![Op::Touch(touched.to_vec())]);
+    for _ in 0..10 {
+        if world.runnable().contains(&thread) {
+            world.execute(thread);
+        }
+        world.run();
+    }
+    assert!(world.all_done(), "{:?}", world.threads[thread]);
+}
+
+#[test]
+fn a_few_lost_pages_take_no_room_from_an_instruction() {
+    let mut world = small();
+    for number in 0..5 {
+        let variable = Variable {
+            page: PageIndex(2 * number),
+            lane: 0,
+        };
+        does(&mut world, HOLDER, Op::Store(variable, 7));
+    }
+    dies(&mut world, HOLDER);
+    world.run();
+    has_both(&mut world, [40, 50]);
+}
+
+#[test]
+fn the_pages_of_an_instruction_are_not_the_first_to_be_recalled_though_all_other_entries_are_longer()
+ {
+    let mut world = small();
+    for page in [0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21] {
+        let variable = Variable {
+            page: PageIndex(page),
+            lane: 0,
+        };
+        does(&mut world, HOLDER, Op::Store(variable, 7));
+    }
+    has_both(&mut world, [40, 50]);
 }

@@ -2,7 +2,7 @@
 
 use darner_sim::campaign::Campaign;
 use darner_sim::fault::Faults;
-use darner_sim::plan::{Agreement, Wishes};
+use darner_sim::plan::{Agreement, Wishes, Work};
 use lexopt::prelude::*;
 use std::path::PathBuf;
 
@@ -15,6 +15,7 @@ cargo xtask sim [OPTIONS]      play clusters in virtual time, and check them aft
     --faults LIST   all, none, or some of crash,pause,partition,cut,clock,pressure,
                     move,leave (drawn)
     --views WHOSE   given (by the simulator, at once and always right) or theirs: as nodes agree (drawn)
+    --work WHAT     talk: little but transactions and requests to ports (drawn)
     --tries K       how many episodes to play at most to reduce one that is wrong (2000)
     --show K        how many of the last steps of what is wrong to show (40)
     --plot FILE     instead, measure messages per operation by number of nodes, and draw it (SVG)
@@ -96,6 +97,14 @@ impl Options {
                     });
                     repeated += &format!(" --views {whose}");
                 }
+                Long("work") => {
+                    let what = parser.value()?.string()?;
+                    if what != "talk" {
+                        return Err(format!("found the work `{what}`, expected talk").into());
+                    }
+                    campaign.wishes.work = Some(Work::Talk);
+                    repeated += " --work talk";
+                }
                 Long("tries") => tries = parser.value()?.parse()?,
                 Long("show") => show = parser.value()?.parse()?,
                 Long("plot") => task = Some(Task::Plot(parser.value()?.into())),
@@ -139,6 +148,7 @@ mod tests {
             &["--faults", "flood"],
             &["--steps", "many"],
             &["--views", "mine"],
+            &["--work", "hard"],
             &["--seed"],
             &["--sed", "1"],
             &["stray"],

@@ -52,6 +52,8 @@ struct Sent {
 struct Councillor {
     node: Node,
     life: u64,
+    /// The last life in which its coherence has said anything.
+    spoke: u64,
     runs: bool,
     /// Whether the others have done with its coherence in this life.
     over: bool,
@@ -87,6 +89,7 @@ impl Council {
         let councillor = |node| Councillor {
             node: Node::new(&configured(NodeId(node), 1, start(plan, NodeId(node)))),
             life: 1,
+            spoke: 1,
             runs: true,
             over: false,
             began: false,
@@ -422,11 +425,11 @@ impl World {
         match notice {
             MembershipNotice::View(view) => self.entered(node, &view),
             MembershipNotice::Serving { .. } => {
-                self.handle_lock(node, darner_coherence::locks::Event::Serving);
+                self.tell_locks(node, darner_coherence::locks::Event::Serving);
                 self.serves_again(node);
             }
             MembershipNotice::Stopped { .. } => {
-                self.handle_lock(node, darner_coherence::locks::Event::Stopped);
+                self.tell_locks(node, darner_coherence::locks::Event::Stopped);
             }
             MembershipNotice::JoinRefused { .. } => {}
             MembershipNotice::Ended { .. } => self.ended(node),
@@ -447,15 +450,44 @@ impl World {
                 format!("{node:?} enters {coherent:?}, others have entered {other:?}")
             });
         }
+        if self
+            .council
+            .as_ref()
+            .is_some_and(|council| council.one(node).over)
+        {
+            // It follows the views up to the one that it is not in. Nobody hears of what it does.
+            return self.outcast_enters(node, coherent);
+        }
+        self.forget_the_past(node, view);
         if self.machine(node).is_up() {
             return self.enters(node, coherent);
         }
         let before = self.before(node, view, pages);
         self.links.started(node);
+        if let Some(council) = &mut self.council {
+            let one = council.one_mut(node);
+            one.spoke = one.life;
+        }
         let joined = coherent.epoch;
         let protocols = Protocols::new(&self.plan, node, before);
         self.machine_mut(node).start(protocols, joined);
         self.enters(node, coherent);
+    }
+
+    /// A node that enters a view hears no more of lives that are over in it: it closes its links to them.
+    fn forget_the_past(&mut self, node: NodeId, view: &darner_cluster::View) {
+        let Some(council) = &self.council else {
+            return;
+        };
+        for (other, one) in (0..).map(NodeId).zip(&council.councillors) {
+            let spoke = Identity {
+                node: other,
+                incarnation: Incarnation(one.spoke),
+            };
+            if view.is_past(spoke) {
+                self.links.renew(other, node);
+            }
+        }
     }
 
     /// The view before a node's first, as its coherence is to take it: it was the home of nothing, so
@@ -497,6 +529,7 @@ impl World {
             if let Some(council) = &mut self.council {
                 council.one_mut(node).over = true;
             }
+            self.put_act(node);
         }
         if let Some(council) = &mut self.council
             && council.formed.is_none()
@@ -530,6 +563,9 @@ impl World {
         self.crash_council(node);
         if self.machine(node).is_up() {
             self.kill(node);
+        } else {
+            // It may be in a view that it has never heard of, and have been told things in it.
+            self.links.died(node);
         }
         self.put(self.now.after(AGAIN), Happening::Started { node });
     }
