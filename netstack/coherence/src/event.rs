@@ -66,6 +66,12 @@ pub enum Event {
         /// How many.
         pages: usize,
     },
+    /// Another member [has nothing](crate::Node::has_nothing) any more, and has said so behind all else that it said. What it is
+    /// taken for the owner of it has dropped unwritten.
+    Departed {
+        /// Which.
+        node: NodeId,
+    },
     /// Give up one page.
     Evict {
         /// The page.

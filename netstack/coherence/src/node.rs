@@ -152,6 +152,7 @@ impl Node {
                 self.agent.depart(now, pages, &mut out);
                 self.home.depart(pages, &mut out);
             }
+            Event::Departed { node } => self.home.departed(node),
             Event::Evict { page } => self.agent.evict(now, page, &mut out),
             Event::Discard {
                 token,

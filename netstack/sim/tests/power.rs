@@ -16,10 +16,13 @@ use std::time::Instant;
 const BEYOND: &[Mutant] = &[
     Mutant::BusyPagesMayComeAlong,
     Mutant::ClaimOfWhatIsOnTheWay,
+    // Nodes that leave here give nothing of theirs to others before.
+    Mutant::CededUnheard,
     Mutant::CleanWrittenBackToo,
     Mutant::HintOvertaken,
     Mutant::LossOnTheWayNotNoticed,
     Mutant::NoHold,
+    Mutant::NothingSaidOfZeros,
     // What is lost without it is pages whose home has moved, and the oracle allows for those.
     Mutant::NothingClaimed,
     Mutant::NothingPinned,

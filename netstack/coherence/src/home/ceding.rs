@@ -8,7 +8,7 @@
 //! if the view changes again before that has rebuilt its directory, it is said again, as long as that home stays.
 
 use super::Home;
-use crate::directory::State;
+use crate::directory::{Record, State};
 use crate::ids::{NodeId, PageIndex};
 use crate::message::Message;
 use crate::mutants::mutated;
@@ -93,6 +93,27 @@ impl Home {
         let back: Vec<PageIndex> = stay.take(pages).collect();
         for page in back {
             self.move_range(page, 1, self.slices.home(page), out);
+        }
+    }
+
+    /// Another node has nothing any more. It has written back all that it could have written since it began to depart; of what
+    /// it owned before that and dropped, as it had not written it, this home has the bytes.
+    pub(crate) fn departed(&mut self, node: NodeId) {
+        let of_it = State::Exclusive { owner: node };
+        let known = self.directory.iter();
+        let owned: Vec<(PageIndex, u64)> = known
+            .filter(|(.., record)| record.state == of_it)
+            .map(|(first, pages, _)| (first, pages))
+            .collect();
+        for page in owned
+            .into_iter()
+            .flat_map(|(first, pages)| (0..pages).map(move |distance| first.plus(distance)))
+        {
+            if !self.is_busy(page) {
+                let record = self.directory.get(page);
+                let state = State::Idle;
+                self.directory.set(page, Record { state, ..record });
+            }
         }
     }
 

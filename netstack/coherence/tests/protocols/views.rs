@@ -415,6 +415,34 @@ fn what_a_drained_node_was_the_home_of_is_as_it_was() {
     }
 }
 
+/// A node was the only one to have a page, has not written it, and has dropped it, which takes no message.
+#[test]
+fn what_a_drained_node_had_dropped_before_is_not_waited_for() {
+    let mut world = Plan {
+        nodes: 4,
+        hold: 0,
+        ..Plan::default()
+    }
+    .build();
+    does(&mut world, READER, Op::Store(VARIABLE, 7));
+    world.event(READER, Event::Evict { page: PAGE });
+    world.run();
+    world.cede_and_tell(HOLDER);
+    tell_all(&mut world);
+    world.run();
+    does(&mut world, HOLDER, Op::Load(VARIABLE));
+    world.event(HOLDER, Event::Evict { page: PAGE });
+    departs(&mut world, HOLDER);
+    assert!(world.nodes[usize::from(HOME.0)].home().would_miss(HOLDER));
+    world.event(HOME, Event::Departed { node: HOLDER });
+    assert!(!world.nodes[usize::from(HOME.0)].home().would_miss(HOLDER));
+    world.leave_and_tell(HOLDER);
+    tell_all(&mut world);
+    world.run();
+    let loaded = does(&mut world, READER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(7)));
+}
+
 #[test]
 fn what_a_drained_node_could_have_written_is_not_taken_for_lost() {
     let mut world = Plan {

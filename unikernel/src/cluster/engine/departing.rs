@@ -54,7 +54,7 @@ impl Engine {
 
     /// Goes on with all this. When to look again at the latest.
     pub(super) fn depart(&mut self, now: u64) -> Option<u64> {
-        self.let_others_go();
+        self.let_others_go(now);
         let view = self.members.view();
         let stays = |node: NodeId| {
             let member = view.and_then(|view| view.member(node));
@@ -93,7 +93,11 @@ impl Engine {
     }
 
     /// Answers those who leave, and have nothing that would be missed here.
-    fn let_others_go(&mut self) {
+    fn let_others_go(&mut self, now: u64) {
+        let waiting = self.departing.others.iter().map(|&(other, _)| other);
+        for node in waiting.collect::<Vec<NodeId>>() {
+            self.happens(now, Event::Departed { node }, None);
+        }
         let Some(node) = &self.node else { return };
         let missed = |&(other, _): &(NodeId, u64)| node.home().would_miss(other);
         let others = &mut self.departing.others;
