@@ -98,13 +98,20 @@ pub fn init(cpus: usize) {
     if params::get().is_none_or(|params| params.trace.is_none()) {
         return;
     }
-    let ring = |_| Ring {
-        written: AtomicU64::new(0),
-        records: (0..RECORDS)
-            .map(|_| [const { AtomicU64::new(0) }; 2])
-            .collect(),
+    // Not by an iterator's `collect`: in some builds LLVM 22 crashes on what becomes of that.
+    let ring = || {
+        let mut records = Vec::new();
+        records.resize_with(RECORDS, Default::default);
+        Ring {
+            written: AtomicU64::new(0),
+            records: records.into_boxed_slice(),
+        }
     };
-    RINGS.call_once(|| (0..cpus).map(ring).collect());
+    RINGS.call_once(|| {
+        let mut rings = Vec::new();
+        rings.resize_with(cpus, ring);
+        rings
+    });
     ON.store(true, Ordering::Release);
 }
 
