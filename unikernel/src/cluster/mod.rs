@@ -204,13 +204,14 @@ pub fn is_guest() -> bool {
 pub fn engine(
     variables: impl Iterator<Item = (u64, u64)>,
     image: impl FnOnce() -> [u8; 32],
-) -> Option<Engine> {
+) -> Option<Box<Engine>> {
     let config = config()?;
     let (key, identity) = identity::of_this_node(config, image());
     VARIABLES.call_once(|| variables.collect());
     let (port, requests) = thread_port(Bounds::new(REQUESTS).kept(UNDER_WAY));
     PORT.call_once(|| port);
-    Some(Engine::new(config, key, identity, requests))
+    // A program's thread may start the network, on a kernel stack that has no room for it.
+    Some(Box::new(Engine::new(config, key, identity, requests)))
 }
 
 /// The program has ended: tells the other nodes, and waits until that is under way. Thread

@@ -64,7 +64,7 @@ struct Network {
 
 /// Starts the network with these cards. Without any it starts when the program first asks
 /// for it. `cluster` is this node's part in one. Called once, at boot.
-pub fn init(nics: Vec<Box<dyn Nic>>, config: &NetworkConfig, cluster: Option<Engine>) {
+pub fn init(nics: Vec<Box<dyn Nic>>, config: &NetworkConfig, cluster: Option<Box<Engine>>) {
     if nics.is_empty() {
         if cluster.is_some() {
             panic::refuse(format_args!(
@@ -205,7 +205,7 @@ fn network() -> Result<&'static Network, Error> {
 
 type Cards = Vec<(Box<dyn Nic>, InterfaceConfig)>;
 
-fn start(cards: Cards, mut cluster: Option<Engine>) -> Option<Network> {
+fn start(cards: Cards, mut cluster: Option<Box<Engine>>) -> Option<Network> {
     let (requests, mut receiver) = thread_port(Bounds::new(REQUESTS));
     let mut cards = Some(cards);
     let mut stack = None;
@@ -216,7 +216,7 @@ fn start(cards: Cards, mut cluster: Option<Engine>) -> Option<Network> {
         }
         stack
             .as_mut()
-            .and_then(|stack| work(stack, cluster.as_mut(), &mut receiver))
+            .and_then(|stack| work(stack, cluster.as_deref_mut(), &mut receiver))
     };
     let started = KernelStack::large(STACK_BYTES)
         .is_some_and(|kernel_stack| THREAD.start_on(kernel_stack, CPU, work));

@@ -7,7 +7,7 @@ use crate::homes::Slices;
 use crate::ids::{Epoch, NodeId, PageIndex, RequestId, Rights, Serial};
 use crate::message::{Content, Message, Outcome, Purpose, Reported, Written};
 use crate::mutants::mutated;
-use crate::outbox::Outbox;
+use crate::outbox::{Local, Outbox};
 use crate::pages::PageSet;
 use crate::sharers::SharerSet;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -404,6 +404,8 @@ impl Home {
             Message::Adopt { page, .. } => {
                 rebuild.early.push((from, message));
                 out.push(Action::Store { page });
+                // Or this node's agent, when it gives up a copy that it has kept, would free the frame with the bytes.
+                out.tell(Local::HomeCame { page });
             }
             other => rebuild.early.push((from, other)),
         }

@@ -1,15 +1,16 @@
 //! Nodes that die, at any time: what the others read is what was written last, or they are told
 //! that it is lost; and everything that is begun ends.
 
-use crate::common::World;
 use crate::common::build::Plan;
 use crate::common::schedule::{
     Outside, cases, config, crowd_with_deaths, explain, play, replicas_with_deaths,
     scenario_with_deaths, scenario_with_drains,
 };
 use crate::common::threads::{Op, Outcome, Variable};
+use crate::common::{InFlight, World};
 use darner_coherence::{Access, Event, Message, NodeId, PageIndex, State};
 use proptest::prelude::*;
+use std::collections::VecDeque;
 
 const HOME: NodeId = NodeId(0);
 const HOLDER: NodeId = NodeId(1);
@@ -670,4 +671,42 @@ fn the_pages_of_an_instruction_are_not_the_first_to_be_recalled_though_all_other
         does(&mut world, HOLDER, Op::Store(variable, 7));
     }
     has_both(&mut world, [40, 50]);
+}
+
+/// A page moves to a node that still rebuilds its directory, and gives up a copy of that page that it has kept.
+#[test]
+fn what_moves_to_a_home_that_rebuilds_stays_there() {
+    let mut world = Plan {
+        nodes: 4,
+        hold: 0,
+        ..Plan::default()
+    }
+    .build();
+    does(&mut world, HOME, Op::Store(VARIABLE, 7));
+    does(&mut world, READER, Op::Load(VARIABLE));
+    dies(&mut world, NodeId(3));
+    // All but that one member has reported to the reader.
+    let come = |world: &mut World| {
+        let last = |(&link, flying): (&(NodeId, NodeId), &VecDeque<InFlight>)| {
+            let ends =
+                flying.front().map(|next| &next.packet.message) == Some(&Message::ReportsEnd);
+            (link != (HOLDER, READER) || !ends).then_some(link)
+        };
+        while let Some((from, to)) = world.links.iter().find_map(last) {
+            world.deliver(from, to);
+        }
+    };
+    come(&mut world);
+    let moves = Event::MoveHome {
+        first: PAGE,
+        pages: 1,
+        to: READER,
+    };
+    world.event(HOME, moves);
+    come(&mut world);
+    world.event(READER, Event::Evict { page: PAGE });
+    world.run();
+    assert!(world.nodes[usize::from(READER.0)].home().owns(PAGE));
+    let loaded = does(&mut world, HOLDER, Op::Load(VARIABLE));
+    assert_eq!(loaded, Some(Outcome::Loaded(7)));
 }
